@@ -1,0 +1,189 @@
+//! What can go wrong with an upload, and the table that gives each thing its code and HTTP status.
+//!
+//! The client gets the code and the one-line message, the log gets the causes ([`std::error::Error::source`]).
+
+/// Anything that can happen to an upload.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The connection ended before the body did.
+    #[error("the client went away before the body was complete")]
+    ClientGone,
+    /// The body is complete as HTTP counts, yet the form in it has no last boundary.
+    #[error("the form ends before its last boundary")]
+    Truncated,
+    /// The form breaks a rule of RFC 7578 or RFC 2046.
+    #[error("the form is malformed: {what}")]
+    MalformedForm {
+        /// The rule, in words.
+        what: &'static str,
+    },
+    /// A POST to the form path that is no form.
+    #[error("the body is {given}, not multipart/form-data")]
+    NotAForm {
+        /// The media type that was sent, or words for its absence.
+        given: String,
+    },
+    /// A browser's form without `enctype`: its files are names only.
+    #[error(
+        "the form was sent without its files: add enctype=\"multipart/form-data\" to the form element"
+    )]
+    MissingEnctype,
+    /// A `multipart/form-data` content type without a usable boundary.
+    #[error("the content type names no usable boundary")]
+    MissingBoundary,
+    /// More of something than the configuration takes.
+    #[error("the upload has more {what} than the limit of {limit}")]
+    LimitExceeded {
+        /// What there is too much of, with its unit: `"fields"`, `"bytes in a part's head"`.
+        what: &'static str,
+        /// The most that is taken.
+        limit: u64,
+    },
+    /// A handler refused the upload.
+    #[error("{0}")]
+    Refused(Refusal),
+    /// The name template gives nothing usable for this file.
+    #[error("the file cannot be named: {reason}")]
+    UnusableName {
+        /// Which part of the template names nothing, and why.
+        reason: String,
+    },
+    /// `--on-conflict reject`, and the name stands already.
+    #[error("a file named {name:?} is already there")]
+    NameTaken {
+        /// The name, below the store's folder.
+        name: String,
+    },
+    /// A newer request has taken the upload over.
+    #[error("a newer request has taken over this upload")]
+    Superseded,
+    /// There is no such upload or file, or the asker may not know of it.
+    #[error("there is nothing here under that name")]
+    NotFound,
+    /// The path is ours, the method is not for it.
+    #[error("this path does not take that method; it takes {allow}")]
+    MethodNotAllowed {
+        /// The methods that it takes, as in an `Allow` field.
+        allow: &'static str,
+    },
+    /// A request that must name an upload does not.
+    #[error("the request names no upload: give X-Progress-ID as a query parameter")]
+    MissingProgressId,
+    /// A query parameter or header field that cannot be read.
+    #[error("the request is malformed: {what}")]
+    BadRequest {
+        /// What cannot be read.
+        what: &'static str,
+    },
+    /// Every place for a watcher is taken.
+    #[error("too many are watching already; ask again later")]
+    TooManyWatchers,
+    /// The file system is full.
+    #[error("the disk here is full")]
+    DiskFull,
+    /// The store failed.
+    #[error("the store failed")]
+    Store {
+        /// The store's own error.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+}
+
+/// Why a handler will not have an upload: a stable code, an HTTP status and words for the client.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+#[error("{message}")]
+pub struct Refusal {
+    /// Stable, lower case, words joined by `_`.
+    pub code: &'static str,
+    /// The status of the answer, 400–599.
+    pub status: u16,
+    /// One line for the person who sent the file.
+    pub message: String,
+}
+
+impl Refusal {
+    /// A refusal answered with 422 and the code `refused`.
+    #[must_use]
+    pub fn new(message: impl Into<String>) -> Self {
+        Self {
+            code: "refused",
+            status: 422,
+            message: message.into(),
+        }
+    }
+}
+
+impl Error {
+    /// Boxes a store's own error, or says [`Error::DiskFull`] where that is what it means.
+    pub fn store(source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
+        let source = source.into();
+        let full = |e: &std::io::Error| {
+            matches!(
+                e.kind(),
+                std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded
+            )
+        };
+        match source.downcast_ref::<std::io::Error>() {
+            Some(e) if full(e) => Self::DiskFull,
+            _ => Self::Store { source },
+        }
+    }
+
+    /// The stable code, as in the record's `error.code`.
+    #[must_use]
+    pub fn code(&self) -> &'static str {
+        self.row().0
+    }
+
+    /// The HTTP status of the answer.
+    #[must_use]
+    pub fn status(&self) -> u16 {
+        self.row().1
+    }
+
+    fn row(&self) -> (&'static str, u16) {
+        match self {
+            // nginx's own status for a client that closed the request; never seen by that client.
+            Self::ClientGone => ("client_gone", 499),
+            Self::Truncated => ("truncated_form", 400),
+            Self::MalformedForm { .. } => ("malformed_form", 400),
+            Self::NotAForm { .. } => ("not_a_form", 415),
+            Self::MissingEnctype => ("missing_enctype", 415),
+            Self::MissingBoundary => ("missing_boundary", 400),
+            Self::LimitExceeded { .. } => ("limit_exceeded", 413),
+            Self::Refused(refusal) => (refusal.code, refusal.status),
+            Self::UnusableName { .. } => ("unusable_name", 422),
+            Self::NameTaken { .. } => ("name_taken", 409),
+            Self::Superseded => ("superseded", 409),
+            Self::NotFound => ("not_found", 404),
+            Self::MethodNotAllowed { .. } => ("method_not_allowed", 405),
+            Self::MissingProgressId => ("missing_progress_id", 400),
+            Self::BadRequest { .. } => ("bad_request", 400),
+            Self::TooManyWatchers => ("too_many_watchers", 503),
+            Self::DiskFull => ("disk_full", 507),
+            Self::Store { .. } => ("store_failed", 500),
+        }
+    }
+}
+
+impl From<Refusal> for Error {
+    fn from(refusal: Refusal) -> Self {
+        Self::Refused(refusal)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_full_disk_is_told_from_other_failures() {
+        let io = |kind| Error::store(std::io::Error::from(kind));
+        assert_eq!(io(std::io::ErrorKind::StorageFull).code(), "disk_full");
+        assert_eq!(
+            io(std::io::ErrorKind::PermissionDenied).code(),
+            "store_failed"
+        );
+    }
+}

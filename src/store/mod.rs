@@ -1,0 +1,177 @@
+//! Where bytes rest: the [`Store`] and its promises.
+//!
+//! A store keeps the bytes of uploads under way out of sight, and at the end makes all files of an upload visible at
+//! once, or none. It knows nothing of HTTP, forms or progress.
+//!
+//! ```text
+//! open(id, Create) ─► Session ─► begin_file, write, write … begin_file … ─► commit(files)   all visible
+//!                        │                                              └─► abandon, drop   none, nothing left
+//!                        └─► checkpoint ─► (crash, cut) ─► open(id, Take) ─► Session, from the checkpoint on
+//! ```
+//!
+//! [`Session::write`] promises nothing: only [`Session::checkpoint`] yields an offset that may be told to anybody
+//! (DECISIONS, "The model"). Why not a file-system interface? Because a rename of several files at once, a lock with an
+//! epoch and an object store's multipart upload have no place in one.
+
+use async_trait::async_trait;
+use bytes::Bytes;
+
+use crate::error::Error;
+use crate::name::{OnConflict, SafePath};
+use crate::upload::{FileFacts, FileHead, UploadId};
+
+/// Keeps the bytes of uploads.
+///
+/// All calls are made on a data thread, where blocking is allowed for as long as a write takes; waiting for a sync or a
+/// network is an `.await`. Every store passes the suite in `conformance`.
+#[async_trait]
+pub trait Store: Send + Sync + 'static {
+    /// Begins an upload or takes one over.
+    ///
+    /// # Errors
+    /// With [`Open::Take`], [`Error::NotFound`] unless a checkpoint of the upload is there. [`Error::Store`] and
+    /// [`Error::DiskFull`] as everywhere.
+    async fn open(&self, id: &UploadId, how: Open) -> Result<Box<dyn Session>, Error>;
+
+    /// The files of a finished upload; `None` when there is none of that id.
+    ///
+    /// # Errors
+    /// [`Error::Store`].
+    async fn stored(&self, id: &UploadId) -> Result<Option<Vec<FileFacts>>, Error>;
+
+    /// Opens file `index` of a finished upload for reading; `None` when it is not there (any more).
+    ///
+    /// # Errors
+    /// [`Error::Store`].
+    async fn read(&self, id: &UploadId, index: usize) -> Result<Option<Box<dyn Reader>>, Error>;
+}
+
+/// How a session begins.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Open {
+    /// A new upload.
+    Create,
+    /// The upload of that id as of its last checkpoint. An older session of it can no longer write, checkpoint or
+    /// commit: it fails with [`Error::Superseded`].
+    Take,
+}
+
+/// One upload being written, by one writer.
+///
+/// Dropping a session means that its writer has vanished: what has a checkpoint is kept for an [`Open::Take`], all else
+/// is removed.
+#[async_trait]
+pub trait Session: Send {
+    /// The checkpoint from which a taken session goes on; `None` in a new one.
+    fn resumed(&self) -> Option<&Checkpoint>;
+
+    /// Begins the next file. `expect` is at most how many bytes may follow, where that is known: a store may reserve
+    /// room, so that a full disk says so at the start.
+    ///
+    /// # Errors
+    /// [`Error::DiskFull`], [`Error::Store`], [`Error::Superseded`].
+    async fn begin_file(&mut self, head: &FileHead, expect: Option<u64>) -> Result<(), Error>;
+
+    /// Appends `frames`, in order, to the file begun last, and leaves the vector empty. Promises nothing.
+    ///
+    /// # Errors
+    /// As [`Session::begin_file`].
+    async fn write(&mut self, frames: &mut Vec<Bytes>) -> Result<(), Error>;
+
+    /// Forgets the file begun last with all its bytes; the next [`Session::begin_file`] takes its place.
+    ///
+    /// # Errors
+    /// As [`Session::begin_file`].
+    async fn discard_file(&mut self) -> Result<(), Error>;
+
+    /// Makes all written so far durable, then records `checkpoint` atomically, and returns its offset: from now on a
+    /// client may be told that the upload has come this far. The store fills in `epoch` and each file's `stored`.
+    ///
+    /// # Errors
+    /// As [`Session::begin_file`]. A failed sync is never retried.
+    async fn checkpoint(&mut self, checkpoint: Checkpoint) -> Result<u64, Error>;
+
+    /// Makes all files visible under the places given, or none, and remembers them under the upload's id.
+    /// `files` holds one entry for each file begun and not discarded, in that order; what comes back says, in the same
+    /// order, the name each really has and its length.
+    ///
+    /// Once called it runs to its end even if the caller drops the future.
+    ///
+    /// # Errors
+    /// [`Error::NameTaken`] with [`OnConflict::Reject`], else as [`Session::begin_file`]; nothing is visible then.
+    async fn commit(
+        self: Box<Self>,
+        files: Vec<Placed>,
+        on_conflict: OnConflict,
+    ) -> Result<Vec<FileFacts>, Error>;
+
+    /// Removes all that was written, checkpoints too.
+    ///
+    /// # Errors
+    /// [`Error::Store`].
+    async fn abandon(self: Box<Self>) -> Result<(), Error>;
+}
+
+/// A file and the place where it is to be.
+#[derive(Clone, Debug)]
+pub struct Placed {
+    /// Where, below the store's root.
+    pub place: SafePath,
+    /// What is known of it.
+    pub facts: FileFacts,
+}
+
+/// A finished file, open for reading.
+#[async_trait]
+pub trait Reader: Send {
+    /// What is known of the file; `length` is its length now.
+    fn facts(&self) -> &FileFacts;
+
+    /// When the file was last changed, where that is known.
+    fn modified(&self) -> Option<std::time::SystemTime>;
+
+    /// Up to `max` bytes from `offset`, in bytes from the start; empty only at the end.
+    ///
+    /// # Errors
+    /// [`Error::Store`].
+    async fn read_at(&mut self, offset: u64, max: usize) -> Result<Bytes, Error>;
+}
+
+/// Where an interrupted upload goes on: all that must be known besides the bytes (DECISIONS 1).
+///
+/// It is recorded after the data it describes. Resuming cuts every file to `stored`.
+#[derive(Clone, PartialEq, Eq, Default, Debug, serde::Serialize, serde::Deserialize)]
+#[non_exhaustive]
+pub struct Checkpoint {
+    /// How often the upload has been taken over; the store's.
+    pub epoch: u64,
+    /// Client's body bytes taken so far.
+    pub offset: u64,
+    /// The splitter's state, at most 16 KiB.
+    pub parser: Vec<u8>,
+    /// The state of the current file's handlers, in their order.
+    pub handlers: Vec<Vec<u8>>,
+    /// Every file begun and not discarded; the last one is still open.
+    pub files: Vec<FilePoint>,
+}
+
+impl Checkpoint {
+    /// A checkpoint at `offset` body bytes, with `parser` state and no handlers.
+    #[must_use]
+    pub fn at(offset: u64, parser: Vec<u8>) -> Self {
+        Self {
+            offset,
+            parser,
+            ..Self::default()
+        }
+    }
+}
+
+/// One file of a [`Checkpoint`].
+#[derive(Clone, PartialEq, Eq, Default, Debug, serde::Serialize, serde::Deserialize)]
+pub struct FilePoint {
+    /// What the client said of it.
+    pub facts: FileFacts,
+    /// Bytes of it that are durable; the store's.
+    pub stored: u64,
+}

@@ -1,0 +1,326 @@
+//! The nouns: an upload, its names, its owner and its files.
+//!
+//! Everything here is plain data without I/O. An [`Upload`] is what one client sends as one thing, whatever the
+//! protocol: one file, or a form with its files. It is known by four names, and each opens another door:
+//!
+//! | name | who chooses it | what it opens |
+//! |---|---|---|
+//! | [`UploadId`] | we, at random | everything: resume, read, delete |
+//! | [`WatchId`] | follows one-way from the id | state, numbers and file names |
+//! | [`ProgressId`] | the client | the numbers, and only together with its [`Owner`] |
+//! | file name | the client | nothing: it is data |
+
+use std::fmt;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::str::FromStr;
+use std::time::SystemTime;
+
+use sha2::{Digest, Sha256};
+
+/// The unguessable name of an upload, 128 random bits, written as 32 lower-case hex digits.
+///
+/// Whoever holds it may resume, read and delete the upload, so only the uploader and the app get it. `Debug` and
+/// [`UploadId::short`] show the first eight digits alone: a whole id never reaches a log.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct UploadId([u8; 16]);
+
+impl UploadId {
+    /// Draws a new id from the operating system's random source.
+    #[must_use]
+    pub fn random() -> Self {
+        let mut bits = [0; 16];
+        getrandom::fill(&mut bits).expect("the kernel's random source answers after boot");
+        Self(bits)
+    }
+
+    /// The id made of these 16 bytes, as [`UploadId::as_bytes`] gave them.
+    #[must_use]
+    pub fn from_bytes(bytes: [u8; 16]) -> Self {
+        Self(bytes)
+    }
+
+    /// The 16 bytes of the id, for a store's tables.
+    #[must_use]
+    pub fn as_bytes(&self) -> &[u8; 16] {
+        &self.0
+    }
+
+    /// The name under which others may watch this upload. It does not lead back to the id.
+    #[must_use]
+    pub fn watch(&self) -> WatchId {
+        let hash = Sha256::new()
+            .chain_update(b"dumbwaiter watch\0")
+            .chain_update(self.0)
+            .finalize();
+        let mut bits = [0; 16];
+        bits.copy_from_slice(&hash[..16]);
+        WatchId(bits)
+    }
+
+    /// The first eight hex digits, for logs.
+    #[must_use]
+    pub fn short(&self) -> String {
+        let mut text = self.to_string();
+        text.truncate(8);
+        text
+    }
+}
+
+impl fmt::Debug for UploadId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "UploadId({}…)", self.short())
+    }
+}
+
+/// The name that shows an upload without giving it away: state, numbers and file names.
+///
+/// It is what links, QR codes and the page carry (DESIGN, promise 5).
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub struct WatchId([u8; 16]);
+
+macro_rules! hex_name {
+    ($name:ident) => {
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+            }
+        }
+
+        impl FromStr for $name {
+            type Err = NotAnId;
+
+            fn from_str(text: &str) -> Result<Self, NotAnId> {
+                parse_hex(text).map(Self).ok_or(NotAnId)
+            }
+        }
+    };
+}
+hex_name!(UploadId);
+hex_name!(WatchId);
+
+/// The text is not 32 lower-case hex digits.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+#[error("not an id: 32 lower-case hex digits are expected")]
+pub struct NotAnId;
+
+fn parse_hex(text: &str) -> Option<[u8; 16]> {
+    let digit = |c: u8| match c {
+        b'0'..=b'9' => Some(c - b'0'),
+        b'a'..=b'f' => Some(c - b'a' + 10),
+        _ => None,
+    };
+    let text: &[u8; 32] = text.as_bytes().try_into().ok()?;
+    let mut bits = [0; 16];
+    for (byte, pair) in bits.iter_mut().zip(text.chunks_exact(2)) {
+        *byte = digit(pair[0])? << 4 | digit(pair[1])?;
+    }
+    Some(bits)
+}
+
+/// The client's own name for an upload, its `X-Progress-ID`: 1–200 bytes without control characters.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub struct ProgressId(Box<str>);
+
+impl ProgressId {
+    /// The most bytes a progress id may have.
+    pub const MAX_BYTES: usize = 200;
+
+    /// Takes `text` as it stands after percent-decoding; `None` when it is outside the rule.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        let fits = (1..=Self::MAX_BYTES).contains(&text.len());
+        (fits && !text.chars().any(char::is_control)).then(|| Self(text.into()))
+    }
+
+    /// The id as the client sent it.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// To whom an upload belongs. A progress id means something only together with its owner.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+#[non_exhaustive]
+pub enum Owner {
+    /// The client's address, as in the article: IPv4-mapped addresses are IPv4, IPv6 counts by /64. Behind one NAT
+    /// many share it, so what it finds shows numbers only.
+    Address(IpAddr),
+}
+
+impl Owner {
+    /// The owner that stands behind a peer's address.
+    #[must_use]
+    pub fn from_address(address: IpAddr) -> Self {
+        Self::Address(match address.to_canonical() {
+            IpAddr::V6(v6) => IpAddr::V6(Ipv6Addr::from_bits(v6.to_bits() & !u128::from(u64::MAX))),
+            v4 @ IpAddr::V4(_) => v4,
+        })
+    }
+}
+
+/// Who is at the other end of the connection; a host puts it into the request's extensions.
+///
+/// Without it all clients count as one owner, the unspecified address.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Peer(pub SocketAddr);
+
+impl Default for Peer {
+    fn default() -> Self {
+        Self(SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0))
+    }
+}
+
+/// The way in that an upload took.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[non_exhaustive]
+pub enum Protocol {
+    /// `multipart/form-data` by POST.
+    Form,
+    /// A raw body by PUT.
+    Put,
+}
+
+impl Protocol {
+    /// The word in the record and in logs.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Form => "form",
+            Self::Put => "put",
+        }
+    }
+}
+
+/// An upload as it begins, settled from the request's head before the first body byte is read.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Upload {
+    /// Its name for those who may do everything with it.
+    pub id: UploadId,
+    /// The client's name for it, if it gave a usable one.
+    pub progress_id: Option<ProgressId>,
+    /// To whom it belongs.
+    pub owner: Owner,
+    /// The way in.
+    pub protocol: Protocol,
+    /// Declared body bytes; `None` when the client did not say.
+    pub length: Option<u64>,
+    /// When its head had been read.
+    pub started_at: SystemTime,
+    /// Path and query of the request, as the client sent them.
+    pub target: http::Uri,
+    /// The request's header fields.
+    pub headers: http::HeaderMap,
+}
+
+impl Upload {
+    /// A new upload by `protocol`, with a random id, no progress id, of unknown length, begun now.
+    #[must_use]
+    pub fn new(protocol: Protocol, owner: Owner) -> Self {
+        Self {
+            id: UploadId::random(),
+            progress_id: None,
+            owner,
+            protocol,
+            length: None,
+            started_at: SystemTime::now(),
+            target: http::Uri::default(),
+            headers: http::HeaderMap::new(),
+        }
+    }
+}
+
+/// What the client says of a file before its first byte. All of it is data, none of it is trusted.
+#[derive(Clone, PartialEq, Eq, Default, Debug)]
+pub struct FileHead {
+    /// The form field that carries it; `None` where there is no form.
+    pub field: Option<String>,
+    /// The file's name as sent.
+    pub name: Option<String>,
+    /// Its media type as sent.
+    pub content_type: Option<String>,
+}
+
+/// What is known of a file once all its bytes are there.
+#[derive(Clone, PartialEq, Eq, Default, Debug, serde::Serialize, serde::Deserialize)]
+pub struct FileFacts {
+    /// The form field that carried it.
+    pub field: Option<String>,
+    /// Its name: as the client sent it until it is stored, then the path below the store's folder.
+    pub name: Option<String>,
+    /// Its media type: as the client sent it, unless a handler found a better one.
+    pub content_type: Option<String>,
+    /// Bytes stored.
+    pub length: u64,
+    /// `algorithm:hex`, when a handler computed one.
+    pub digest: Option<String>,
+}
+
+impl From<FileHead> for FileFacts {
+    fn from(head: FileHead) -> Self {
+        let FileHead {
+            field,
+            name,
+            content_type,
+        } = head;
+        Self {
+            field,
+            name,
+            content_type,
+            ..Self::default()
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn id_reads_back_what_it_writes_and_nothing_else() {
+        let id = UploadId::random();
+        assert_eq!(id.to_string().parse(), Ok(id));
+        for bad in [
+            "",
+            "0",
+            "../../etc/passwd",
+            &"g".repeat(32),
+            &"A".repeat(32),
+            &"0".repeat(33),
+        ] {
+            assert_eq!(bad.parse::<UploadId>(), Err(NotAnId), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn debug_of_an_id_shows_eight_digits_alone() {
+        let id = UploadId::random();
+        assert!(!format!("{id:?}").contains(&id.to_string()[8..]));
+    }
+
+    #[test]
+    fn watch_name_follows_from_the_id_and_differs_from_it() {
+        let id = UploadId::random();
+        assert_eq!(id.watch(), id.watch());
+        assert_ne!(id.watch().to_string(), id.to_string());
+        assert_ne!(id.watch(), UploadId::random().watch());
+    }
+
+    #[test]
+    fn progress_id_is_bounded_and_printable() {
+        assert!(ProgressId::parse("0.7342").is_some());
+        assert!(ProgressId::parse("料理").is_some());
+        for bad in ["", "a\nb", "a\0", "\u{7f}", &"x".repeat(201)] {
+            assert!(ProgressId::parse(bad).is_none(), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn owner_of_a_mapped_address_is_the_ipv4_owner_and_of_ipv6_its_network() {
+        let owner = |text: &str| Owner::from_address(text.parse().unwrap());
+        assert_eq!(owner("::ffff:127.0.0.1"), owner("127.0.0.1"));
+        assert_eq!(owner("2001:db8::1"), owner("2001:db8::ffff:1"));
+        assert_ne!(owner("2001:db8:0:1::1"), owner("2001:db8:0:2::1"));
+    }
+}
