@@ -30,13 +30,13 @@ use bytes::Bytes;
 use crate::error::{Error, Refusal};
 use crate::upload::{FileFacts, FileHead, Upload};
 
-// mod digest;
-// mod limit;
-// mod sniff;
+mod digest;
+mod limit;
+mod sniff;
 
-// pub use digest::{Algorithm, Digest};
-// pub use limit::Limit;
-// pub use sniff::Sniff;
+pub use digest::{Algorithm, Digest, NotAnAlgorithm};
+pub use limit::Limit;
+pub use sniff::{NotATypePattern, Sniff, TypePattern};
 
 /// Sees one file of one upload pass by.
 ///

@@ -1,0 +1,503 @@
+//! Which types of file are taken, told from their first bytes, not from what the client says.
+//!
+//! The first [`Sniff::HEAD`] bytes of a file are held back until they decide; then all bytes pass unchanged:
+//!
+//! ```text
+//! chunk "\x89PN"  ─► held   chunk "G\r\n…8 KiB…" ─► image/png: held bytes and chunk go on, later ones untouched
+//!                                                ─► text/html: 415 type_not_allowed, nothing of it was stored
+//! ```
+//!
+//! What a file *is* cannot be told from its beginning, only what a browser or viewer would take it for. So the rules are
+//! made for doubt: whatever begins like markup is markup, even with a PDF's mark further on; readable text is never a
+//! picture, though `BM` begins a bitmap; and types in which a browser runs scripts pass only when named in full.
+
+use std::borrow::Cow;
+use std::str::FromStr;
+use std::sync::Arc;
+
+use bytes::{Bytes, BytesMut};
+
+use crate::error::{Error, Refusal};
+use crate::handlers::{Resume, Stop, UploadHandler};
+use crate::upload::FileFacts;
+
+/// Refuses an upload with `type_not_allowed`, 415, when one of its files is of a type that is not taken, and else sets
+/// [`FileFacts::content_type`] to the type that was found.
+#[derive(Clone, Debug)]
+pub struct Sniff {
+    allowed: Arc<[TypePattern]>,
+    state: State,
+}
+
+#[derive(Clone, Debug)]
+enum State {
+    Holding(BytesMut),
+    Found(Cow<'static, str>),
+}
+
+/// One entry of an allow list: `image/png`, `image/*` or `*/*`.
+///
+/// A pattern with a star does not cover the types in which a browser runs scripts (`text/html`, `text/xml`,
+/// `image/svg+xml`) nor files of no known type (`application/octet-stream`): whoever wants these names them.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct TypePattern(String);
+
+/// The text is not a pattern of types that can be found.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum NotATypePattern {
+    /// It is not of the form `group/type`.
+    #[error("not a media type: one like image/png, image/* or */* is expected")]
+    Malformed,
+    /// No file is ever found to be of this type, so the pattern would refuse every file.
+    #[error("not a type that is told from a file's first bytes, such as image/jpeg or image/*")]
+    NeverFound,
+}
+
+impl FromStr for TypePattern {
+    type Err = NotATypePattern;
+
+    fn from_str(text: &str) -> Result<Self, NotATypePattern> {
+        let text = text.to_ascii_lowercase();
+        let (group, kind) = text.split_once('/').ok_or(NotATypePattern::Malformed)?;
+        let findable = match (group, kind) {
+            ("", _) | (_, "") => return Err(NotATypePattern::Malformed),
+            ("*", kind) => kind == "*",
+            (group, "*") => GROUPS.contains(&group),
+            _ if OLD_OFFICE.contains(&text.as_str()) => false,
+            _ => OURS.contains(&text.as_str()) || infer::is_mime_supported(&text),
+        };
+        match findable {
+            true => Ok(Self(text)),
+            false => Err(NotATypePattern::NeverFound),
+        }
+    }
+}
+
+impl TypePattern {
+    fn covers(&self, found: &str) -> bool {
+        match self.0.strip_suffix('*') {
+            None => self.0 == found,
+            Some(_) if ONLY_IN_FULL.contains(&found) => false,
+            Some("*/") => true,
+            Some(group) => found.starts_with(group),
+        }
+    }
+}
+
+const HTML: &str = "text/html";
+const XML: &str = "text/xml";
+const SVG: &str = "image/svg+xml";
+const TEXT: &str = "text/plain";
+const UNKNOWN: &str = "application/octet-stream";
+
+/// What is found by our own rules, besides all that `infer` knows.
+const OURS: [&str; 3] = [SVG, TEXT, UNKNOWN];
+
+/// Word, Excel and PowerPoint before 2007, installers and more share one container, and which of them it is stands
+/// at its end. `infer` parses it when built with `std`; we tell the container only.
+const OLD_OFFICE: [&str; 3] = [
+    "application/msword",
+    "application/vnd.ms-excel",
+    "application/vnd.ms-powerpoint",
+];
+const OLE: &str = "application/x-ole-storage";
+
+const ONLY_IN_FULL: [&str; 4] = [HTML, XML, SVG, UNKNOWN];
+const GROUPS: [&str; 5] = ["application", "audio", "image", "text", "video"];
+
+impl Sniff {
+    /// The most bytes held back of a file, and the most that decide. As many as `infer` reads of a file.
+    pub const HEAD: usize = 8 * 1024;
+
+    /// A handler that takes the types that match one of `patterns`; with none of them it takes no file.
+    #[must_use]
+    pub fn allow(patterns: impl IntoIterator<Item = TypePattern>) -> Self {
+        Self {
+            allowed: patterns.into_iter().collect(),
+            state: State::Holding(BytesMut::new()),
+        }
+    }
+
+    fn decide(&mut self, head: &[u8]) -> Result<(), Stop> {
+        let head = &head[..head.len().min(Self::HEAD)];
+        let found = type_of(head);
+        if !self.allowed.iter().any(|pattern| pattern.covers(found)) {
+            return Err(self.refusal(found, head.is_empty()).into());
+        }
+        self.state = State::Found(found.into());
+        Ok(())
+    }
+
+    fn refusal(&self, found: &str, empty: bool) -> Refusal {
+        let found = match found {
+            _ if empty => "empty",
+            UNKNOWN => "of no known type",
+            known => known,
+        };
+        let taken: Vec<_> = self.allowed.iter().map(|one| one.0.as_str()).collect();
+        let taken = match taken.is_empty() {
+            true => "no type is taken here".to_owned(),
+            false => format!("taken here: {}", taken.join(", ")),
+        };
+        Refusal {
+            code: "type_not_allowed",
+            status: 415,
+            message: format!("the file is {found}; {taken}"),
+        }
+    }
+}
+
+impl UploadHandler for Sniff {
+    fn chunk(&mut self, chunk: Bytes) -> Result<Bytes, Stop> {
+        let State::Holding(held) = &mut self.state else {
+            return Ok(chunk);
+        };
+        let whole = match held.is_empty() {
+            // The usual case: the first chunk is large enough and goes on without a copy.
+            true if chunk.len() >= Self::HEAD => chunk,
+            _ => {
+                held.extend_from_slice(&chunk);
+                if held.len() < Self::HEAD {
+                    return Ok(Bytes::new());
+                }
+                std::mem::take(held).freeze()
+            }
+        };
+        self.decide(&whole)?;
+        Ok(whole)
+    }
+
+    fn file_complete(&mut self, facts: &mut FileFacts) -> Result<Bytes, Stop> {
+        let mut held = Bytes::new();
+        if let State::Holding(bytes) = &mut self.state {
+            held = std::mem::take(bytes).freeze();
+            self.decide(&held)?;
+        }
+        if let State::Found(found) = &self.state {
+            facts.content_type = Some(found.to_string());
+        }
+        Ok(held)
+    }
+
+    /// Nothing is stored of a file while its first bytes are held, so the state is those bytes; afterwards it is the
+    /// type that was found.
+    fn resume(&self) -> Resume {
+        Resume::Saved(match &self.state {
+            State::Holding(held) => [b"?", &held[..]].concat(),
+            State::Found(found) => found.as_bytes().to_vec(),
+        })
+    }
+
+    fn restore(&mut self, state: &[u8]) -> Result<(), Error> {
+        self.state = match state.split_first() {
+            Some((b'?', held)) if held.len() < Self::HEAD => State::Holding(held.into()),
+            _ => State::Found(saved_type(state)?.into()),
+        };
+        Ok(())
+    }
+}
+
+fn saved_type(state: &[u8]) -> Result<String, Error> {
+    std::str::from_utf8(state)
+        .ok()
+        .filter(|text| text.contains('/'))
+        .map(str::to_owned)
+        .ok_or_else(|| Error::store("not a saved type"))
+}
+
+/// What a file that begins with `head` would be taken for.
+fn type_of(head: &[u8]) -> &'static str {
+    if let Some(markup) = markup(head) {
+        return markup;
+    }
+    if is_text(head) && !TEXT_WITH_A_MARK.iter().any(|mark| head.starts_with(mark)) {
+        return TEXT;
+    }
+    match infer::get(head).map_or(UNKNOWN, |kind| kind.mime_type()) {
+        office if OLD_OFFICE.contains(&office) => OLE,
+        found => found,
+    }
+}
+
+/// Formats that are readable text and have a mark of their own: PDF, RTF, PostScript, scripts.
+const TEXT_WITH_A_MARK: [&[u8]; 4] = [b"%PDF-", b"{\\rtf", b"%!PS", b"#!"];
+
+/// Whatever begins with a tag, a comment or a declaration. Browsers look for a dozen tags (WHATWG MIME Sniffing 7.1),
+/// other programs for more, so any tag counts.
+fn markup(head: &[u8]) -> Option<&'static str> {
+    let begin = head.strip_prefix(b"\xef\xbb\xbf").unwrap_or(head);
+    let begin = begin.trim_ascii_start();
+    let tag = match begin {
+        [b'<', b'!' | b'?' | b'/', ..] => true,
+        [b'<', letter, ..] => letter.is_ascii_alphabetic(),
+        _ => false,
+    };
+    let holds = |mark: &[u8]| {
+        begin
+            .windows(mark.len())
+            .any(|at| at.eq_ignore_ascii_case(mark))
+    };
+    match tag {
+        false => None,
+        true if holds(b"<html") => Some(HTML),
+        true if holds(b"<svg") || holds(b":svg") => Some(SVG),
+        true if begin.starts_with(b"<?xml") => Some(XML),
+        true => Some(HTML),
+    }
+}
+
+/// Whether `head` is UTF-8 without NUL; where it was cut off it may end within a character.
+fn is_text(head: &[u8]) -> bool {
+    let valid = match std::str::from_utf8(head) {
+        Ok(_) => true,
+        Err(bad) => bad.error_len().is_none() && head.len() == Sniff::HEAD,
+    };
+    valid && memchr::memchr(0, head).is_none()
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::handlers::{Chain, FileHandlers};
+    use crate::upload::{FileHead, Owner, Protocol, Upload};
+
+    const PNG: &[u8] = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR";
+
+    fn begin(patterns: &[&str]) -> FileHandlers {
+        let sniff = Sniff::allow(patterns.iter().map(|text| text.parse().unwrap()));
+        let mut chain = Chain::default();
+        chain.push(move || sniff.clone());
+        let owner = Owner::from_address([127, 0, 0, 1].into());
+        let upload = Upload::new(Protocol::Form, owner);
+        chain.begin(&upload, &FileHead::default()).0
+    }
+
+    /// What comes out of a file that arrives as `chunks`, and the type found.
+    fn pass(handlers: &mut FileHandlers, chunks: &[&[u8]]) -> Result<(Vec<u8>, String), Stop> {
+        let mut out = Vec::new();
+        for chunk in chunks {
+            out.extend(handlers.chunk(Bytes::copy_from_slice(chunk))?);
+        }
+        let mut facts = FileFacts {
+            content_type: Some("image/x-claimed".into()),
+            ..FileFacts::default()
+        };
+        out.extend(handlers.complete(&mut facts)?.concat());
+        Ok((out, facts.content_type.unwrap()))
+    }
+
+    fn message(patterns: &[&str], file: &[u8]) -> String {
+        match pass(&mut begin(patterns), &[file]).unwrap_err() {
+            Stop::Refuse(refusal) => {
+                assert_eq!((refusal.code, refusal.status), ("type_not_allowed", 415));
+                refusal.message
+            }
+            Stop::SkipFile => panic!("refused, not skipped"),
+        }
+    }
+
+    #[test]
+    fn types_are_found_in_the_bytes() {
+        for (head, found) in [
+            (PNG, "image/png"),
+            (b"\xff\xd8\xff\xe0\0\x10JFIF", "image/jpeg"),
+            (b"GIF89a\x01\0\x01\0", "image/gif"),
+            (b"%PDF-1.4\nall of it readable", "application/pdf"),
+            (b"PK\x03\x04\x14\0", "application/zip"),
+            (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", OLE),
+            (b"#!/bin/sh\nrm", "text/x-shellscript"),
+            (b"{\\rtf1 hello}", "application/rtf"),
+            (b"", TEXT),
+            ("Grüße, 料理\n".as_bytes(), TEXT),
+            (b"1 < 2, and <3 too", TEXT),
+            // Two letters that begin a bitmap, a program, a sound.
+            (b"BMW is a car", TEXT),
+            (b"MZ Wallace", TEXT),
+            (b"ID3 is a tag", TEXT),
+            (b"see %PDF for more", TEXT),
+            (b"text, then\0nothing readable", UNKNOWN),
+            (b"caf\xe9", UNKNOWN),
+        ] {
+            assert_eq!(
+                type_of(head),
+                found,
+                "{:?}",
+                head.escape_ascii().to_string()
+            );
+        }
+    }
+
+    #[test]
+    fn whatever_begins_like_markup_is_markup() {
+        for (head, found) in [
+            (&b"<!DOCTYPE html><p>"[..], HTML),
+            (b" \r\n\t<script>alert(1)</script>", HTML),
+            (b"\xef\xbb\xbf<html>", HTML),
+            (b"<!-- %PDF-1.4 --><script>", HTML),
+            (b"<img src=x onerror=alert(1)>", HTML),
+            (b"<b\xff\0%PDF-1.4", HTML),
+            (b"<svg xmlns='http://www.w3.org/2000/svg'>", SVG),
+            (b"<?xml version='1.0'?><!-- long --><SVG>", SVG),
+            (
+                b"<?xml version='1.0'?><s:svg xmlns:s='http://www.w3.org/2000/svg'>",
+                SVG,
+            ),
+            (
+                b"<?xml version='1.0'?><html xmlns='http://www.w3.org/1999/xhtml'>",
+                HTML,
+            ),
+            (b"<?xml version='1.0'?><recipe/>", XML),
+        ] {
+            assert_eq!(
+                type_of(head),
+                found,
+                "{:?}",
+                head.escape_ascii().to_string()
+            );
+        }
+    }
+
+    #[test]
+    fn text_cut_within_a_character_is_still_text() {
+        let mut text = "x".repeat(Sniff::HEAD - 1).into_bytes();
+        text.extend_from_slice("é".as_bytes());
+        let (out, found) = pass(&mut begin(&["text/plain"]), &[&text]).unwrap();
+        assert_eq!((out, found.as_str()), (text, TEXT));
+    }
+
+    #[test]
+    fn a_star_covers_its_group_but_no_type_that_runs_scripts() {
+        for (pattern, found, covered) in [
+            ("image/*", "image/png", true),
+            ("image/*", "video/mp4", false),
+            ("image/*", SVG, false),
+            ("IMAGE/SVG+xml", SVG, true),
+            ("text/*", TEXT, true),
+            ("text/*", HTML, false),
+            ("text/html", HTML, true),
+            ("*/*", "application/zip", true),
+            ("*/*", HTML, false),
+            ("application/*", UNKNOWN, false),
+            ("application/octet-stream", UNKNOWN, true),
+        ] {
+            let pattern: TypePattern = pattern.parse().unwrap();
+            assert_eq!(pattern.covers(found), covered, "{pattern:?} {found}");
+        }
+    }
+
+    #[test]
+    fn patterns_that_could_never_match_are_refused() {
+        for (text, error) in [
+            ("", NotATypePattern::Malformed),
+            ("png", NotATypePattern::Malformed),
+            ("image/", NotATypePattern::Malformed),
+            ("/png", NotATypePattern::Malformed),
+            ("*/png", NotATypePattern::NeverFound),
+            ("imag/*", NotATypePattern::NeverFound),
+            ("image/jpg", NotATypePattern::NeverFound),
+            ("application/msword", NotATypePattern::NeverFound),
+        ] {
+            assert_eq!(text.parse::<TypePattern>(), Err(error), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn a_refusal_says_what_was_found_and_what_is_taken() {
+        assert_eq!(
+            message(&["image/*", "application/pdf"], b"<html>"),
+            "the file is text/html; taken here: image/*, application/pdf"
+        );
+        assert_eq!(
+            message(&["image/*"], b"\0\0"),
+            "the file is of no known type; taken here: image/*"
+        );
+        assert_eq!(
+            message(&["image/*"], b""),
+            "the file is empty; taken here: image/*"
+        );
+        assert_eq!(
+            message(&[], PNG),
+            "the file is image/png; no type is taken here"
+        );
+    }
+
+    #[test]
+    fn nothing_is_let_through_before_the_type_is_known() {
+        let mut handlers = begin(&["image/*"]);
+        for byte in vec![b'x'; Sniff::HEAD - 1].chunks(1) {
+            assert!(
+                handlers
+                    .chunk(Bytes::copy_from_slice(byte))
+                    .unwrap()
+                    .is_empty()
+            );
+        }
+        assert!(handlers.chunk(Bytes::from_static(b"x")).is_err());
+    }
+
+    #[test]
+    fn a_large_first_chunk_goes_on_without_a_copy() {
+        let chunk = Bytes::from([PNG, &[0; Sniff::HEAD]].concat());
+        let passed = begin(&["image/png"]).chunk(chunk.clone()).unwrap();
+        assert_eq!(passed.as_ptr(), chunk.as_ptr());
+    }
+
+    #[test]
+    fn a_state_that_is_not_ours_is_refused() {
+        let too_long = [b"?", &[b'x'; Sniff::HEAD][..]].concat();
+        for state in [&b""[..], b"png", b"image/\xff", &too_long] {
+            assert!(Sniff::allow([]).restore(state).is_err(), "{state:?}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn bytes_pass_unchanged_however_they_are_cut_and_saved(
+            length in 0_usize..20_000,
+            cuts in prop::collection::vec(0_usize..20_000, 0..5),
+            saved in 0_usize..6,
+        ) {
+            let file: Vec<u8> = PNG.iter().copied().chain((0..length).map(|i| i as u8)).collect();
+            let mut cuts: Vec<_> = cuts.into_iter().map(|cut| cut.min(file.len())).collect();
+            cuts.extend([0, file.len()]);
+            cuts.sort_unstable();
+            let chunks: Vec<_> = cuts.windows(2).map(|at| &file[at[0]..at[1]]).collect();
+            let (first, rest) = chunks.split_at(saved.min(chunks.len()));
+
+            let mut before = begin(&["image/*"]);
+            let mut out = Vec::new();
+            for chunk in first {
+                out.extend(before.chunk(Bytes::copy_from_slice(chunk)).unwrap());
+            }
+            let [Resume::Saved(state)] = &before.resume()[..] else {
+                panic!("the state is saved");
+            };
+            prop_assert!(state.len() <= Sniff::HEAD);
+            let mut after = begin(&["image/*"]);
+            after.handlers[0].restore(state).unwrap();
+            let (last, found) = pass(&mut after, rest).unwrap();
+            out.extend(last);
+            prop_assert_eq!(out, file);
+            prop_assert_eq!(found, "image/png");
+        }
+
+        // `infer` looks into containers; no file may stop the thread that carries it.
+        #[test]
+        fn hostile_heads_are_survived(
+            mark in prop::sample::select(vec![
+                &b""[..],
+                b"PK\x03\x04",
+                b"PK\x03\x04\x14\0\0\0\0\0\0\0\0\0\0\0\0\0\xff\xff\xff\xff\xff\xff\xff\xff\0\0\0\0[Content_Types].xml",
+                b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1",
+                b"\0\0\0\x20ftyp",
+                b"\xff\xff\xff\xffftypmif1",
+            ]),
+            rest in prop::collection::vec(any::<u8>(), 0..1_024),
+        ) {
+            type_of(&[mark, &rest].concat());
+        }
+    }
+}
