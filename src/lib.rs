@@ -9,6 +9,7 @@ compile_error!("Dumbwaiter runs on Linux on x86-64 and aarch64 only");
 mod error;
 pub mod handlers;
 pub mod name;
+pub mod protocol;
 pub mod receive;
 pub mod store;
 pub mod upload;
