@@ -1,0 +1,322 @@
+/**
+ * The browser's side of Dumbwaiter: sends files, and tells what the server says of each.
+ *
+ *     file → Uploads → XMLHttpRequest → server → one EventSource → Upload → whoever draws it
+ *
+ * An ES module without dependencies that the browser runs as written. It draws nothing: the page does that in
+ * `page.js`. Sending is XMLHttpRequest's, since `fetch` tells no upload progress (whatwg/fetch#607).
+ */
+
+// ---- What there is ---------------------------------------------------------------------------------------------
+
+/**
+ * What a caller may choose; `DEFAULTS` holds what holds otherwise. URLs are relative to the page.
+ * @typedef {object} Options
+ * @property {string} uploadUrl where a file is posted
+ * @property {string} watchUrl where the records of several uploads come as one event stream
+ * @property {string} field the form field that carries a file
+ * @property {number} atOnce how many files go up at once. A browser opens six connections to a host over HTTP/1.1, and
+ *   the event stream takes one of them.
+ * @property {number} watchDelay milliseconds that new uploads are gathered before the event stream is opened anew;
+ *   what ends sooner needs no stream
+ */
+
+/** @type {Readonly<Options>} */
+export const DEFAULTS = Object.freeze({
+  uploadUrl: "upload",
+  watchUrl: "uploads",
+  field: "file",
+  atOnce: 3,
+  watchDelay: 100,
+});
+
+/** @typedef {{code: string, message: string, status: number}} RecordError */
+
+/**
+ * The server's record of an upload, as far as this module reads it. Bytes are integers, `rate` is bytes per second,
+ * `eta` seconds; what is unknown is `null`.
+ * @typedef {object} UploadRecord
+ * @property {string | null} progress_id
+ * @property {"starting" | "uploading" | "interrupted" | "processing" | "done" | "error"} state
+ * @property {number | null} length body bytes in all
+ * @property {number} received body bytes off the wire
+ * @property {number | null} rate
+ * @property {number | null} eta
+ * @property {{name: string, url: string | null}[]} [files]
+ * @property {string | null} [url]
+ * @property {RecordError | null} error
+ */
+
+/** @typedef {"waiting" | "uploading" | "processing" | "done" | "error" | "cancelled"} State */
+
+/** An upload that ended badly. `code` is stable, `message` is one line for people; the rest is for whoever asks why. */
+export class UploadError extends Error {
+  /**
+   * @param {string} code the server's code, or `connection_lost`, `file_unreadable`, `http_STATUS`
+   * @param {string} message
+   * @param {{request: {method: string, url: string}, reply: {status: number, body: unknown} | null, upload: Upload}} about
+   */
+  constructor(code, message, { request, reply, upload }) {
+    super(message);
+    this.name = "UploadError";
+    this.code = code;
+    this.request = request;
+    this.reply = reply;
+    this.upload = upload;
+  }
+}
+
+// ---- One file --------------------------------------------------------------------------------------------------
+
+/** One file on its way, a form of its own with a random progress id. Made by `Uploads.add`. */
+export class Upload {
+  /** @type {State} */
+  state = "waiting";
+  /** Body bytes that the browser has handed to the network, and the body's length as the browser counts it. */
+  sent = 0;
+  sentOf = 0;
+  /** What the server said last; `null` until it speaks. @type {UploadRecord | null} */
+  record = null;
+  /** Whether the event stream tells of it; if not, only `sent` is known. */
+  watched = false;
+  /** The server's answer to a finished upload. @type {UploadRecord | null} */
+  answer = null;
+  /** @type {UploadError | null} */
+  error = null;
+  /** @type {XMLHttpRequest | null} */
+  #xhr = null;
+  #url;
+  #options;
+  #changed;
+
+  /**
+   * @param {File} file
+   * @param {Options} options
+   * @param {(upload: Upload) => void} changed called after each change
+   */
+  constructor(file, options, changed) {
+    this.file = file;
+    this.progressId = randomId();
+    this.#url = `${options.uploadUrl}?X-Progress-ID=${this.progressId}`;
+    this.#options = options;
+    this.#changed = changed;
+  }
+
+  /** Whether a request for it is open. */
+  get running() {
+    return this.state === "uploading" || this.state === "processing";
+  }
+
+  /** Whether nothing will happen to it any more. */
+  get ended() {
+    return this.state === "done" || this.state === "error" || this.state === "cancelled";
+  }
+
+  /** The part that the server has, from 0 to 1. */
+  get kept() {
+    if (this.state === "done") return 1;
+    return this.record?.length ? Math.min(1, this.record.received / this.record.length) : 0;
+  }
+
+  /** The part that the browser has sent, from 0 to 1; never less than what the server has. */
+  get gone() {
+    return Math.max(this.kept, this.sentOf ? this.sent / this.sentOf : 0);
+  }
+
+  /** Whole percent of what the server has (of what was sent, where no stream tells), at most 99 until done. */
+  get percent() {
+    if (this.state === "done") return 100;
+    return Math.min(99, Math.floor(100 * (this.watched || this.ended ? this.kept : this.gone)));
+  }
+
+  /** Begins to send. */
+  start() {
+    const xhr = new XMLHttpRequest();
+    this.#xhr = xhr;
+    this.state = "uploading";
+    xhr.open("POST", this.#url);
+    xhr.responseType = "json";
+    xhr.setRequestHeader("Accept", "application/json");
+    xhr.upload.onprogress = (event) => this.#progress(event);
+    xhr.onload = () => this.#answered(xhr);
+    xhr.onerror = () => this.#broken();
+    const form = new FormData();
+    form.append(this.#options.field, this.file);
+    xhr.send(form);
+    this.#changed(this);
+  }
+
+  /** Gives it up. What the server has of it is thrown away there. */
+  cancel() {
+    if (!this.ended) this.#end("cancelled");
+  }
+
+  /** Takes what the event stream says. @param {UploadRecord} record */
+  told(record) {
+    if (this.ended) return;
+    this.record = record;
+    this.watched = true;
+    if (record.error) return this.#fail(record.error.code, record.error.message, null);
+    if (record.state === "processing") this.state = "processing";
+    this.#changed(this);
+  }
+
+  /** Says that nobody tells of it any more. */
+  untold() {
+    this.watched = false;
+    this.#changed(this);
+  }
+
+  /** @param {ProgressEvent} event */
+  #progress({ loaded, total }) {
+    if (this.ended) return;
+    this.sent = loaded;
+    this.sentOf = total;
+    this.#changed(this);
+  }
+
+  /** @param {XMLHttpRequest} xhr */
+  #answered(xhr) {
+    const { status, response } = xhr;
+    if (status >= 200 && status < 300) {
+      this.answer = response;
+      return this.#end("done");
+    }
+    const reply = { status, body: response };
+    if (typeof response?.code === "string") this.#fail(response.code, response.detail ?? response.title, reply);
+    else this.#fail(`http_${status}`, `the server answered ${status} ${xhr.statusText}`, reply);
+  }
+
+  /** The request failed without an answer, which browsers report alike for a cut line and for an unreadable file. */
+  async #broken() {
+    const readable = await this.file.slice(0, 1).arrayBuffer().then(() => true, () => false);
+    if (this.ended) return;
+    if (!readable) this.#fail("file_unreadable", "the file changed or cannot be read", null);
+    else if (this.record?.state === "done") this.#end("done");
+    else this.#fail("connection_lost", "the connection to the server broke", null);
+  }
+
+  /** @param {string} code @param {string} message @param {UploadError["reply"]} reply */
+  #fail(code, message, reply) {
+    const request = { method: "POST", url: this.#url };
+    this.error = new UploadError(code, message, { request, reply, upload: this });
+    this.#end("error");
+  }
+
+  /** @param {State} state */
+  #end(state) {
+    this.state = state;
+    this.#xhr?.abort();
+    this.#xhr = null;
+    this.#changed(this);
+  }
+}
+
+/** 128 random bits in hex. (`crypto.randomUUID` is missing on plain http.) */
+function randomId() {
+  const bytes = crypto.getRandomValues(new Uint8Array(16));
+  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
+}
+
+// ---- All of them -----------------------------------------------------------------------------------------------
+
+/** Sends files, some at once and the rest in turn, and watches all that run through one event stream. */
+export class Uploads {
+  /** In the order in which they were added. @type {Upload[]} */
+  list = [];
+  #options;
+  #changed;
+  #watch;
+
+  /**
+   * @param {Partial<Options>} options
+   * @param {(upload: Upload) => void} changed called after each change of an upload
+   */
+  constructor(options, changed) {
+    this.#options = { ...DEFAULTS, ...options };
+    this.#changed = changed;
+    this.#watch = new Watch(this.#options);
+    // A browser that knows it has no network would fail each waiting file in turn.
+    addEventListener("online", () => this.#next());
+  }
+
+  /** Takes files in; they start as soon as there is room. @param {Iterable<File>} files @returns {Upload[]} */
+  add(files) {
+    const added = Array.from(files, (file) => new Upload(file, this.#options, (upload) => this.#onChange(upload)));
+    this.list.push(...added);
+    // The caller gets to know them before the first change is told.
+    queueMicrotask(() => this.#next());
+    return added;
+  }
+
+  /** Forgets an upload that has ended. @param {Upload} upload */
+  remove(upload) {
+    this.list = this.list.filter((one) => one !== upload);
+  }
+
+  /** @param {Upload} upload */
+  #onChange(upload) {
+    this.#changed(upload);
+    if (upload.ended) this.#next();
+  }
+
+  #next() {
+    const running = this.list.filter((upload) => upload.running);
+    const room = navigator.onLine ? Math.max(0, this.#options.atOnce - running.length) : 0;
+    const starting = this.list.filter((upload) => upload.state === "waiting").slice(0, room);
+    this.#watch.follow([...running, ...starting]);
+    for (const upload of starting) upload.start();
+  }
+}
+
+/** One event stream for all that run. It is opened anew when an upload joins, and closed when none is left. */
+class Watch {
+  /** @type {EventSource | null} */
+  #source = null;
+  /** @type {Map<string, Upload>} */
+  #asked = new Map();
+  /** @type {Map<string, Upload>} */
+  #wanted = new Map();
+  /** @type {number | undefined} */
+  #timer;
+  #options;
+
+  /** @param {Options} options */
+  constructor(options) {
+    this.#options = options;
+  }
+
+  /** Makes the stream tell of these. @param {Upload[]} uploads */
+  follow(uploads) {
+    this.#wanted = new Map(uploads.map((upload) => [upload.progressId, upload]));
+    if (uploads.length === 0) return this.#close();
+    if (uploads.every((upload) => this.#asked.has(upload.progressId))) return;
+    this.#timer ??= setTimeout(() => this.#open(), this.#options.watchDelay);
+  }
+
+  #open() {
+    this.#close();
+    this.#asked = this.#wanted;
+    const ids = Array.from(this.#asked.keys(), (id) => `X-Progress-ID=${id}`);
+    const source = new EventSource(`${this.#options.watchUrl}?${ids.join("&")}`);
+    source.onmessage = ({ data }) => {
+      const record = /** @type {UploadRecord} */ (JSON.parse(data));
+      this.#asked.get(record.progress_id ?? "")?.told(record);
+    };
+    // Most errors are a line cut, and the browser comes back by itself; a refusal closes for good.
+    source.onerror = () => source.readyState === EventSource.CLOSED && this.#lost();
+    this.#source = source;
+  }
+
+  #lost() {
+    for (const upload of this.#asked.values()) if (upload.running) upload.untold();
+  }
+
+  #close() {
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+    this.#source?.close();
+    this.#source = null;
+    this.#asked = new Map();
+  }
+}

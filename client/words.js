@@ -1,0 +1,88 @@
+/** Numbers, times and errors in words, as the page says them. */
+/** @import { Upload } from "./dumbwaiter.js" */
+
+const UNITS = ["B", "kB", "MB", "GB", "TB"];
+
+/** Bytes in decimal units with two or three digits: "812 B", "8.1 MB", "412 MB". @param {number} bytes */
+export function formatBytes(bytes) {
+  let [value, unit] = [bytes, 0];
+  // 999.6 kB would round to 1000 kB.
+  while (Math.round(value) >= 1000 && unit < UNITS.length - 1) [value, unit] = [value / 1000, unit + 1];
+  const digits = unit > 0 && value < 9.95 ? 1 : 0;
+  return `${value.toFixed(digits)}\u00a0${UNITS[unit]}`;
+}
+
+/** "1 file", "3 files". @param {number} count */
+export function countFiles(count) {
+  return `${count} ${count === 1 ? "file" : "files"}`;
+}
+
+/** What there is to say, side by side. @param {string[]} parts empty ones are left out */
+export function joinParts(parts, between = " · ") {
+  return parts.filter(Boolean).join(between);
+}
+
+/** An estimate that grows has to stay this much higher … */
+const GROWTH = 1.2;
+/** … for this long before it is shown. */
+const GROWTH_HOLDS_MS = 5000;
+
+/** Seconds left in rounded words that do not jump: they shrink at once and grow only when the growth lasts. */
+export class EtaWords {
+  /** @type {number | null} */
+  #shown = null;
+  /** @type {number | null} */
+  #higherSince = null;
+
+  /** @param {number | null} seconds the newest estimate @param {number} now milliseconds on any steady clock */
+  of(seconds, now) {
+    if (seconds === null) this.#shown = this.#higherSince = null;
+    else if (this.#shown === null || seconds <= this.#shown) [this.#shown, this.#higherSince] = [seconds, null];
+    else if (seconds < this.#shown * GROWTH) this.#higherSince = null;
+    else if (now - (this.#higherSince ??= now) >= GROWTH_HOLDS_MS) [this.#shown, this.#higherSince] = [seconds, null];
+    return this.#shown === null ? { seen: "", spoken: "" } : wordsOf(this.#shown);
+  }
+}
+
+/** @param {number} seconds */
+function wordsOf(seconds) {
+  if (seconds < 10) return { seen: "a\u00a0few\u00a0seconds", spoken: "a few seconds left" };
+  const [number, short, long] =
+    seconds < 50 ? [Math.ceil(seconds / 10) * 10, "s", "second"]
+    : seconds < 57 * 60 ? [Math.round(seconds / 60), "min", "minute"]
+    : [Math.round(seconds / 3600), "h", "hour"];
+  return { seen: `about\u00a0${number}\u00a0${short}`, spoken: `about ${number} ${long}${number === 1 ? "" : "s"} left` };
+}
+
+const LATER = "Try again later.";
+const AGAIN = "Choose it again when the connection is back.";
+
+/** What happened and what to do, by code. Other codes come with the server's own sentence.
+ * @type {{[code: string]: [string, string]}} */
+const ERRORS = {
+  client_gone: ["The connection to the server broke.", AGAIN],
+  connection_lost: ["The connection to the server broke.", AGAIN],
+  disk_full: ["The disk here is full.", LATER],
+  file_unreadable: ["The file has changed or cannot be read any more.", "Choose it again."],
+  http_413: ["A server on the way takes no file this large.", "Choose a smaller one."],
+  http_502: ["The server behind this page does not answer.", LATER],
+  http_503: ["The server has too much to do.", LATER],
+  http_504: ["The server behind this page does not answer.", LATER],
+  name_taken: ["A file of that name is here already.", "Rename yours and choose it again."],
+  store_failed: ["The server could not store the file.", LATER],
+  truncated_form: ["The file did not come through whole.", "Choose it again."],
+};
+
+/** What happened, what is kept, what to do. The code stands beside it. @param {Upload} upload one that failed */
+export function errorWords({ error, state, record }) {
+  if (state !== "error" || error === null) return "";
+  const [what, act] = ERRORS[error.code] ?? [sentence(error.message), "Choose another file, or ask who runs this page."];
+  const whole = error.code === "connection_lost" && record !== null && record.received === record.length;
+  return `${what} ${whole ? "All of it was received, so it may be here." : "Nothing of it is kept."} ${act}`;
+}
+
+/** One line of an error as a sentence. @param {string} line */
+function sentence(line) {
+  const text = line.charAt(0).toUpperCase() + line.slice(1);
+  return /[.!?]$/.test(text) ? text : `${text}.`;
+}
