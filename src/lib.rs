@@ -10,6 +10,7 @@ mod error;
 pub mod handlers;
 pub mod name;
 pub mod protocol;
+pub mod progress;
 pub mod receive;
 pub mod store;
 pub mod upload;

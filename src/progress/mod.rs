@@ -1,0 +1,211 @@
+//! What is known of an upload under way: [`Progress`], its [`State`], and the [`Tracker`] that keeps all of them.
+//!
+//! ```text
+//! pump ─► Tap ─► one relaxed atomic ──┐
+//!          └───► states, files, end ─►│ Progress ─► Record ─► polls and streams (`watch`)
+//! Ticker ── every 100 ms: rate, eta ─►│    └─► Bell of each stream that follows it
+//! ```
+//!
+//! The pump only counts. Everything that costs (rates, estimates, waking those who look) is done by the ticker's own
+//! thread, so a watcher can neither fail nor slow an upload. Numbers are counted in body bytes, boundaries included.
+//! Records are memory: they end some minutes after their upload. What maps an id to its stored file is the store's.
+
+mod follow;
+mod known;
+mod rate;
+mod record;
+mod records;
+mod state;
+mod tap;
+mod ticker;
+mod tracker;
+
+#[cfg(test)]
+pub(crate) mod by_hand;
+#[cfg(test)]
+mod tests;
+
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Instant, SystemTime};
+
+use crate::upload::{Owner, ProgressId, Protocol, Upload, UploadId, WatchId};
+
+pub use follow::{Bell, Follow, Key};
+pub use record::{FileRecord, Holder, Record, RecordError};
+pub use state::{State, percent};
+pub use tap::Tap;
+pub use tracker::{Found, Tracker, TrackerOptions};
+
+use known::{Known, Shown};
+
+/// One upload as those who look at it know it.
+///
+/// The count of bytes is one atomic; the rest stands behind a lock that is held for a few lines, and never by the pump
+/// while bytes flow.
+#[derive(Debug)]
+pub struct Progress {
+    id: UploadId,
+    watch: WatchId,
+    progress_id: Option<ProgressId>,
+    owner: Owner,
+    protocol: Protocol,
+    started_at: SystemTime,
+    received: AtomicU64,
+    version: AtomicU64,
+    replaced: AtomicBool,
+    /// When somebody last asked for it, in milliseconds of the tracker's clock.
+    polled: AtomicU64,
+    known: Mutex<Known>,
+    bells: Mutex<Vec<Bell>>,
+}
+
+impl Progress {
+    fn new(upload: &Upload, now: Instant) -> Self {
+        Self {
+            id: upload.id,
+            watch: upload.id.watch(),
+            progress_id: upload.progress_id.clone(),
+            owner: upload.owner.clone(),
+            protocol: upload.protocol,
+            started_at: upload.started_at,
+            received: AtomicU64::new(0),
+            version: AtomicU64::new(next_version()),
+            replaced: AtomicBool::new(false),
+            polled: AtomicU64::new(0),
+            known: Mutex::new(Known::new(upload, now)),
+            bells: Mutex::default(),
+        }
+    }
+
+    /// The upload's own name.
+    #[must_use]
+    pub fn id(&self) -> UploadId {
+        self.id
+    }
+
+    /// Where it stands.
+    #[must_use]
+    pub fn state(&self) -> State {
+        locked(&self.known).state
+    }
+
+    /// Body bytes taken off the wire so far.
+    #[must_use]
+    pub fn received(&self) -> u64 {
+        self.received.load(Ordering::Relaxed)
+    }
+
+    /// State, bytes received, length in body bytes and the error, of one moment: what a poll needs.
+    #[must_use]
+    pub fn numbers(&self) -> Numbers {
+        let known = locked(&self.known);
+        Numbers {
+            state: known.state,
+            received: self.received(),
+            length: known.length,
+            error: known.error.as_ref().map(|error| (error.code, error.status)),
+        }
+    }
+
+    /// Which publication this is: grows with each, and no two of one machine's uploads share one, across restarts too.
+    ///
+    /// Read it before the record: the record is then at least as new.
+    #[must_use]
+    pub fn version(&self) -> u64 {
+        self.version.load(Ordering::Acquire)
+    }
+
+    /// The key that its progress id makes.
+    fn key(&self) -> Option<Key> {
+        let id = self.progress_id.clone()?;
+        Some(Key::Progress(self.owner.clone(), id))
+    }
+
+    /// Every key under which it can be asked for.
+    fn keys(&self) -> impl Iterator<Item = Key> {
+        let names = [self.id.to_string(), self.watch.to_string()];
+        names
+            .into_iter()
+            .filter_map(|name| Key::name(&name))
+            .chain(self.key())
+    }
+
+    /// A newer upload has taken over the progress id.
+    fn is_replaced(&self) -> bool {
+        self.replaced.load(Ordering::Acquire)
+    }
+
+    fn ring(&self) {
+        // Ringing only marks a stream's task as ready, it runs no code of the stream: the lock is short.
+        locked(&self.bells).iter().for_each(Bell::ring);
+    }
+
+    fn is_followed(&self) -> bool {
+        !locked(&self.bells).is_empty()
+    }
+
+    /// Brings rate and estimate up to `now` and says whether watchers should hear of it.
+    fn tick(&self, now: Instant) -> bool {
+        let received = self.received();
+        let mut known = locked(&self.known);
+        if known.state != State::Uploading {
+            return false;
+        }
+        known.advance(received, now);
+        let fresh = known.show(received, now);
+        let due = fresh.is_due(known.shown, now.saturating_duration_since(known.shown_at));
+        if due {
+            self.publish(&mut known, fresh, now);
+        }
+        due
+    }
+
+    fn publish(&self, known: &mut Known, shown: Shown, now: Instant) {
+        known.shown = shown;
+        known.shown_at = now;
+        known.updated_at = SystemTime::now();
+        self.version.store(next_version(), Ordering::Release);
+    }
+
+    /// Changes what is known and publishes it.
+    fn change(&self, now: Instant, change: impl FnOnce(&mut Known, u64)) {
+        let mut known = locked(&self.known);
+        let received = self.received();
+        known.advance(received, now);
+        change(&mut known, received);
+        let shown = known.show(received, now);
+        self.publish(&mut known, shown, now);
+    }
+}
+
+/// What a poll shows of an upload.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Numbers {
+    /// Where it stands.
+    pub state: State,
+    /// Body bytes taken off the wire.
+    pub received: u64,
+    /// Body bytes in all, where known.
+    pub length: Option<u64>,
+    /// Code and HTTP status of what ended it.
+    pub error: Option<(&'static str, u16)>,
+}
+
+/// The next publication's number. It starts at the wall clock's microseconds, which no run publishes faster than, so
+/// that a number given out before a restart is never given out again.
+fn next_version() -> u64 {
+    static NEXT: AtomicU64 = AtomicU64::new(0);
+    if NEXT.load(Ordering::Relaxed) == 0 {
+        let clock = SystemTime::UNIX_EPOCH.elapsed().unwrap_or_default();
+        let micros = u64::try_from(clock.as_micros()).unwrap_or(1);
+        // Losing the race means that another thread has seeded it.
+        let _ = NEXT.compare_exchange(0, micros.max(1), Ordering::Relaxed, Ordering::Relaxed);
+    }
+    NEXT.fetch_add(1, Ordering::Relaxed)
+}
+
+/// A lock that outlives a panic of another holder: what it guards here is never left half-changed.
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
