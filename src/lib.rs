@@ -12,6 +12,8 @@ pub mod name;
 pub mod protocol;
 pub mod progress;
 pub mod receive;
+#[cfg(feature = "server")]
+pub mod server;
 pub mod store;
 pub mod upload;
 

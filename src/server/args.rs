@@ -1,0 +1,459 @@
+//! How options are given: flags, then the environment, then a file, then the default.
+//!
+//! Whatever stands in the environment or the file is first checked alone, so that a refusal can name its place, and
+//! then becomes a flag in front of those that were typed. So there is one parser and one set of rules:
+//!
+//! ```text
+//! dumbwaiter --max-files 5        DUMBWAITER_DIR=/srv       max-files = 9, base = "up"
+//!            └───────────┐                └────────┐              ╳ typed    └────────┐
+//! dumbwaiter --max-files 5            --dir=/srv                            --base=up
+//! ```
+
+use std::error::Error as _;
+use std::ffi::{OsStr, OsString};
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, bail};
+use clap::error::{ContextKind, ContextValue};
+use clap::parser::ValueSource;
+use clap::{Arg, ArgMatches, Command, CommandFactory, FromArgMatches};
+
+use crate::server::config::Config;
+
+/// What the name of each of our environment variables begins with.
+const PREFIX: &str = "DUMBWAITER_";
+
+/// The option that names the file; it cannot stand in the file.
+const CONFIG: &str = "config";
+
+impl Config {
+    /// Reads `args` (the program's name first), `env` and the file that one of them names.
+    ///
+    /// # Errors
+    /// For a flag that cannot be used, and for `--help` and `--version`, the error is a [`clap::Error`], which knows
+    /// how it wants to be printed and the exit code. Otherwise it names the variable or the file and key, and what is
+    /// expected there; for an unknown one, the nearest that there is.
+    pub fn load(
+        args: impl IntoIterator<Item = OsString>,
+        env: impl IntoIterator<Item = (OsString, OsString)>,
+    ) -> anyhow::Result<Self> {
+        let command = Self::command();
+        let mut args: Vec<_> = args.into_iter().collect();
+        let typed = command.clone().try_get_matches_from(&args)?;
+
+        let mut given = from_environment(&command, env)?;
+        if let Some(path) = config_file(&typed, &given) {
+            let in_file = from_file(&command, &path)
+                .with_context(|| format!("configuration file {}", path.display()))?;
+            let new = |(key, _): &(String, _)| !given.iter().any(|(known, _)| known == key);
+            let in_file: Vec<_> = in_file.into_iter().filter(new).collect();
+            given.extend(in_file);
+        }
+        given.retain(|(key, _)| !was_typed(&command, &typed, key));
+
+        // In front, since what follows a `--` is no flag.
+        let flags = given.iter().map(|(key, value)| flag(key, value));
+        args.splice(1.min(args.len())..1.min(args.len()), flags);
+        Self::from_arg_matches(&command.try_get_matches_from(args)?)?.check()
+    }
+}
+
+/// Options by their long names, in the order in which they were met; one that takes a list may come several times.
+type Given = Vec<(String, OsString)>;
+
+fn from_environment(
+    command: &Command,
+    env: impl IntoIterator<Item = (OsString, OsString)>,
+) -> anyhow::Result<Given> {
+    let mut given = Vec::new();
+    for (name, value) in env {
+        let Some(word) = name.to_str().and_then(|name| name.strip_prefix(PREFIX)) else {
+            continue;
+        };
+        let key = word.to_ascii_lowercase().replace('_', "-");
+        if variable(&key).as_str() != name || option(command, &key).is_none() {
+            bail!(
+                "unknown environment variable {}; the nearest that there is: {}",
+                name.display(),
+                variable(&nearest(command, &key))
+            );
+        }
+        usable(command, &key, &value)
+            .with_context(|| format!("environment variable {}", name.display()))?;
+        given.push((key, value));
+    }
+    Ok(given)
+}
+
+fn variable(key: &str) -> String {
+    format!("{PREFIX}{}", key.to_ascii_uppercase().replace('-', "_"))
+}
+
+fn config_file(typed: &ArgMatches, given: &Given) -> Option<PathBuf> {
+    let typed = typed.get_one::<PathBuf>(CONFIG).cloned();
+    typed.or_else(|| {
+        let (_, path) = given.iter().find(|(key, _)| key == CONFIG)?;
+        Some(path.into())
+    })
+}
+
+fn from_file(command: &Command, path: &Path) -> anyhow::Result<Given> {
+    let text = std::fs::read_to_string(path).context("it cannot be read")?;
+    let table: toml::Table = toml::from_str(&text)?;
+    let mut given = Vec::new();
+    for (key, value) in table {
+        match option(command, &key) {
+            Some(arg) if key != CONFIG => {
+                for value in values(arg, value).with_context(|| key.clone())? {
+                    usable(command, &key, &value).with_context(|| key.clone())?;
+                    given.push((key.clone(), value));
+                }
+            }
+            _ => bail!(
+                "unknown key {key}; the nearest that there is: {}",
+                nearest(command, &key)
+            ),
+        }
+    }
+    Ok(given)
+}
+
+/// A value of the file as it would be typed; those of a list one by one.
+fn values(arg: &Arg, value: toml::Value) -> anyhow::Result<Vec<OsString>> {
+    use toml::Value;
+    match value {
+        Value::Array(list) if takes_list(arg) => list.into_iter().map(scalar).collect(),
+        Value::Array(_) => bail!("one value is expected, not a list"),
+        one => Ok(vec![scalar(one)?]),
+    }
+}
+
+fn scalar(value: toml::Value) -> anyhow::Result<OsString> {
+    use toml::Value;
+    match value {
+        Value::String(text) => Ok(text.into()),
+        Value::Integer(number) => Ok(number.to_string().into()),
+        Value::Float(number) => Ok(number.to_string().into()),
+        Value::Boolean(yes) => Ok(yes.to_string().into()),
+        Value::Datetime(_) | Value::Array(_) | Value::Table(_) => {
+            bail!("a text or a number is expected")
+        }
+    }
+}
+
+fn takes_list(arg: &Arg) -> bool {
+    matches!(arg.get_action(), clap::ArgAction::Append)
+}
+
+/// Whether the option's own parser takes `value`; if not, why.
+fn usable(command: &Command, key: &str, value: &OsStr) -> anyhow::Result<()> {
+    let args = [OsString::from("dumbwaiter"), flag(key, value)];
+    match command.clone().try_get_matches_from(args) {
+        Ok(_) => Ok(()),
+        Err(error) => bail!("{value:?} cannot be used: {}", expected(&error)),
+    }
+}
+
+fn flag(key: &str, value: &OsStr) -> OsString {
+    let mut flag = OsString::from(format!("--{key}="));
+    flag.push(value);
+    flag
+}
+
+/// What the parser says is expected, without clap's words about flags.
+fn expected(error: &clap::Error) -> String {
+    match (error.source(), error.get(ContextKind::ValidValue)) {
+        (Some(reason), _) => reason.to_string(),
+        (None, Some(ContextValue::Strings(words))) if !words.is_empty() => {
+            format!("{} is expected", words.join(" or "))
+        }
+        (None, _) if error.kind() == clap::error::ErrorKind::InvalidUtf8 => {
+            "it is not UTF-8".to_owned()
+        }
+        (None, _) => "a value is expected".to_owned(),
+    }
+}
+
+fn option<'a>(command: &'a Command, key: &str) -> Option<&'a Arg> {
+    command
+        .get_arguments()
+        .find(|arg| arg.get_long() == Some(key))
+}
+
+fn was_typed(command: &Command, typed: &ArgMatches, key: &str) -> bool {
+    let id = option(command, key).map(|arg| arg.get_id().as_str());
+    id.and_then(|id| typed.value_source(id)) == Some(ValueSource::CommandLine)
+}
+
+fn nearest(command: &Command, key: &str) -> String {
+    let likeness = |known: &str| strsim::normalized_damerau_levenshtein(known, key);
+    let keys = command.get_arguments().filter_map(Arg::get_long);
+    let best = keys.max_by(|a, b| likeness(a).total_cmp(&likeness(b)));
+    best.unwrap_or_default().to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::handlers::Algorithm;
+    use crate::name::OnConflict;
+
+    fn load(args: &[&str], env: &[(&str, &str)]) -> anyhow::Result<Config> {
+        let args = ["dumbwaiter"].iter().chain(args).map(OsString::from);
+        let env = env.iter().map(|(name, value)| (name.into(), value.into()));
+        Config::load(args, env)
+    }
+
+    fn load_file(text: &str, args: &[&str], env: &[(&str, &str)]) -> anyhow::Result<Config> {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("dumbwaiter.toml");
+        std::fs::write(&path, text).unwrap();
+        let env: Vec<_> = [&[("DUMBWAITER_CONFIG", path.to_str().unwrap())], env].concat();
+        load(args, &env)
+    }
+
+    /// The error's whole text, without the folder that differs from run to run.
+    fn error(result: anyhow::Result<Config>) -> String {
+        let text = format!("{:#}", result.unwrap_err());
+        match text.split_once("/dumbwaiter.toml: ") {
+            Some((_, rest)) => format!("dumbwaiter.toml: {rest}"),
+            None => text,
+        }
+    }
+
+    #[test]
+    fn a_flag_wins_over_the_environment_that_over_the_file_that_over_the_default() {
+        let file = "max-files = 3";
+        let env = [("DUMBWAITER_MAX_FILES", "4")];
+        let files = |config: anyhow::Result<Config>| config.unwrap().max_files;
+        assert_eq!(files(load(&[], &[])), 1_000);
+        assert_eq!(files(load_file(file, &[], &[])), 3);
+        assert_eq!(files(load_file(file, &[], &env)), 4);
+        assert_eq!(files(load_file(file, &["--max-files", "5"], &env)), 5);
+    }
+
+    #[test]
+    fn a_list_is_replaced_as_a_whole_by_what_wins() {
+        let file = "allow-type = [\"image/*\", \"application/pdf\"]";
+        let env = [("DUMBWAITER_ALLOW_TYPE", "video/*,audio/*")];
+        let types = |config: anyhow::Result<Config>| config.unwrap().allow_type;
+        let list = |texts: &[&str]| {
+            texts
+                .iter()
+                .map(|text| text.parse().unwrap())
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(types(load(&[], &[])), []);
+        assert_eq!(
+            types(load_file(file, &[], &[])),
+            list(&["image/*", "application/pdf"])
+        );
+        assert_eq!(
+            types(load_file(file, &[], &env)),
+            list(&["video/*", "audio/*"])
+        );
+        let typed = ["--allow-type", "image/png", "--allow-type", "image/gif"];
+        assert_eq!(
+            types(load_file(file, &typed, &env)),
+            list(&["image/png", "image/gif"])
+        );
+    }
+
+    #[test]
+    fn values_are_the_same_words_in_flag_environment_and_file() {
+        let flags = [
+            "--on-conflict=replace",
+            "--digest=sha256",
+            "--keep-records=2h",
+            "--max-file-size=10MB",
+            "--base=up/",
+        ];
+        let env = [
+            ("DUMBWAITER_ON_CONFLICT", "replace"),
+            ("DUMBWAITER_DIGEST", "sha256"),
+            ("DUMBWAITER_KEEP_RECORDS", "2h"),
+            ("DUMBWAITER_MAX_FILE_SIZE", "10MB"),
+            ("DUMBWAITER_BASE", "up/"),
+            ("HOME", "/root"),
+        ];
+        let file = r#"
+            on-conflict = "replace"
+            digest = "sha256"
+            keep-records = "2h"
+            max-file-size = 10_000_000
+            base = "up/"
+        "#;
+        for config in [
+            load(&flags, &[]),
+            load(&[], &env),
+            load_file(file, &[], &[]),
+        ] {
+            let config = config.unwrap();
+            assert_eq!(config.on_conflict, OnConflict::Replace);
+            assert_eq!(config.digest, Some(Algorithm::Sha256));
+            assert_eq!(config.keep_records, Duration::from_secs(7_200));
+            assert_eq!(config.max_file_size, Some(10_000_000));
+            assert_eq!(config.base, "/up");
+        }
+    }
+
+    #[test]
+    fn a_bad_value_names_its_place_and_what_is_expected() {
+        for (file, env, words) in [
+            (
+                "",
+                &[("DUMBWAITER_MAX_FIELDS", "many")][..],
+                "environment variable DUMBWAITER_MAX_FIELDS: \"many\" cannot be used: a whole number from 1 on is expected",
+            ),
+            (
+                "",
+                &[("DUMBWAITER_DIR", "")],
+                "environment variable DUMBWAITER_DIR: \"\" cannot be used: a value is expected",
+            ),
+            (
+                "durability = \"synch\"",
+                &[],
+                "dumbwaiter.toml: durability: \"synch\" cannot be used: sync or close is expected",
+            ),
+            (
+                "max-files = 0",
+                &[],
+                "dumbwaiter.toml: max-files: \"0\" cannot be used: a whole number from 1 on is expected",
+            ),
+            (
+                "downloads = true",
+                &[],
+                "dumbwaiter.toml: downloads: \"true\" cannot be used: on or off is expected",
+            ),
+            (
+                "dir = [\"a\", \"b\"]",
+                &[],
+                "dumbwaiter.toml: dir: one value is expected, not a list",
+            ),
+            (
+                "[dir]",
+                &[],
+                "dumbwaiter.toml: dir: a text or a number is expected",
+            ),
+            (
+                "allow-type = [[\"a\"]]",
+                &[],
+                "dumbwaiter.toml: allow-type: a text or a number is expected",
+            ),
+            // What a flag would hide is wrong all the same.
+            (
+                "max-part-head = \"8K\"",
+                &[("DUMBWAITER_MAX_PART_HEAD", "8KiB")],
+                "dumbwaiter.toml: max-part-head: \"8K\" cannot be used: a size is expected: bytes, or a whole number with \
+                 kB, MB, GB, TB, KiB, MiB, GiB or TiB",
+            ),
+        ] {
+            assert_eq!(error(load_file(file, &[], env)), words);
+        }
+        let typed = load(&["--max-files", "0"], &[]).unwrap_err();
+        let typed = typed.downcast::<clap::Error>().unwrap().to_string();
+        assert!(
+            typed.contains("'0' for '--max-files <N>': a whole number from 1 on is expected"),
+            "{typed}"
+        );
+    }
+
+    #[test]
+    fn an_unknown_name_is_refused_with_the_nearest() {
+        for (file, env, words) in [
+            (
+                "on_conflict = \"rename\"",
+                &[][..],
+                "dumbwaiter.toml: unknown key on_conflict; the nearest that there is: on-conflict",
+            ),
+            (
+                "dri = \"x\"",
+                &[],
+                "dumbwaiter.toml: unknown key dri; the nearest that there is: dir",
+            ),
+            (
+                "help = \"x\"",
+                &[],
+                "dumbwaiter.toml: unknown key help; the nearest that there is: ",
+            ),
+            (
+                "",
+                &[("DUMBWAITER_MAX_FILE", "3")],
+                "unknown environment variable DUMBWAITER_MAX_FILE; the nearest that there is: DUMBWAITER_MAX_FILES",
+            ),
+            (
+                "",
+                &[("DUMBWAITER_max_files", "3")],
+                "unknown environment variable DUMBWAITER_max_files; the nearest that there is: DUMBWAITER_MAX_FILES",
+            ),
+            (
+                "",
+                &[("DUMBWAITER_VERSION", "1")],
+                "unknown environment variable DUMBWAITER_VERSION; ",
+            ),
+        ] {
+            let text = error(load_file(file, &[], env));
+            assert!(text.starts_with(words), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_file_cannot_name_another_and_must_be_there() {
+        assert!(error(load_file("config = \"b.toml\"", &[], &[])).contains("unknown key config"));
+        let missing = error(load(&["--config", "/nowhere/dumbwaiter.toml"], &[]));
+        assert!(
+            missing.contains("it cannot be read: No such file"),
+            "{missing}"
+        );
+    }
+
+    #[test]
+    fn a_syntax_error_in_the_file_names_its_line() {
+        let text = error(load_file("dir = \"a\"\nbase = ", &[], &[]));
+        assert!(text.contains("line 2, column 8"), "{text}");
+    }
+
+    #[test]
+    fn a_digest_in_the_names_needs_a_digest() {
+        assert!(error(load(&["--name", "{digest}"], &[])).contains("--digest is none"));
+        assert!(load(&["--name", "{digest}", "--digest", "blake3"], &[]).is_ok());
+    }
+
+    #[test]
+    fn help_ends_the_start_without_being_a_fault() {
+        let help = load(&["--help"], &[])
+            .unwrap_err()
+            .downcast::<clap::Error>()
+            .unwrap();
+        assert_eq!(help.exit_code(), 0);
+    }
+
+    #[test]
+    fn every_option_has_its_help_and_its_line_in_the_docs_with_its_default() {
+        let docs = include_str!("../../docs/configuration.md");
+        let command = Config::command();
+        command.clone().debug_assert();
+        for arg in command.get_arguments() {
+            let key = arg.get_long().unwrap();
+            assert!(
+                arg.get_help().is_some() && arg.get_help_heading().is_some(),
+                "{key}"
+            );
+            let default = match arg.get_default_values() {
+                [] => "–".to_owned(),
+                [default] => format!("`{}`", default.display()).replace('|', "\\|"),
+                several => panic!("{key}: {several:?}"),
+            };
+            let line = format!("| `{key}` | {default} | ");
+            assert!(docs.contains(&line), "docs/configuration.md lacks {line}");
+        }
+        let lines = docs.lines().filter(|line| line.starts_with("| `")).count();
+        assert_eq!(
+            lines,
+            command.get_arguments().count(),
+            "a line for an option that is no more"
+        );
+    }
+}

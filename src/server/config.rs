@@ -1,0 +1,199 @@
+//! What the server is told: each field of [`Config`] is a flag, an environment variable and a key of the file.
+//!
+//! The fields are the one definition of all options. Names, help, defaults and value rules come from here, whichever
+//! way a value is given; [`Config::load`] puts the ways in order.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::Parser;
+use tracing::level_filters::LevelFilter;
+
+use crate::handlers::{Algorithm, TypePattern};
+use crate::name::OnConflict;
+use crate::server::units::{
+    base, count, size, size_or_none, threads, threads_or_cpus, time, time_above_zero, words,
+};
+
+/// The upload side of any web app: takes files, shows how far each has come, hands them over
+#[derive(Clone, Debug, Parser)]
+#[command(
+    name = "dumbwaiter",
+    version,
+    after_help = "Each option is also an environment variable (--max-fields: DUMBWAITER_MAX_FIELDS) and a key of \
+        the TOML file named by --config (max-fields = 1000).\nA flag wins over the environment, that over the file, \
+        that over the default.\nSizes: 4096, 10MB, 10MiB. Times: 500ms, 30s, 5m, 1h, 30d."
+)]
+pub struct Config {
+    /// Address and port to serve on; port 0 takes a free one
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:7070", help_heading = SERVING)]
+    pub listen: SocketAddr,
+
+    /// Path under which all URLs stand; empty is the root
+    #[arg(long, value_name = "PATH", default_value = "/", value_parser = base, help_heading = SERVING)]
+    pub base: String,
+
+    /// Whether stored files can be read back at /files/ID
+    #[arg(long, value_name = "WORD", default_value = "on", value_parser = words(&[("on", true), ("off", false)]),
+        action = clap::ArgAction::Set, help_heading = SERVING)]
+    pub downloads: bool,
+
+    /// Folder for the files; made if it is not there
+    #[arg(long, value_name = "FOLDER", default_value = "uploads", help_heading = FILES)]
+    pub dir: PathBuf,
+
+    /// Template of the files' names: {filename} {stem} {ext} {id} {date} {field} {form.NAME} {digest}
+    #[arg(long, value_name = "TEMPLATE", default_value = "{filename|id}", help_heading = FILES)]
+    pub name: String,
+
+    /// What to do when a name is taken: find one near it, put the new file there, refuse
+    #[arg(long, value_name = "WORD", default_value = "rename", help_heading = FILES, value_parser = words(&[
+        ("rename", OnConflict::Rename),
+        ("replace", OnConflict::Replace),
+        ("reject", OnConflict::Reject),
+    ]))]
+    pub on_conflict: OnConflict,
+
+    /// When an upload counts as kept: after it was synced to the disk, or when its file was closed
+    #[arg(long, value_name = "WORD", default_value = "sync", help_heading = FILES,
+        value_parser = words(&[("sync", "sync"), ("close", "close")]))]
+    pub durability: &'static str,
+
+    /// Checksum to compute of every file; it costs about as much as receiving
+    #[arg(long, value_name = "WORD", default_value = "none", help_heading = FILES, value_parser = words(&[
+        ("none", None),
+        ("sha256", Some(Algorithm::Sha256)),
+        ("blake3", Some(Algorithm::Blake3)),
+    ]))]
+    pub digest: std::option::Option<Algorithm>,
+
+    /// Largest file taken, in bytes
+    #[arg(long, value_name = "SIZE", default_value = "none", value_parser = size_or_none, help_heading = FILES)]
+    pub max_file_size: std::option::Option<u64>,
+
+    /// Types of file taken, told from the first bytes: image/*, application/pdf; none given, all are
+    #[arg(long, value_name = "TYPE", value_delimiter = ',', help_heading = FILES)]
+    pub allow_type: Vec<TypePattern>,
+
+    /// Format in which /progress answers
+    #[arg(long, value_name = "WORD", default_value = "json", help_heading = PROGRESS,
+        value_parser = words(&[("json", "json"), ("jsonp", "jsonp"), ("xml", "xml"), ("java", "java")]))]
+    pub progress_format: &'static str,
+
+    /// What /get_upload_progress answers for an unknown id: null, or for 60 s a bar at its start
+    #[arg(long, value_name = "WORD", default_value = "null", help_heading = PROGRESS,
+        value_parser = words(&[("null", "null"), ("wait", "wait")]))]
+    pub poll_unknown: &'static str,
+
+    /// How long an ended upload's record is kept
+    #[arg(long, value_name = "TIME", default_value = "5m", value_parser = time, help_heading = PROGRESS)]
+    pub keep_records: Duration,
+
+    /// The same, at most, while it is being polled
+    #[arg(long, value_name = "TIME", default_value = "1h", value_parser = time, help_heading = PROGRESS)]
+    pub keep_polled: Duration,
+
+    /// Most records kept; the oldest ended ones go first
+    #[arg(long, value_name = "N", default_value = "100000", value_parser = count, help_heading = PROGRESS)]
+    pub max_records: usize,
+
+    /// How long a stream waits for an upload that is not there yet
+    #[arg(long, value_name = "TIME", default_value = "60s", value_parser = time, help_heading = PROGRESS)]
+    pub watch_wait: Duration,
+
+    /// Most streams open at once
+    #[arg(long, value_name = "N", default_value = "10000", value_parser = count, help_heading = PROGRESS)]
+    pub max_watchers: usize,
+
+    /// Most uploads in one stream or one answer
+    #[arg(long, value_name = "N", default_value = "100", value_parser = count, help_heading = PROGRESS)]
+    pub max_watched: usize,
+
+    /// Most fields of one form that are no files
+    #[arg(long, value_name = "N", default_value = "1000", value_parser = count, help_heading = FORMS)]
+    pub max_fields: usize,
+
+    /// Most bytes in all such fields of one form together
+    #[arg(long, value_name = "SIZE", default_value = "1MiB", value_parser = size, help_heading = FORMS)]
+    pub max_field_bytes: u64,
+
+    /// Most files in one form
+    #[arg(long, value_name = "N", default_value = "1000", value_parser = count, help_heading = FORMS)]
+    pub max_files: usize,
+
+    /// Most bytes in the head of one part
+    #[arg(long, value_name = "SIZE", default_value = "8KiB", value_parser = size, help_heading = FORMS)]
+    pub max_part_head: u64,
+
+    /// How long a client may take to send a request's head
+    #[arg(long, value_name = "TIME", default_value = "30s", value_parser = time_above_zero, help_heading = CONNECTIONS)]
+    pub head_timeout: Duration,
+
+    /// After a refusal, most bytes of the body read and thrown away so that the client sees the answer
+    #[arg(long, value_name = "SIZE", default_value = "256MiB", value_parser = size, help_heading = CONNECTIONS)]
+    pub linger_bytes: u64,
+
+    /// The same, at most, in time
+    #[arg(long, value_name = "TIME", default_value = "30s", value_parser = time, help_heading = CONNECTIONS)]
+    pub linger_time: Duration,
+
+    /// Threads that carry bodies to the disk; cpus is one for each CPU, at least 2
+    #[arg(long, value_name = "N", default_value = "cpus", value_parser = threads_or_cpus, help_heading = MACHINE)]
+    pub data_threads: usize,
+
+    /// Threads that sync files
+    #[arg(long, value_name = "N", default_value = "16", value_parser = threads, help_heading = MACHINE)]
+    pub sync_threads: usize,
+
+    /// Most bytes of disk reserved ahead for one file of known length
+    #[arg(long, value_name = "SIZE", default_value = "256MiB", value_parser = size, help_heading = MACHINE)]
+    pub reserve_ahead: u64,
+
+    /// How log lines are written, to standard error
+    #[arg(long, value_name = "WORD", default_value = "text", help_heading = MACHINE,
+        value_parser = words(&[("text", LogFormat::Text), ("json", LogFormat::Json)]))]
+    pub log_format: LogFormat,
+
+    /// Least important lines that are written
+    #[arg(long, value_name = "LEVEL", default_value = "info", help_heading = MACHINE, value_parser = words(&[
+        ("off", LevelFilter::OFF),
+        ("error", LevelFilter::ERROR),
+        ("warn", LevelFilter::WARN),
+        ("info", LevelFilter::INFO),
+        ("debug", LevelFilter::DEBUG),
+        ("trace", LevelFilter::TRACE),
+    ]))]
+    pub log: LevelFilter,
+
+    /// TOML file with any of these options
+    #[arg(long, value_name = "FILE", help_heading = MACHINE)]
+    pub config: Option<PathBuf>,
+}
+
+const SERVING: &str = "Serving";
+const FILES: &str = "Files";
+const PROGRESS: &str = "Progress";
+const FORMS: &str = "Forms";
+const CONNECTIONS: &str = "Connections";
+const MACHINE: &str = "Machine, logs, configuration";
+
+/// How log lines are written.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum LogFormat {
+    /// For people: one line, fields behind the message.
+    Text,
+    /// For machines: one JSON object a line.
+    Json,
+}
+
+impl Config {
+    /// What must hold between two options, as no rule of one alone can say it.
+    pub(super) fn check(self) -> anyhow::Result<Self> {
+        anyhow::ensure!(
+            self.digest.is_some() || !self.name.contains("{digest"),
+            "--name uses {{digest}}, yet --digest is none: choose --digest sha256 or blake3"
+        );
+        Ok(self)
+    }
+}
