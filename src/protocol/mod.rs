@@ -1,4 +1,100 @@
-//! Ways in, one file each: what a request's bytes mean.
+//! Ways in, one file each, and what they share.
+//!
+//! A protocol reads a request's head, settles what the upload is and how its body is split, and gives it to
+//! [`Inbound::take`]; then it says in its own words how it went. All of them make the same upload, the same record and
+//! the same errors.
 
+use http::request::Parts;
+
+use crate::error::Error;
+use crate::progress::Tracker;
+use crate::query;
+use crate::receive::{Body, Naming, Receiver, Split};
+use crate::threads::DataThreads;
+use crate::upload::{FileFacts, Owner, ProgressId, Protocol, Upload};
+
+pub mod answer;
+pub mod form;
+pub mod get;
 pub mod headers;
 pub mod multipart;
+pub mod put;
+mod range;
+
+/// A request as the ways in and out see it: its head, and what the service found out about it.
+#[derive(Debug)]
+pub struct Asked {
+    /// The request's head; the path has lost the base.
+    pub head: Parts,
+    /// To whom an upload by this client belongs.
+    pub owner: Owner,
+    /// What every URL in the answer begins with: empty, or a path that begins with `/` and does not end with one.
+    pub base: String,
+}
+
+/// What every way in shares.
+#[derive(Clone, Debug)]
+pub struct Inbound {
+    /// Takes the bytes.
+    pub receiver: Receiver,
+    /// Names what was stored.
+    pub naming: Naming,
+    /// Knows how far each upload has come.
+    pub tracker: Tracker,
+    /// Where bodies live.
+    pub data: DataThreads,
+}
+
+impl Inbound {
+    /// The upload that a request's head announces. Its record begins here, before the first byte of the body: a page
+    /// that polls at once finds it.
+    pub(crate) fn announce(&self, protocol: Protocol, asked: &Asked, body: &Body) -> Upload {
+        let mut upload = Upload::new(protocol, asked.owner.clone());
+        upload.progress_id = progress_id(&asked.head, &upload);
+        upload.length = body.declared();
+        upload.target = asked.head.uri.clone();
+        upload.headers = asked.head.headers.clone();
+        upload
+    }
+
+    /// Takes the body in, stores its files under their names and ends the record.
+    ///
+    /// `split` is made after the record has begun, so that a refused head is seen by watchers too.
+    pub(crate) async fn take(
+        &self,
+        upload: Upload,
+        body: Body,
+        split: Result<Box<dyn Split>, Error>,
+    ) -> Result<Vec<FileFacts>, Error> {
+        let tap = self.tracker.begin(&upload);
+        let split = match split {
+            Ok(split) => split,
+            Err(error) => {
+                tap.fail(&error);
+                return Err(error);
+            }
+        };
+        let (receiver, naming) = (self.receiver.clone(), self.naming.clone());
+        self.data
+            .run(async move {
+                let received = receiver.receive(upload, tap, body, split).await?;
+                // On its own from here: all bytes have come, so the upload ends well even if the client does not wait.
+                match tokio::spawn(async move { received.commit(&naming).await }).await {
+                    Ok(stored) => stored,
+                    Err(panic) => Err(Error::store(panic)),
+                }
+            })
+            .await
+    }
+}
+
+/// The client's own name for the upload: from the query, else the header. One that is outside the rule never fails the
+/// upload; it is not tracked under that name.
+fn progress_id(head: &Parts, upload: &Upload) -> Option<ProgressId> {
+    let given = query::progress_id(head)?;
+    let parsed = ProgressId::parse(&given);
+    if parsed.is_none() {
+        tracing::info!(id = upload.id.short(), "the progress id is outside the rule: the upload is not tracked under it");
+    }
+    parsed
+}

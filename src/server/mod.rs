@@ -1,8 +1,109 @@
-//! What only the binary needs: options, logs, sockets.
+//! The binary: sockets, threads, flags and logs around the [`Service`](crate::Service), which it uses as any host would.
+
+use std::io::Write;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::name::Template;
+use crate::service::Dumbwaiter;
+use crate::store::Disk;
+use crate::threads::DataThreads;
 
 mod args;
 pub mod config;
+mod connection;
 pub mod logging;
 mod units;
 
 pub use config::Config;
+pub use connection::ConnectionOptions;
+
+use connection::Connections;
+
+/// Runs the server until it is told to stop. The caller's thread becomes the control thread.
+///
+/// # Errors
+/// When the configuration, the folder or the address cannot be used; the message names it and says what to do.
+pub fn run() -> anyhow::Result<()> {
+    let config = Config::from_process()?;
+    logging::start(&config)?;
+    raise_open_files();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(serve(config))
+}
+
+async fn serve(config: Config) -> anyhow::Result<()> {
+    let listener = listen(config.listen).await?;
+    let dir = config.dir.clone();
+    let store = Disk::open_with(&dir, config.disk())
+        .with_context(|| format!("cannot store uploads in {}", dir.display()))?;
+    let data = DataThreads::start(config.data_threads).context("cannot start the data threads")?;
+    let service = config.dumbwaiter(store).data_threads(data.clone()).into_service();
+    greet(&config, listener.local_addr()?)?;
+    let connections = Arc::new(Connections { service, data, options: config.connections() });
+    tokio::select! {
+        () = accept(&listener, &connections) => Ok(()),
+        told = stop() => told,
+    }
+}
+
+async fn listen(address: SocketAddr) -> anyhow::Result<TcpListener> {
+    let bound = TcpListener::bind(address).await;
+    bound.with_context(|| match address.port() {
+        0 => format!("cannot listen on {address}"),
+        port => format!("cannot listen on {address}: is another server on port {port}? --listen chooses another address"),
+    })
+}
+
+/// Says where the server is and what is stored where. The first line is for programs too: it ends in the URL.
+fn greet(config: &Config, address: SocketAddr) -> anyhow::Result<()> {
+    let dir = std::path::absolute(&config.dir).unwrap_or_else(|_| config.dir.clone());
+    let mut out = std::io::stdout().lock();
+    writeln!(out, "Dumbwaiter is at http://{address}{}/", config.base)?;
+    writeln!(out, "Files go to {} as {}", dir.display(), config.name)?;
+    writeln!(out, "A form:  curl -F picture=@paella.jpg 'http://{address}{}/upload?X-Progress-ID=1'", config.base)?;
+    writeln!(out, "A file:  curl -T paella.jpg http://{address}{}/files/", config.base)?;
+    Ok(out.flush()?)
+}
+
+async fn accept(listener: &TcpListener, connections: &Arc<Connections>) {
+    loop {
+        match listener.accept().await {
+            Ok((stream, peer)) => welcome(connections, stream, peer),
+            // Out of descriptors, mostly: the connection waits in the kernel's queue until one is free.
+            Err(cause) => {
+                tracing::warn!(%cause, "cannot accept a connection");
+                tokio::time::sleep(Duration::from_millis(100)).await;
+            }
+        }
+    }
+}
+
+fn welcome(connections: &Arc<Connections>, stream: TcpStream, peer: SocketAddr) {
+    tokio::spawn(connections.clone().serve(stream, peer));
+}
+
+async fn stop() -> anyhow::Result<()> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    tokio::select! {
+        interrupted = tokio::signal::ctrl_c() => interrupted?,
+        _ = terminate.recv() => {}
+    }
+    tracing::info!("told to stop");
+    Ok(())
+}
+
+/// An upload needs two descriptors and a watcher one; the usual soft limit of 1,024 is soon reached.
+fn raise_open_files() {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let limit = getrlimit(Resource::Nofile);
+    let raised = Rlimit { current: limit.maximum, maximum: limit.maximum };
+    if let Err(cause) = setrlimit(Resource::Nofile, raised) {
+        tracing::warn!(%cause, "cannot raise the limit of open files");
+    }
+}

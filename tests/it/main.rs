@@ -1,6 +1,11 @@
-//! The tests that use the crate from outside, in one binary.
+//! Every test that needs sockets, processes or a disk, in one binary: linking stays short.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on stops")]
 
+mod crash;
+mod form;
+mod get;
 mod layers;
+mod order;
+mod put;
 mod support;

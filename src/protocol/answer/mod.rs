@@ -1,0 +1,139 @@
+//! How an upload's answer reads: JSON, XML or a page, by the client's `Accept`.
+//!
+//! The content is the same in all three: the upload's record when it went well, a problem when it did not. XML is one
+//! document, `<upload>`, with the record's names as elements (jQuery's `dataType: 'xml'` asks for it). The page is for
+//! a plain browser form; it carries both the JSON and the XML out of sight, so that a script which posts through an
+//! iframe finds what it would have got (jquery-form's iframe mode).
+
+use bytes::Bytes;
+use http::{HeaderMap, HeaderValue, Response, StatusCode, header};
+
+use super::Asked;
+use crate::accept;
+use crate::error::Error;
+use crate::problem;
+use crate::progress::{Holder, Record, Tracker};
+use crate::query;
+use crate::upload::{FileFacts, UploadId};
+
+mod page;
+mod xml;
+
+/// The answer to an upload that has been taken or refused.
+pub(super) fn uploaded(
+    asked: &Asked,
+    tracker: &Tracker,
+    id: &UploadId,
+    taken: Result<Vec<FileFacts>, Error>,
+) -> Response<Bytes> {
+    let mut answer = match (taken, tracker.by_id(id)) {
+        (Ok(_), Some(progress)) => accepted(asked, &progress.record(Holder::Id, &asked.base)),
+        // The record of an upload that has just ended goes only when very many have ended since.
+        (Ok(_), None) => refused(&asked.head.headers, &asked.base, &Error::NotFound),
+        (Err(error), _) => {
+            log(id, &error);
+            refused(&asked.head.headers, &asked.base, &error)
+        }
+    };
+    answer.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    answer.headers_mut().insert(header::VARY, HeaderValue::from_static("Accept"));
+    answer
+}
+
+fn log(id: &UploadId, error: &Error) {
+    let id = id.short();
+    let cause = std::error::Error::source(error).map(ToString::to_string);
+    match error.status() {
+        500.. => tracing::error!(id, code = error.code(), cause, "{error}"),
+        _ => tracing::info!(id, code = error.code(), cause, "{error}"),
+    }
+}
+
+#[derive(Clone, Copy)]
+enum Language {
+    Json,
+    Xml,
+    Html,
+}
+
+fn language(headers: &HeaderMap) -> Language {
+    const OFFERED: [&str; 4] = ["application/json", "application/xml", "text/xml", "text/html"];
+    [Language::Json, Language::Xml, Language::Xml, Language::Html][accept::prefer(headers, &OFFERED)]
+}
+
+fn accepted(asked: &Asked, record: &Record) -> Response<Bytes> {
+    let status = if record.files.is_empty() { StatusCode::OK } else { StatusCode::CREATED };
+    let value = serde_json::to_value(record).expect("a record is plain data");
+    let mut answer = match language(&asked.head.headers) {
+        Language::Json => reply(status, "application/json", format!("{value}\n")),
+        Language::Xml => reply(status, "application/xml", xml::document(&value)),
+        Language::Html => match next(asked, record) {
+            Some(next) => return redirect(&next),
+            None => page::reply(status, &page::accepted(record), &value, &asked.base),
+        },
+    };
+    if let Some(url) = record.url.as_deref().and_then(|url| HeaderValue::from_str(url).ok()) {
+        answer.headers_mut().insert(header::LOCATION, url);
+    }
+    answer
+}
+
+/// The answer to a request that is refused, in the client's language; JSON means `application/problem+json`.
+pub fn refused(headers: &HeaderMap, base: &str, error: &Error) -> Response<Bytes> {
+    let status = StatusCode::from_u16(error.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let facts = serde_json::json!({
+        "state": "error",
+        "error": {"code": error.code(), "message": error.to_string(), "status": status.as_u16()},
+    });
+    match language(headers) {
+        Language::Json => problem::problem(error),
+        Language::Xml => reply(status, "application/xml", xml::document(&facts)),
+        Language::Html => page::reply(status, &page::refused(error), &facts, base),
+    }
+}
+
+fn reply(status: StatusCode, content_type: &'static str, body: String) -> Response<Bytes> {
+    let mut answer = Response::new(Bytes::from(body));
+    *answer.status_mut() = status;
+    answer.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
+    answer.headers_mut().insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    answer
+}
+
+fn redirect(next: &str) -> Response<Bytes> {
+    let mut answer = Response::new(Bytes::new());
+    *answer.status_mut() = StatusCode::SEE_OTHER;
+    if let Ok(location) = HeaderValue::from_str(next) {
+        answer.headers_mut().insert(header::LOCATION, location);
+    }
+    answer
+}
+
+/// Where a plain form wants to go on: `next`, in the query or as a field. Only a path of this origin is followed:
+/// `//host` and `/\host` lead elsewhere in browsers.
+fn next(asked: &Asked, record: &Record) -> Option<String> {
+    let query = query::values(&asked.head, "next").next();
+    let field = || record.fields.as_ref().and_then(|fields| fields.first("next"));
+    let next = query.map(std::borrow::Cow::into_owned).or_else(|| field().map(str::to_owned))?;
+    safe_path(&next).then_some(next)
+}
+
+fn safe_path(path: &str) -> bool {
+    let plain = path.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'\\');
+    plain && path.starts_with('/') && !path.starts_with("//")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn next_leads_to_this_origin_alone() {
+        for good in ["/", "/thanks?dish=12#end", "/a//b"] {
+            assert!(safe_path(good), "{good}");
+        }
+        for bad in ["", "thanks", "//evil.example", "/\\evil.example", "https://evil.example", "/a\r\nSet-Cookie: b", "/ä"] {
+            assert!(!safe_path(bad), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,22 @@
+//! `POST /upload`: a form with its files, as in the article.
+//!
+//! Any fields, any number of files under any field names, in any order: files are named when the whole form has come,
+//! since the field that names them may stand behind them.
+
+use bytes::Bytes;
+use http::Response;
+
+use super::multipart::{Form, PartLimits};
+use super::{Asked, Inbound, answer, headers};
+use crate::receive::{Body, Split};
+use crate::upload::Protocol;
+
+/// Takes a form in and answers in the client's language.
+pub async fn post(inbound: &Inbound, limits: PartLimits, asked: Asked, body: Body) -> Response<Bytes> {
+    let upload = inbound.announce(Protocol::Form, &asked, &body);
+    let id = upload.id;
+    let split = headers::form_boundary(&asked.head.headers)
+        .map(|boundary| -> Box<dyn Split> { Box::new(Form::new(&boundary, limits)) });
+    let taken = inbound.take(upload, body, split).await;
+    answer::uploaded(&asked, &inbound.tracker, &id, taken)
+}

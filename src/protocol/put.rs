@@ -1,0 +1,39 @@
+//! `PUT /files/NAME`: a raw body is one file, with or without a Content-Length.
+//!
+//! ```text
+//! curl -T paella.jpg http://127.0.0.1:7070/files/
+//! ```
+//!
+//! NAME is what the file is called, never an address: the answer's `Location` tells where it is.
+
+use bytes::Bytes;
+use http::{Response, header};
+use percent_encoding::percent_decode_str;
+
+use super::{Asked, Inbound, answer};
+use crate::error::Error;
+use crate::receive::{Body, Raw, Split};
+use crate::upload::{FileHead, Protocol};
+
+/// Takes a file in; `name` is the path behind `/files/`, still percent-encoded.
+pub async fn put(inbound: &Inbound, name: &str, asked: Asked, body: Body) -> Response<Bytes> {
+    let upload = inbound.announce(Protocol::Put, &asked, &body);
+    let id = upload.id;
+    let taken = inbound.take(upload, body, split(name, &asked)).await;
+    answer::uploaded(&asked, &inbound.tracker, &id, taken)
+}
+
+fn split(name: &str, asked: &Asked) -> Result<Box<dyn Split>, Error> {
+    let headers = &asked.head.headers;
+    // A server that cannot take a part of a file must not take it for the whole: RFC 9110, 14.5.
+    if headers.contains_key(header::CONTENT_RANGE) {
+        return Err(Error::BadRequest { what: "a PUT with Content-Range would store a part as the whole" });
+    }
+    let name = percent_decode_str(name).decode_utf8_lossy();
+    let content_type = headers.get(header::CONTENT_TYPE).map(|value| String::from_utf8_lossy(value.as_bytes()));
+    Ok(Box::new(Raw::new(FileHead {
+        field: None,
+        name: (!name.is_empty()).then(|| name.into_owned()),
+        content_type: content_type.map(std::borrow::Cow::into_owned),
+    })))
+}

@@ -1,0 +1,134 @@
+//! The body as the pump sees it, whoever brought it.
+
+use std::future::poll_fn;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use bytes::Bytes;
+use http_body::Body as _;
+use http_body_util::BodyExt;
+use http_body_util::combinators::UnsyncBoxBody;
+
+use crate::error::Error;
+
+type Cause = Box<dyn std::error::Error + Send + Sync>;
+
+/// How many bytes are gathered for one write, where they are there already. HTTP/2 brings frames of 16 KiB; writes of
+/// that size reach a third of the speed of large ones (DESIGN, "Big writes").
+const GATHER: usize = 256 * 1024;
+
+/// Frames of one write at most, so that the vector of slices stays small.
+const GATHER_FRAMES: usize = 64;
+
+/// A request's body: one concrete type into which other bodies are erased.
+pub struct Body {
+    inner: UnsyncBoxBody<Bytes, Cause>,
+    end: Option<End>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum End {
+    Complete,
+    Broken,
+}
+
+impl Body {
+    /// Erases a host's body.
+    pub fn new<B>(body: B) -> Self
+    where
+        B: http_body::Body<Data = Bytes> + Send + 'static,
+        B::Error: Into<Cause>,
+    {
+        Self { inner: body.map_err(Into::into).boxed_unsync(), end: None }
+    }
+
+    /// The length that its head declared, in bytes; `None` when it said nothing.
+    #[must_use]
+    pub fn declared(&self) -> Option<u64> {
+        self.inner.size_hint().exact()
+    }
+
+    /// Waits for bytes and appends to `frames` those that are ready, up to 256 KiB and without copying. `false` at the
+    /// end of the body; trailers are passed over.
+    ///
+    /// # Errors
+    /// [`Error::ClientGone`] when the body breaks off.
+    pub async fn frames(&mut self, frames: &mut Vec<Bytes>) -> Result<bool, Error> {
+        poll_fn(|cx| self.poll_frames(cx, frames)).await
+    }
+
+    fn poll_frames(&mut self, cx: &mut Context<'_>, frames: &mut Vec<Bytes>) -> Poll<Result<bool, Error>> {
+        let mut gathered = 0;
+        while self.end.is_none() && gathered < GATHER && frames.len() < GATHER_FRAMES {
+            let frame = match (Pin::new(&mut self.inner).poll_frame(cx), frames.is_empty()) {
+                (Poll::Pending, false) => break,
+                (frame, _) => ready!(frame),
+            };
+            match frame.transpose() {
+                Ok(None) => self.end = Some(End::Complete),
+                Ok(Some(frame)) => {
+                    let data = frame.into_data().unwrap_or_default();
+                    gathered += data.len();
+                    frames.extend(Some(data).filter(|data| !data.is_empty()));
+                }
+                Err(cause) => {
+                    tracing::debug!(%cause, "the body broke off");
+                    self.end = Some(End::Broken);
+                }
+            }
+        }
+        // What came before the break is still told: where an upload can resume, it is kept.
+        match (frames.is_empty(), self.end) {
+            (true, Some(End::Broken)) => Poll::Ready(Err(Error::ClientGone)),
+            (none, _) => Poll::Ready(Ok(!none)),
+        }
+    }
+}
+
+impl std::fmt::Debug for Body {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Body").field("end", &self.end).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use http_body::Frame;
+
+    /// A body all of whose frames are ready at once.
+    struct Ready(std::vec::IntoIter<Result<Bytes, &'static str>>);
+
+    impl http_body::Body for Ready {
+        type Data = Bytes;
+        type Error = &'static str;
+
+        fn poll_frame(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
+            Poll::Ready(self.0.next().map(|frame| frame.map(Frame::data)))
+        }
+    }
+
+    async fn sizes(frames: Vec<Result<Bytes, &'static str>>) -> (Vec<usize>, Result<bool, Error>) {
+        let (mut body, mut frames, mut sizes) = (Body::new(Ready(frames.into_iter())), Vec::new(), Vec::new());
+        loop {
+            match body.frames(&mut frames).await {
+                Ok(true) => sizes.push(frames.drain(..).map(|frame| frame.len()).sum()),
+                end => return (sizes, end),
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn small_frames_that_are_ready_come_together_up_to_the_bound() {
+        let (sizes, end) = sizes(vec![Ok(Bytes::from(vec![7; 16 * 1024])); 40]).await;
+        assert_eq!(sizes, [GATHER, GATHER, 128 * 1024]);
+        assert!(!end.unwrap());
+    }
+
+    #[tokio::test]
+    async fn what_came_before_a_break_is_told_before_the_break() {
+        let (sizes, end) = sizes(vec![Ok(Bytes::from_static(b"kept")), Err("reset")]).await;
+        assert_eq!(sizes, [4]);
+        assert_eq!(end.unwrap_err().code(), "client_gone");
+    }
+}

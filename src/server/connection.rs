@@ -1,0 +1,135 @@
+//! One socket: which thread it lives on, and how it ends.
+//!
+//! What decides how fast a poll is answered while the disk is saturated is where the *connection* lives (DESIGN, "Two
+//! planes"). So one byte is peeked before anything is read: a connection that begins with a method which brings a body
+//! is moved whole to a data thread, all others stay on the control thread, which never touches a disk.
+
+use std::future::poll_fn;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::{HeaderValue, Request, header};
+use http_body::Body as _;
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+use tower_service::Service as _;
+
+use crate::service::Service;
+use crate::threads::DataThreads;
+use crate::upload::Peer;
+
+/// How long a connection is waited for, and how it is let go.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct ConnectionOptions {
+    /// For a request's head, and between two requests.
+    pub head_timeout: Duration,
+    /// Bytes read on after an answer that came before its request's end, so that the client can read it.
+    pub linger_bytes: u64,
+    /// How long they are read on.
+    pub linger_time: Duration,
+}
+
+impl Default for ConnectionOptions {
+    fn default() -> Self {
+        Self {
+            head_timeout: Duration::from_secs(30),
+            linger_bytes: 256 * 1024 * 1024,
+            linger_time: Duration::from_secs(30),
+        }
+    }
+}
+
+/// What all connections share.
+#[derive(Clone, Debug)]
+pub(super) struct Connections {
+    pub(super) service: Service,
+    pub(super) data: DataThreads,
+    pub(super) options: ConnectionOptions,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Plane {
+    Control,
+    Data,
+}
+
+impl Connections {
+    /// Serves a connection to its end, on the thread where it belongs. Called on the control thread.
+    pub(super) async fn serve(self: Arc<Self>, stream: TcpStream, peer: SocketAddr) {
+        let mut first = [0];
+        let peeked = timeout(self.options.head_timeout, stream.peek(&mut first)).await;
+        if !matches!(peeked, Ok(Ok(1))) {
+            return;
+        }
+        if !brings_a_body(first[0]) {
+            return self.http1(stream, peer, Plane::Control).await;
+        }
+        // A socket belongs to one runtime's event queue: it leaves this one and enters the data thread's.
+        if let Ok(stream) = stream.into_std() {
+            let data = self.data.clone();
+            data.spawn(async move {
+                if let Ok(stream) = TcpStream::from_std(stream) {
+                    self.http1(stream, peer, Plane::Data).await;
+                }
+            });
+        }
+    }
+
+    async fn http1(&self, stream: TcpStream, peer: SocketAddr, plane: Plane) {
+        // An answer is small and complete: it must not wait for the acknowledgement of the one before.
+        let _ = stream.set_nodelay(true);
+        let service = self.service.clone();
+        let answer = service_fn(move |mut request: Request<Incoming>| {
+            request.extensions_mut().insert(Peer(peer));
+            // On a data thread a request without a body waits for other people's writes: its connection is closed, so
+            // that the client's next one is peeked at again.
+            let misplaced = plane == Plane::Data && request.body().is_end_stream();
+            let answer = service.clone().call(request);
+            Box::pin(async move {
+                let mut answer = answer.await?;
+                if misplaced {
+                    answer.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+                }
+                Ok::<_, std::convert::Infallible>(answer)
+            })
+        });
+        let mut connection = http1::Builder::new()
+            .timer(TokioTimer::new())
+            .header_read_timeout(self.options.head_timeout)
+            .serve_connection(TokioIo::new(stream), answer);
+        if let Err(cause) = poll_fn(|cx| connection.poll_without_shutdown(cx)).await {
+            tracing::debug!(%peer, %cause, "the connection broke off");
+        }
+        self.linger(connection.into_parts().io.into_inner()).await;
+    }
+
+    /// Half-closes, then reads on for a bounded while: closing with unread bytes resets the connection, and the client
+    /// never sees the answer that refused them (hyperium/hyper#2384).
+    async fn linger(&self, mut stream: TcpStream) {
+        if stream.shutdown().await.is_err() {
+            return;
+        }
+        let drain = async {
+            let (mut left, mut unread) = (self.options.linger_bytes, vec![0; 16 * 1024]);
+            while left > 0 {
+                match stream.read(&mut unread).await {
+                    Ok(0) | Err(_) => return,
+                    Ok(bytes) => left = left.saturating_sub(bytes as u64),
+                }
+            }
+        };
+        // Whoever still sends after that does not read answers.
+        let _ = timeout(self.options.linger_time, drain).await;
+    }
+}
+
+/// POST, PUT and PATCH begin with a P; DELETE needs the disk too.
+fn brings_a_body(first: u8) -> bool {
+    matches!(first, b'P' | b'D')
+}
