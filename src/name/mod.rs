@@ -1,0 +1,214 @@
+//! What a stored file may be called: a [`Template`] makes a name from what the client said, and whatever the client
+//! said, the name is a [`SafePath`], which stays below the store's folder.
+//!
+//! ```
+//! # use dumbwaiter::{UploadId, name::{Template, Values}};
+//! # let id = UploadId::random();
+//! let template = Template::parse("dishes/{date}/{filename|id}")?;
+//! let path = template.render(&Values {
+//!     filename: Some(r"C:\Users\me\paella.jpg"),
+//!     ..Values::new(&id, std::time::UNIX_EPOCH)
+//! })?;
+//! assert_eq!(path.as_str(), "dishes/1970-01-01/paella.jpg");
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! Cleaning rather than refusing, because the person with the phone did not choose the name `IMG:0001?.jpg` for us; and
+//! cleaning here rather than in a store, so that every store takes the same names.
+
+mod clean;
+mod placeholder;
+mod template;
+
+use std::fmt;
+use std::str::FromStr;
+
+pub use placeholder::Values;
+pub use template::{Template, TemplateError};
+
+/// A path below a store's root that is safe to make: one or more cleaned components.
+///
+/// No component is empty, longer than [`SafePath::MAX_COMPONENT`] bytes, begins with a dot or holds a separator, a
+/// control or a bidi character; none is a name that Windows reserves, since folders are shared. So nothing hides,
+/// nothing climbs out, and the store's own folder `.dumbwaiter` cannot be named.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub struct SafePath(String);
+
+impl SafePath {
+    /// The most bytes in one component (`NAME_MAX` of Linux file systems).
+    pub const MAX_COMPONENT: usize = 255;
+
+    /// Takes back a path that was stored before. It is checked, not cleaned, and only for what could lead out of the
+    /// folder or hide: a name stays reachable when the rules for new ones grow. `None` when it is none of ours.
+    #[must_use]
+    pub fn from_stored(text: &str) -> Option<Self> {
+        let stays_inside = |name: &str| {
+            (1..=Self::MAX_COMPONENT).contains(&name.len())
+                && !name.starts_with('.')
+                && !name.contains(char::is_control)
+        };
+        text.split('/')
+            .all(stays_inside)
+            .then(|| Self(text.to_owned()))
+    }
+
+    /// Joins components that have been cleaned.
+    fn join(components: &[String]) -> Self {
+        Self(components.join("/"))
+    }
+
+    /// The path, components joined by `/`.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The folders in which the file is, outermost first, then its own name.
+    pub fn components(&self) -> impl DoubleEndedIterator<Item = &str> {
+        self.0.split('/')
+    }
+
+    /// The last component.
+    #[must_use]
+    pub fn file_name(&self) -> &str {
+        self.components()
+            .next_back()
+            .expect("a split has at least one item")
+    }
+
+    /// The same path with `suffix` before the extension: `photo.jpg` and `-1` make `photo-1.jpg`. A long name is
+    /// shortened to make room for the suffix.
+    #[must_use]
+    pub fn with_suffix(&self, suffix: &str) -> Self {
+        let name = self.file_name();
+        let folders = &self.0[..self.0.len() - name.len()];
+        let (stem, extension) = clean::split_extension(name);
+        let room = Self::MAX_COMPONENT.saturating_sub(suffix.len() + extension.len());
+        let suffixed = format!("{}{suffix}{extension}", clean::cut(stem, room));
+        match clean::component(&suffixed) {
+            Some(name) => Self(format!("{folders}{name}")),
+            None => self.clone(),
+        }
+    }
+}
+
+impl fmt::Display for SafePath {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// What to do when the name is taken.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum OnConflict {
+    /// Find a free name near it.
+    #[default]
+    Rename,
+    /// Put the new file in the old one's place.
+    Replace,
+    /// Refuse the upload.
+    Reject,
+}
+
+impl OnConflict {
+    /// The word for it in flags and configuration.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Rename => "rename",
+            Self::Replace => "replace",
+            Self::Reject => "reject",
+        }
+    }
+}
+
+impl fmt::Display for OnConflict {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl FromStr for OnConflict {
+    type Err = UnknownOnConflict;
+
+    fn from_str(word: &str) -> Result<Self, UnknownOnConflict> {
+        [Self::Rename, Self::Replace, Self::Reject]
+            .into_iter()
+            .find(|rule| rule.as_str() == word)
+            .ok_or(UnknownOnConflict)
+    }
+}
+
+/// The word is none of the three that say what to do when a name is taken.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+#[error("expected rename, replace or reject")]
+pub struct UnknownOnConflict;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn path(text: &str) -> SafePath {
+        SafePath::from_stored(text).unwrap()
+    }
+
+    #[test]
+    fn a_path_knows_its_components() {
+        let path = path("dishes/2026/paella.jpg");
+        assert_eq!(path.file_name(), "paella.jpg");
+        assert_eq!(
+            path.components().collect::<Vec<_>>(),
+            ["dishes", "2026", "paella.jpg"]
+        );
+        assert_eq!(path.to_string(), path.as_str());
+    }
+
+    #[test]
+    fn a_suffix_goes_before_the_extension() {
+        for (name, suffixed) in [
+            ("photo.jpg", "photo-1.jpg"),
+            ("a/b.c/photo.jpg", "a/b.c/photo-1.jpg"),
+            ("a.b/photo", "a.b/photo-1"),
+            ("a.tar.gz", "a.tar-1.gz"),
+            ("Mr. Smith and family", "Mr. Smith and family-1"),
+        ] {
+            assert_eq!(path(name).with_suffix("-1").as_str(), suffixed);
+        }
+    }
+
+    #[test]
+    fn a_suffix_has_room_in_the_longest_name() {
+        let longest = path(&format!("x/{}.jpg", "é".repeat(125)));
+        let suffixed = longest.with_suffix("-1000");
+        assert!(suffixed.file_name().ends_with("é-1000.jpg"), "{suffixed}");
+        assert!(suffixed.file_name().len() <= 255);
+    }
+
+    #[test]
+    fn a_stored_path_that_is_not_ours_is_not_taken_back() {
+        let long = "x".repeat(256);
+        for bad in [
+            "",
+            "/",
+            "/etc",
+            "a/",
+            "a//b",
+            "..",
+            "a/../b",
+            "a/.",
+            ".dumbwaiter/x",
+            "a\0",
+            &long,
+        ] {
+            assert_eq!(SafePath::from_stored(bad), None, "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn a_conflict_rule_reads_back_what_it_writes_and_nothing_else() {
+        for rule in [OnConflict::Rename, OnConflict::Replace, OnConflict::Reject] {
+            assert_eq!(rule.to_string().parse(), Ok(rule));
+        }
+        assert_eq!("Rename".parse::<OnConflict>(), Err(UnknownOnConflict));
+    }
+}
