@@ -1,0 +1,116 @@
+/** The page on bad days: cancelled, refused, cut, offline. Each ends in words, and nothing half-stored is left. */
+import assert from "node:assert/strict";
+import { utimesSync, writeFileSync } from "node:fs";
+import { after, before, test } from "node:test";
+import { MB, browser, file, folder, open, row, rowIs, serve, slow, until, watch, words } from "./support.js";
+
+let chrome;
+before(async () => { chrome = await browser(); });
+after(() => chrome?.close());
+
+/** The name of what has the focus, as a screen reader would say it. */
+const focused = (page) => page.evaluate(() => document.activeElement.getAttribute("aria-label") ?? document.activeElement.id);
+
+test("cancel stops the upload here and there, and leaves nothing behind", async (t) => {
+  const server = await serve(t);
+  const page = await open(t, chrome, server.url);
+  await slow(page, 1 * MB);
+  await page.setInputFiles("#file", file(folder(t), "big.bin", 20 * MB).path);
+  await until(() => words(page, "big.bin"), (text) => /^[1-9].* of 20 MB · /.test(text));
+  assert.ok(await page.evaluate(() => !dispatchEvent(new Event("beforeunload", { cancelable: true }))), "leaving was not asked about");
+  await page.getByRole("button", { name: "Cancel big.bin" }).click();
+  assert.equal(await words(page, "big.bin"), "× Cancelled. Nothing of it is kept.");
+  const stream = new URL(page.streams[0]);
+  const id = stream.searchParams.get("X-Progress-ID");
+  const poll = `${server.url}get_upload_progress?X-Progress-ID=${id}`;
+  const record = await until(async () => (await fetch(poll)).json(), (answer) => answer?.state === "error");
+  assert.equal(record.error, "client_gone");
+  await until(server.stored, (names) => names.length === 0);
+  assert.ok(await page.evaluate(() => dispatchEvent(new Event("beforeunload", { cancelable: true }))));
+});
+
+test("after cancel the focus goes to the next row's button, else to the input, and Remove takes the row away", async (t) => {
+  const server = await serve(t);
+  const page = await open(t, chrome, server.url);
+  await slow(page, 1 * MB);
+  const dir = folder(t);
+  await page.setInputFiles("#file", ["one.bin", "two.bin"].map((name) => file(dir, name, 20 * MB).path));
+  await page.getByRole("button", { name: "Cancel one.bin" }).focus();
+  await page.keyboard.press("Enter");
+  assert.equal(await focused(page), "Cancel two.bin");
+  await page.keyboard.press("Enter");
+  assert.equal(await focused(page), "file");
+  await page.keyboard.press("Tab");
+  assert.equal(await focused(page), "Remove one.bin");
+  await page.keyboard.press("Enter");
+  assert.equal(await row(page, "one.bin").count(), 0);
+  assert.equal(await focused(page), "Remove two.bin");
+  await page.keyboard.press("Enter");
+  assert.equal(await page.locator(".row").count(), 0);
+  assert.equal(await focused(page), "file");
+  assert.ok(await page.locator("#total").isHidden());
+});
+
+test("a refusal is said in words with its code, once aloud, and the other files go on", async (t) => {
+  const server = await serve(t, "--on-conflict", "reject");
+  const page = await open(t, chrome, server.url);
+  const dir = folder(t);
+  const soup = file(dir, "soup.txt", 100);
+  await page.setInputFiles("#file", soup.path);
+  await rowIs(page, "soup.txt", "done");
+  const seen = await watch(page);
+  await page.setInputFiles("#file", [soup.path, file(dir, "salad.txt", 100).path]);
+  await rowIs(page, "salad.txt", "done");
+  await rowIs(page, "soup.txt", "error");
+  const said = "A file of that name is here already. Nothing of it is kept. Rename yours and choose it again.";
+  assert.equal((await page.locator(".row.error .status").innerText()).trim(), `! ${said} name_taken`);
+  await until(async () => (await seen()).alerts, (alerts) => alerts.length === 1 && alerts[0] === `soup.txt: ${said}`);
+  assert.equal(await page.locator("#total .words").innerText(), "2 files have arrived. 1 file did not.");
+  assert.deepEqual(server.stored(), ["salad.txt", "soup.txt"]);
+});
+
+test("a server that dies mid-way is told in words, and the bar stays where it stopped", async (t) => {
+  const server = await serve(t);
+  const page = await open(t, chrome, server.url);
+  await slow(page, 2 * MB);
+  const dir = folder(t);
+  await page.setInputFiles("#file", ["one.bin", "two.bin"].map((name) => file(dir, name, 20 * MB).path));
+  await until(() => words(page, "one.bin"), (text) => /^[1-9].* of 20 MB · /.test(text));
+  const seen = await watch(page);
+  await server.kill();
+  await rowIs(page, "one.bin", "error");
+  await rowIs(page, "two.bin", "error");
+  const said = "The connection to the server broke. Nothing of it is kept. Choose it again when the connection is back.";
+  assert.equal(await words(page, "one.bin"), `! ${said} connection_lost`);
+  const kept = await row(page, "one.bin").locator(".bar").evaluate((bar) => parseFloat(bar.style.getPropertyValue("--kept")));
+  assert.ok(kept > 0 && kept < 100, `the bar stands at ${kept}`);
+  await until(async () => (await seen()).alerts, (alerts) => alerts.length === 1 && / 1 file more did not arrive\.$/.test(alerts[0]));
+});
+
+test("offline is one line on top, and the files that wait go when the line is back", async (t) => {
+  const server = await serve(t);
+  const page = await open(t, chrome, server.url);
+  await page.context().setOffline(true);
+  await page.locator("#notice", { hasText: "You are offline." }).waitFor();
+  await page.setInputFiles("#file", file(folder(t), "later.txt", 10).path);
+  assert.match(await words(page, "later.txt"), /^○ Waiting/);
+  await page.context().setOffline(false);
+  await rowIs(page, "later.txt", "done");
+  assert.ok(await page.locator("#notice").isHidden());
+});
+
+test("a file that changed after it was chosen is told apart from a broken line", async (t) => {
+  const server = await serve(t);
+  const page = await open(t, chrome, server.url);
+  await page.context().setOffline(true);
+  const draft = file(folder(t), "draft.txt", 1000);
+  await page.setInputFiles("#file", draft.path);
+  writeFileSync(draft.path, "shorter");
+  // Chromium compares whole seconds.
+  utimesSync(draft.path, 1e9, 1e9);
+  await page.context().setOffline(false);
+  await rowIs(page, "draft.txt", "error");
+  assert.equal(await words(page, "draft.txt"),
+    "! The file has changed or cannot be read any more. Nothing of it is kept. Choose it again. file_unreadable");
+  await until(server.stored, (names) => names.length === 0);
+});

@@ -1,0 +1,45 @@
+/** Numbers, times and errors in words, without a browser. */
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { EtaWords, countFiles, errorWords, formatBytes, joinParts } from "../words.js";
+
+const plain = (text) => text.replaceAll("\u00a0", " ");
+
+test("bytes are told in decimal units with two or three digits", () => {
+  const cases = [[0, "0 B"], [999, "999 B"], [1000, "1.0 kB"], [9949, "9.9 kB"], [9950, "10 kB"], [999_499, "999 kB"], [999_500, "1.0 MB"],
+    [8_100_000, "8.1 MB"], [412_000_000, "412 MB"], [1_200_000_000, "1.2 GB"], [5e15, "5000 TB"]];
+  for (const [bytes, text] of cases) assert.equal(plain(formatBytes(bytes)), text);
+});
+
+test("one is a file, all else are files", () => {
+  assert.deepEqual([0, 1, 2].map(countFiles), ["0 files", "1 file", "2 files"]);
+  assert.equal(joinParts(["a", "", "b"]), "a · b");
+});
+
+test("time left is told in rounded words", () => {
+  const cases = [[3, "a few seconds"], [11, "about 20 s"], [49, "about 50 s"], [55, "about 1 min"], [150, "about 3 min"], [3500, "about 1 h"], [7300, "about 2 h"]];
+  for (const [seconds, text] of cases) assert.equal(plain(new EtaWords().of(seconds, 0).seen), text);
+  assert.equal(new EtaWords().of(60, 0).spoken, "about 1 minute left");
+  assert.equal(new EtaWords().of(null, 0).seen, "");
+});
+
+test("an estimate shrinks at once and grows only when it has stayed a fifth higher for five seconds", () => {
+  const eta = new EtaWords();
+  const at = (seconds, now) => plain(eta.of(seconds, now).seen);
+  assert.equal(at(300, 0), "about 5 min");
+  assert.equal(at(120, 1000), "about 2 min");
+  assert.equal(at(600, 2000), "about 2 min");
+  assert.equal(at(121, 4000), "about 2 min", "a dip below a fifth starts the wait anew");
+  assert.equal(at(600, 5000), "about 2 min");
+  assert.equal(at(600, 9999), "about 2 min");
+  assert.equal(at(600, 10_000), "about 10 min");
+});
+
+test("an error says what happened, what is kept and what to do", () => {
+  const say = (code, message = "", record = null) => errorWords({ state: "error", error: { code, message }, record });
+  assert.equal(say("disk_full"), "The disk here is full. Nothing of it is kept. Try again later.");
+  assert.equal(say("refused", "programs are not taken here"),
+    "Programs are not taken here. Nothing of it is kept. Choose another file, or ask who runs this page.");
+  assert.match(say("connection_lost", "", { received: 7, length: 9 }), /Nothing of it is kept/);
+  assert.match(say("connection_lost", "", { received: 9, length: 9 }), /it may be here/);
+});
