@@ -12,7 +12,7 @@ const ALL: &str = "DUMBWAITER_TEST_ALL";
 ///
 /// # Panics
 /// When the program is missing and `DUMBWAITER_TEST_ALL=1` says that everything must be tested.
-pub fn needs(program: &str) -> bool {
+pub(crate) fn needs(program: &str) -> bool {
     let path = env::var_os("PATH").unwrap_or_default();
     let mut folders = env::split_paths(&path).chain(["/usr/sbin".into(), "/sbin".into()]);
     let found = folders.any(|folder| folder.join(program).is_file());

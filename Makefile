@@ -1,0 +1,63 @@
+# Every task by name; each recipe is a plain command that also works by hand.
+# Rust comes from rustup; what else `make test` needs it installs where it is missing (Debian and Ubuntu).
+
+# How long each fuzz target runs in `make test`, in seconds.
+FUZZ_SECONDS ?= 20
+
+# Tools built here are found by `cargo hack` and the like, as those already installed are.
+export PATH := $(CURDIR)/target/tools/bin:$(PATH)
+
+.PHONY: help run test bench fmt lint unit docs features deny fuzz client tools packages
+
+help: ## list the tasks
+	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile | expand -t 10
+
+run: ## build and serve on http://127.0.0.1:7070
+	cargo run --release
+
+test: tools packages lint unit docs features deny fuzz client ## all that CI runs
+
+bench: ## throughput and polls beside a bare loop and nginx
+	cargo bench --bench throughput
+
+fmt: ## format the code
+	cargo fmt
+
+lint: ## formatting and clippy, a warning fails
+	cargo fmt --check
+	cargo clippy --all-targets --all-features -- -D warnings
+	cargo clippy --no-default-features -- -D warnings
+
+unit: ## tests in Rust; all must run, none may be left out
+	DUMBWAITER_TEST_ALL=1 cargo test --all-features
+	cargo test --no-default-features --lib
+
+docs: ## the documentation builds without a warning
+	RUSTDOCFLAGS='-D warnings' cargo doc --no-deps --all-features
+
+features: ## each feature alone compiles
+	cargo hack check --each-feature
+
+deny: ## licences, banned crates, where crates come from
+	cargo deny check bans licenses sources
+
+# Without a sanitizer the stable toolchain does.
+fuzz: ## every fuzz target for FUZZ_SECONDS
+	set -e; targets=$$(cargo fuzz list); for target in $$targets; do \
+		cargo fuzz run -s none $$target -- -max_total_time=$(FUZZ_SECONDS); \
+	done
+
+client: client/node_modules/.package-lock.json ## type check and browser tests
+	cd client && npm test
+
+client/node_modules/.package-lock.json: client/package-lock.json
+	cd client && npm ci
+	touch $@
+
+tools: ## cargo's helpers, built where they are missing
+	command -v cargo-hack || cargo install --locked --root target/tools cargo-hack@0.6.46
+	command -v cargo-fuzz || cargo install --locked --root target/tools cargo-fuzz@0.13.1
+	command -v cargo-deny || cargo install --locked --root target/tools cargo-deny@DENYVERSION
+
+packages: ## programs that the tests drive, from Debian where they are missing
+	.ci/packages
