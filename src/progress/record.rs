@@ -120,6 +120,13 @@ impl Fields {
         }
         Self(fields)
     }
+
+    /// The first value of the field called `name`.
+    #[must_use]
+    pub fn first(&self, name: &str) -> Option<&str> {
+        let (_, values) = self.0.iter().find(|(given, _)| given == name)?;
+        values.first()?.as_deref()
+    }
 }
 
 impl Serialize for Fields {

@@ -11,7 +11,7 @@ use clap::Parser;
 use tracing::level_filters::LevelFilter;
 
 use crate::handlers::{Algorithm, TypePattern};
-use crate::name::OnConflict;
+use crate::name::{OnConflict, Template};
 use crate::server::units::{
     base, count, size, size_or_none, threads, threads_or_cpus, time, time_above_zero, words,
 };
@@ -44,8 +44,8 @@ pub struct Config {
     pub dir: PathBuf,
 
     /// Template of the files' names: {filename} {stem} {ext} {id} {date} {field} {form.NAME} {digest}
-    #[arg(long, value_name = "TEMPLATE", default_value = "{filename|id}", help_heading = FILES)]
-    pub name: String,
+    #[arg(long, value_name = "TEMPLATE", default_value_t, help_heading = FILES)]
+    pub name: Template,
 
     /// What to do when a name is taken: find one near it, put the new file there, refuse
     #[arg(long, value_name = "WORD", default_value = "rename", help_heading = FILES, value_parser = words(&[
@@ -57,8 +57,8 @@ pub struct Config {
 
     /// When an upload counts as kept: after it was synced to the disk, or when its file was closed
     #[arg(long, value_name = "WORD", default_value = "sync", help_heading = FILES,
-        value_parser = words(&[("sync", "sync"), ("close", "close")]))]
-    pub durability: &'static str,
+        value_parser = words(&[("sync", Durability::Sync), ("close", Durability::Close)]))]
+    pub durability: Durability,
 
     /// Checksum to compute of every file; it costs about as much as receiving
     #[arg(long, value_name = "WORD", default_value = "none", help_heading = FILES, value_parser = words(&[
@@ -191,7 +191,7 @@ impl Config {
     /// What must hold between two options, as no rule of one alone can say it.
     pub(super) fn check(self) -> anyhow::Result<Self> {
         anyhow::ensure!(
-            self.digest.is_some() || !self.name.contains("{digest"),
+            self.digest.is_some() || !self.name.needs_digest(),
             "--name uses {{digest}}, yet --digest is none: choose --digest sha256 or blake3"
         );
         Ok(self)

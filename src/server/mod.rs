@@ -9,12 +9,11 @@ use anyhow::Context as _;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::signal::unix::{SignalKind, signal};
 
-use crate::name::Template;
-use crate::service::Dumbwaiter;
 use crate::store::Disk;
 use crate::threads::DataThreads;
 
 mod args;
+mod assemble;
 pub mod config;
 mod connection;
 pub mod logging;
@@ -30,8 +29,8 @@ use connection::Connections;
 /// # Errors
 /// When the configuration, the folder or the address cannot be used; the message names it and says what to do.
 pub fn run() -> anyhow::Result<()> {
-    let config = Config::from_process()?;
-    logging::start(&config)?;
+    let config = Config::load(std::env::args_os(), std::env::vars_os())?;
+    logging::start(config.log_format, config.log)?;
     raise_open_files();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(serve(config))

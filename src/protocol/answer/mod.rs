@@ -72,7 +72,7 @@ fn accepted(asked: &Asked, record: &Record) -> Response<Bytes> {
             None => page::reply(status, &page::accepted(record), &value, &asked.base),
         },
     };
-    if let Some(url) = record.url.as_deref().and_then(|url| HeaderValue::from_str(url).ok()) {
+    if let Some(url) = record.url.iter().flatten().next().and_then(|url| HeaderValue::from_str(url).ok()) {
         answer.headers_mut().insert(header::LOCATION, url);
     }
     answer

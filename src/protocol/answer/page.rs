@@ -44,7 +44,7 @@ pub(super) fn accepted(record: &Record) -> String {
 
 fn item(file: &crate::progress::FileRecord) -> String {
     let name = escape(file.name.as_deref().unwrap_or("a file without a name"));
-    match &file.url {
+    match file.url.as_ref().and_then(Option::as_deref) {
         Some(url) => format!("<li><a href=\"{}\">{name}</a></li>\n", escape(url)),
         None => format!("<li>{name}</li>\n"),
     }

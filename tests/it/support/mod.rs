@@ -4,7 +4,7 @@
 
 pub(crate) mod needs;
 
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -159,22 +159,29 @@ pub struct Reply {
 impl Reply {
     /// Reads one answer, by its Content-Length, its chunks or the end of the connection.
     pub fn read(stream: &mut TcpStream) -> Self {
+        Self::try_read(stream).unwrap()
+    }
+
+    /// The same, where the server may vanish under way.
+    pub fn try_read(stream: &mut TcpStream) -> io::Result<Self> {
         let mut reader = BufReader::new(stream);
         let mut head = String::new();
         while !head.ends_with("\r\n\r\n") {
-            assert_ne!(reader.read_line(&mut head).unwrap(), 0, "the answer ends within its head: {head:?}");
+            if reader.read_line(&mut head)? == 0 {
+                return Err(io::Error::new(io::ErrorKind::UnexpectedEof, format!("within the head: {head:?}")));
+            }
         }
         let status = head.split(' ').nth(1).unwrap().parse().unwrap();
         let mut reply = Self { status, head, body: Vec::new() };
         if let Some(length) = reply.header("content-length") {
             reply.body.resize(length.parse().unwrap(), 0);
-            reader.read_exact(&mut reply.body).unwrap();
+            reader.read_exact(&mut reply.body)?;
         } else if reply.header("transfer-encoding").is_some() {
-            reply.body = chunks(&mut reader);
+            reply.body = chunks(&mut reader)?;
         } else if !matches!(status, 204 | 304) {
-            reader.read_to_end(&mut reply.body).unwrap();
+            reader.read_to_end(&mut reply.body)?;
         }
-        reply
+        Ok(reply)
     }
 
     pub fn header(&self, name: &str) -> Option<&str> {
@@ -191,18 +198,19 @@ impl Reply {
     }
 }
 
-fn chunks(reader: &mut impl BufRead) -> Vec<u8> {
+fn chunks(reader: &mut impl BufRead) -> io::Result<Vec<u8>> {
     let mut body = Vec::new();
     loop {
         let mut size = String::new();
-        reader.read_line(&mut size).unwrap();
-        let size = usize::from_str_radix(size.trim(), 16).unwrap();
+        reader.read_line(&mut size)?;
+        let size = usize::from_str_radix(size.trim(), 16)
+            .map_err(|_| io::Error::new(io::ErrorKind::UnexpectedEof, "within the chunks"))?;
         let from = body.len();
         body.resize(from + size, 0);
-        reader.read_exact(&mut body[from..]).unwrap();
-        reader.read_line(&mut String::new()).unwrap();
+        reader.read_exact(&mut body[from..])?;
+        reader.read_line(&mut String::new())?;
         if size == 0 {
-            return body;
+            return Ok(body);
         }
     }
 }

@@ -1,0 +1,89 @@
+//! From what was told to what runs: the parts of the server that a [`Config`] describes.
+
+use super::{Config, ConnectionOptions};
+use crate::handlers::{Digest, Limit, Sniff};
+use crate::progress::TrackerOptions;
+use crate::protocol::multipart::PartLimits;
+use crate::receive::Limits;
+use crate::service::Dumbwaiter;
+use crate::store::{DiskOptions, Store};
+use crate::watch::WatchOptions;
+
+impl Config {
+    /// How files rest on the disk.
+    pub(super) fn disk(&self) -> DiskOptions {
+        DiskOptions {
+            durability: self.durability,
+            sync_threads: self.sync_threads,
+            reserve_ahead: self.reserve_ahead,
+            ..DiskOptions::default()
+        }
+    }
+
+    /// How connections are waited for and let go.
+    pub(super) fn connections(&self) -> ConnectionOptions {
+        ConnectionOptions {
+            head_timeout: self.head_timeout,
+            linger_bytes: self.linger_bytes,
+            linger_time: self.linger_time,
+        }
+    }
+
+    /// The service on top of `store`.
+    pub(super) fn dumbwaiter(&self, store: impl Store) -> Dumbwaiter {
+        let lift = Dumbwaiter::new(store)
+            .name(self.name.clone())
+            .on_conflict(self.on_conflict)
+            .base(self.base.clone())
+            .downloads(self.downloads)
+            .limits(Limits {
+                files: self.max_files,
+                fields: self.max_fields,
+                field_bytes: bytes(self.max_field_bytes),
+            })
+            .part_limits(PartLimits { head_bytes: bytes(self.max_part_head), ..PartLimits::default() })
+            .progress(self.progress())
+            .watch(self.watch());
+        self.with_handlers(lift)
+    }
+
+    fn progress(&self) -> TrackerOptions {
+        TrackerOptions {
+            keep: self.keep_records,
+            keep_polled: self.keep_polled,
+            max_records: self.max_records,
+            ..TrackerOptions::default()
+        }
+    }
+
+    fn watch(&self) -> WatchOptions {
+        WatchOptions {
+            progress_format: self.progress_format,
+            poll_unknown: self.poll_unknown,
+            wait: self.watch_wait,
+            max_watchers: self.max_watchers,
+            max_ids: self.max_watched,
+            ..WatchOptions::default()
+        }
+    }
+
+    /// What refuses comes before what computes.
+    fn with_handlers(&self, mut lift: Dumbwaiter) -> Dumbwaiter {
+        if let Some(most) = self.max_file_size {
+            lift = lift.handler(move || Limit::bytes(most));
+        }
+        if !self.allow_type.is_empty() {
+            let sniff = Sniff::allow(self.allow_type.clone());
+            lift = lift.handler(move || sniff.clone());
+        }
+        match self.digest {
+            Some(algorithm) => lift.handler(move || Digest::new(algorithm)),
+            None => lift,
+        }
+    }
+}
+
+/// A size in memory; what no memory could hold counts as the most that one could.
+fn bytes(size: u64) -> usize {
+    usize::try_from(size).unwrap_or(usize::MAX)
+}
