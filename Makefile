@@ -56,8 +56,8 @@ client/node_modules/.package-lock.json: client/package-lock.json
 
 tools: ## cargo's helpers, built where they are missing
 	command -v cargo-hack || cargo install --locked --root target/tools cargo-hack@0.6.46
-	command -v cargo-fuzz || cargo install --locked --root target/tools cargo-fuzz@0.13.1
-	command -v cargo-deny || cargo install --locked --root target/tools cargo-deny@DENYVERSION
+	command -v cargo-fuzz || cargo install --locked --root target/tools cargo-fuzz@0.13.2
+	command -v cargo-deny || cargo install --locked --root target/tools cargo-deny@0.20.2
 
 packages: ## programs that the tests drive, from Debian where they are missing
 	.ci/packages

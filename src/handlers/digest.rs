@@ -9,7 +9,7 @@
 //!
 //! A digest costs about as much as receiving does, so the binary computes none unless `--digest` asks for it.
 //! SHA-256 is what other tools check (`sha256sum`, `Repr-Digest`) and its state can be saved between two requests of
-//! one upload; BLAKE3 is several times faster on a large file, but after an interruption the file is read once more.
+//! one upload; BLAKE3 is faster on a large file, but after an interruption the file is read once more.
 
 use std::str::FromStr;
 
