@@ -13,7 +13,7 @@ use tracing::level_filters::LevelFilter;
 use crate::handlers::{Algorithm, TypePattern};
 use crate::name::{OnConflict, Template};
 use crate::server::units::{
-    base, count, size, size_or_none, threads, threads_or_cpus, time, time_above_zero, words,
+    base, count, part_head, size, size_or_none, threads, threads_or_cpus, time, time_above_zero, words,
 };
 
 /// The upload side of any web app: takes files, shows how far each has come, hands them over
@@ -123,7 +123,7 @@ pub struct Config {
     pub max_files: usize,
 
     /// Most bytes in the head of one part
-    #[arg(long, value_name = "SIZE", default_value = "8KiB", value_parser = size, help_heading = FORMS)]
+    #[arg(long, value_name = "SIZE", default_value = "8KiB", value_parser = part_head, help_heading = FORMS)]
     pub max_part_head: u64,
 
     /// How long a client may take to send a request's head

@@ -7,6 +7,8 @@ use std::time::Duration;
 
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 
+use crate::protocol::multipart::PartLimits;
+
 /// Reads `4096`, `10MB` (decimal) or `10MiB` as bytes.
 pub(super) fn size(text: &str) -> Result<u64, &'static str> {
     const EXPECTED: &str =
@@ -27,6 +29,14 @@ pub(super) fn size(text: &str) -> Result<u64, &'static str> {
     number
         .checked_mul(unit)
         .ok_or("that is more bytes than there can be")
+}
+
+/// As [`size`], for the head of a form's part: the parser holds no more than its own bound whatever is asked for.
+pub(super) fn part_head(text: &str) -> Result<u64, &'static str> {
+    match size(text)? {
+        bytes if bytes <= PartLimits::MAX_HEAD_BYTES as u64 => Ok(bytes),
+        _ => Err("a size of at most 15KiB is expected"),
+    }
 }
 
 /// As [`size`]; `none` is no limit.
@@ -156,6 +166,11 @@ mod tests {
         }
         assert_eq!(size_or_none("none"), Ok(None));
         assert_eq!(size_or_none("1kB"), Ok(Some(1_000)));
+        assert_eq!(part_head("15KiB"), Ok(PartLimits::MAX_HEAD_BYTES as u64));
+        assert_eq!(
+            part_head("15361"),
+            Err("a size of at most 15KiB is expected")
+        );
     }
 
     #[test]
