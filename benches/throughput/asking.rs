@@ -1,0 +1,119 @@
+//! How fast questions are answered while uploads run.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::Duration;
+
+use anyhow::Context;
+
+use crate::cases::{Bench, MIB, of, progress};
+use crate::client::Shape;
+use crate::load::{self, Load};
+use crate::servers::{Cpus, Kind, Server};
+use crate::slow::while_slow;
+use crate::table::{Row, at, middle, ratio};
+
+impl Bench<'_> {
+    /// Progress polled on 8 kept connections as fast as it is answered, while 20 slow uploads run.
+    pub(crate) fn polls(&self) -> anyhow::Result<Row> {
+        const UPLOADS: usize = 20;
+        let time = Duration::from_secs(if self.quick { 1 } else { 3 });
+        let paths: Vec<_> = (0..UPLOADS)
+            .map(|number| poll(&format!("s{number}")))
+            .collect();
+        let mut speeds = self.but_bare();
+        for round in 0..self.rounds {
+            for (kind, speeds) in &mut speeds {
+                let server = self.start(*kind, "close")?;
+                let ask = || load::polls(server.address, &paths, 8, time);
+                let count = while_slow(&server, UPLOADS, 256 << 10, &self.block, ask);
+                let count = count.and_then(|count| count.map_err(Into::into));
+                let count = count.with_context(|| server.report())?;
+                speeds.push(count as f64 / time.as_secs_f64());
+            }
+            progress(
+                "polls",
+                round,
+                speeds.iter().map(|(kind, speeds)| (*kind, speeds[round])),
+            );
+        }
+        let (ours, nginx) = (of(&speeds, Kind::Ours), of(&speeds, Kind::Nginx));
+        Ok(Row {
+            case: format!("polls while {UPLOADS} slow uploads run, 1/s"),
+            nginx: middle(nginx),
+            ours: middle(ours),
+            of_nginx: ratio(ours, nginx, Some(0.7)),
+            ..Row::default()
+        })
+    }
+
+    /// A poll on a fresh connection, 200 times a second, while 8 big uploads keep the disk busy. Both sides have both
+    /// processors: whoever waits for the disk must not wait for a processor as well.
+    pub(crate) fn answers(&self) -> anyhow::Result<Option<Row>> {
+        let size = if self.quick { 256 } else { 1536 } * MIB;
+        let load = Load {
+            shape: Shape::Form,
+            size,
+            count: 8,
+            at_once: 8,
+        };
+        let room = rustix::fs::statvfs(self.root)?;
+        if room.f_bavail * room.f_frsize < 2 * load.bytes() {
+            println!(
+                "answers: left out for want of {} MiB of room",
+                2 * load.bytes() / MIB
+            );
+            return Ok(None);
+        }
+        Cpus::SHARED.settle()?;
+        let (mut medians, mut tails) = (self.but_bare(), self.but_bare());
+        for round in 0..self.rounds.div_ceil(3) {
+            for ((kind, medians), (_, tails)) in medians.iter_mut().zip(&mut tails) {
+                let server = Server::start(*kind, self.root, Cpus::SHARED, "close")?;
+                let took = self.while_disk_is_busy(&server, load);
+                let took = took.with_context(|| server.report())?;
+                medians.extend(at(&took, 0.5));
+                tails.extend(at(&took, 0.99));
+                server.clear()?;
+            }
+            progress(
+                "answers, p99 ms",
+                round,
+                tails.iter().map(|(kind, tails)| (*kind, tails[round])),
+            );
+        }
+        self.cpus.settle()?;
+        let shown = |kind| match (middle(of(&medians, kind)), middle(of(&tails, kind))) {
+            (median, _) if median.is_empty() => median,
+            (median, tail) => format!("{median} / {tail}"),
+        };
+        Ok(Some(Row {
+            case: "answer on a fresh connection while the disk is saturated, median / p99 ms"
+                .to_owned(),
+            nginx: shown(Kind::Nginx),
+            ours: format!("{}, wanted < 1 / < 100", shown(Kind::Ours)),
+            ..Row::default()
+        }))
+    }
+
+    /// How many milliseconds each answer took.
+    fn while_disk_is_busy(&self, server: &Server, load: Load) -> anyhow::Result<Vec<f64>> {
+        const EVERY: Duration = Duration::from_millis(5);
+        let ended = AtomicBool::new(false);
+        let took = thread::scope(|scope| {
+            let uploads = scope.spawn(|| {
+                let done = load.run(server.address, &self.block);
+                ended.store(true, Ordering::Relaxed);
+                done
+            });
+            let took = load::pings(server.address, &poll("nobody"), EVERY, &ended);
+            load::joined(uploads).and(took)
+        })?;
+        Ok(took.iter().map(|took| took.as_secs_f64() * 1e3).collect())
+    }
+}
+
+/// Where progress is polled, here and there.
+fn poll(id: &str) -> String {
+    format!("/progress?X-Progress-ID={id}")
+}

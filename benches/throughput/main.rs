@@ -1,0 +1,119 @@
+//! `make bench`: Dumbwaiter beside a bare receive loop and nginx, on loopback and a real disk, in ratios.
+//!
+//! ```text
+//! cargo bench --bench throughput -- [--both] [--rounds N] [CASE…]
+//! ```
+//!
+//! Cases: form, put, pictures, synced, polls, answers, slow; all unless named. The servers run in turn, round after
+//! round, and what counts is the median of each round's ratio: machines differ and are noisy, ratios are less so.
+//! The server has processor 0 and the client processor 1; `--both` gives both to both. `BENCH_QUICK=1` sends less.
+//! Nothing is asserted. `docs/performance.md` says what the numbers mean.
+
+mod asking;
+mod cases;
+mod client;
+mod load;
+mod receiver;
+mod servers;
+mod slow;
+mod table;
+mod uploads;
+mod usage;
+
+use std::path::{Path, PathBuf};
+use std::{env, fs};
+
+use anyhow::Context;
+
+use crate::cases::Bench;
+use crate::servers::{Cpus, Kind};
+
+fn main() -> anyhow::Result<()> {
+    let arguments: Vec<_> = env::args().skip(1).collect();
+    if let [role, listen, folder, durability] = &arguments[..]
+        && role == "receive"
+    {
+        let folder: &'static Path = Box::leak(PathBuf::from(folder).into_boxed_path());
+        return Ok(receiver::run(
+            listen.parse()?,
+            folder,
+            durability == "sync",
+        )?);
+    }
+    compare(&options(&arguments)?)
+}
+
+/// What was asked for.
+struct Options {
+    cpus: Cpus,
+    rounds: usize,
+    quick: bool,
+    /// All cases when empty.
+    cases: Vec<String>,
+}
+
+fn options(arguments: &[String]) -> anyhow::Result<Options> {
+    let quick = env::var("BENCH_QUICK").is_ok_and(|value| value == "1");
+    let rounds = if quick { 5 } else { 9 };
+    let mut options = Options {
+        cpus: Cpus::APART,
+        rounds,
+        quick,
+        cases: Vec::new(),
+    };
+    let mut arguments = arguments.iter();
+    while let Some(argument) = arguments.next() {
+        match argument.as_str() {
+            // Cargo says this to every benchmark.
+            "--bench" => {}
+            "--both" => options.cpus = Cpus::SHARED,
+            "--rounds" => {
+                let number = arguments.next().context("--rounds needs a number")?;
+                options.rounds = number
+                    .parse()
+                    .with_context(|| format!("no number: {number}"))?;
+            }
+            case if cases::NAMES.contains(&case) => options.cases.push(case.to_owned()),
+            other => anyhow::bail!(
+                "unknown argument {other}; cases are {}",
+                cases::NAMES.join(", ")
+            ),
+        }
+    }
+    Ok(options)
+}
+
+fn compare(options: &Options) -> anyhow::Result<()> {
+    let kinds: Vec<_> = Kind::ALL
+        .into_iter()
+        .filter(|kind| kind.is_here())
+        .collect();
+    if !kinds.contains(&Kind::Nginx) {
+        println!(
+            "nginx with its upload progress module is not here (Debian: nginx libnginx-mod-http-uploadprogress)."
+        );
+    }
+    // Below `target`, hence on a real disk; what a broken run left is removed first.
+    let root = Path::new(env!("CARGO_TARGET_TMPDIR")).join("throughput");
+    let _ = fs::remove_dir_all(&root);
+    fs::create_dir_all(&root).with_context(|| format!("cannot create {}", root.display()))?;
+    options.cpus.settle()?;
+    let bench = Bench {
+        kinds,
+        root: &root,
+        cpus: options.cpus,
+        rounds: options.rounds,
+        quick: options.quick,
+        block: load::block(),
+    };
+    let wanted =
+        |name: &&str| options.cases.is_empty() || options.cases.iter().any(|case| case == name);
+    let names = cases::NAMES.into_iter().filter(wanted);
+    let rows = names
+        .map(|name| bench.case(name))
+        .collect::<anyhow::Result<Vec<_>>>();
+    fs::remove_dir_all(&root).with_context(|| format!("cannot remove {}", root.display()))?;
+    let rows: Vec<_> = rows?.into_iter().flatten().collect();
+    println!("\n{}", table::table(&rows));
+    Ok(())
+}

@@ -1,0 +1,237 @@
+//! The servers side by side: each a process of its own on a free port, on the server's processors, below one folder.
+
+use std::fs::{self, File};
+use std::io::Write;
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+use std::{env, thread};
+
+use anyhow::{Context, bail};
+use rustix::process::{Pid, Signal, kill_process};
+use rustix::thread::{CpuSet, sched_setaffinity};
+
+use crate::usage::Usage;
+
+/// Where Debian puts the module that reports progress.
+const NGINX_MODULE: &str = "/usr/lib/nginx/modules/ngx_http_uploadprogress_module.so";
+
+/// How long a server may take to answer its port, and to end when asked.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// What is measured.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Kind {
+    /// The reference receiver of this benchmark.
+    Bare,
+    /// nginx with its upload progress module.
+    Nginx,
+    /// Dumbwaiter.
+    Ours,
+}
+
+impl Kind {
+    pub(crate) const ALL: [Self; 3] = [Self::Bare, Self::Nginx, Self::Ours];
+
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Bare => "bare",
+            Self::Nginx => "nginx",
+            Self::Ours => "dumbwaiter",
+        }
+    }
+
+    /// Whether it can be started here.
+    pub(crate) fn is_here(self) -> bool {
+        let nginx = || {
+            Command::new("nginx")
+                .arg("-v")
+                .stderr(Stdio::null())
+                .status()
+                .is_ok()
+        };
+        self != Self::Nginx || (Path::new(NGINX_MODULE).exists() && nginx())
+    }
+}
+
+/// Which processors the two sides have.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Cpus {
+    pub(crate) server: &'static [usize],
+    pub(crate) client: &'static [usize],
+}
+
+impl Cpus {
+    pub(crate) const APART: Self = Self {
+        server: &[0],
+        client: &[1],
+    };
+    pub(crate) const SHARED: Self = Self {
+        server: &[0, 1],
+        client: &[0, 1],
+    };
+
+    /// Keeps this thread, and those that it starts, on the client's processors.
+    pub(crate) fn settle(self) -> anyhow::Result<()> {
+        confine(self.client)
+    }
+}
+
+fn confine(cpus: &[usize]) -> anyhow::Result<()> {
+    let mut set = CpuSet::new();
+    cpus.iter().for_each(|cpu| set.set(*cpu));
+    sched_setaffinity(None, &set).context("two processors, 0 and 1, are needed")
+}
+
+/// A running server. It is stopped when dropped.
+pub(crate) struct Server {
+    pub(crate) kind: Kind,
+    pub(crate) address: SocketAddr,
+    pub(crate) folder: PathBuf,
+    process: Child,
+}
+
+impl Server {
+    /// Starts `kind` with an empty folder of its own below `root` and waits until it can be reached.
+    pub(crate) fn start(
+        kind: Kind,
+        root: &Path,
+        cpus: Cpus,
+        durability: &str,
+    ) -> anyhow::Result<Self> {
+        // What earlier cases left was cut to nothing and stays until the end: see `Server::clear`.
+        let mut folder = (0..).map(|n| root.join(format!("{}-{n}", kind.name())));
+        let folder = folder.find(|path| !path.exists());
+        let folder = folder.context("no free folder")?;
+        fs::create_dir_all(&folder)?;
+        let address = TcpListener::bind("127.0.0.1:0")?.local_addr()?;
+        let mut command = command(kind, &folder, address, durability, cpus)?;
+        let log = File::create(folder.with_extension("log"))?;
+        command
+            .stdin(Stdio::null())
+            .stdout(log.try_clone()?)
+            .stderr(log);
+        // A process begins with its maker's processors.
+        confine(cpus.server)?;
+        let process = command.spawn();
+        confine(cpus.client)?;
+        let process = process.with_context(|| format!("cannot start {command:?}"))?;
+        let mut server = Self {
+            kind,
+            address,
+            folder,
+            process,
+        };
+        server.wait_until_it_listens()?;
+        Ok(server)
+    }
+
+    fn wait_until_it_listens(&mut self) -> anyhow::Result<()> {
+        let end = Instant::now() + PATIENCE;
+        while TcpStream::connect(self.address).is_err() {
+            if Instant::now() > end || self.process.try_wait()?.is_some() {
+                bail!("it does not listen: {}", self.report());
+            }
+            thread::sleep(Duration::from_millis(20));
+        }
+        Ok(())
+    }
+
+    /// Its name and its last words, for when something has failed.
+    pub(crate) fn report(&self) -> String {
+        let log = fs::read_to_string(self.folder.with_extension("log")).unwrap_or_default();
+        let last: Vec<_> = log.lines().rev().take(5).collect();
+        format!("{}: {}", self.kind.name(), last.join(" / "))
+    }
+
+    /// What its processes have used so far, and hold now.
+    pub(crate) fn usage(&self) -> Usage {
+        Usage::of_tree(self.process.id())
+    }
+
+    /// Frees the room that its files take. They are cut, not deleted: ext4 is slow to create files near inodes that
+    /// were deleted in the last minutes, and that would burden whoever comes next.
+    pub(crate) fn clear(&self) -> anyhow::Result<()> {
+        cut_files(&self.folder)
+    }
+
+    /// Writes and cuts `bytes`, so that the run finds pages of memory that were in use a moment ago: a virtual
+    /// machine's memory is slow when it is touched for the first time.
+    pub(crate) fn warm(&self, bytes: u64) -> anyhow::Result<()> {
+        let mut file = File::create(self.folder.with_extension("warm"))?;
+        let block = vec![0; 1 << 20];
+        for _ in 0..bytes >> 20 {
+            file.write_all(&block)?;
+        }
+        Ok(file.set_len(0)?)
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let end = Instant::now() + PATIENCE;
+        if let Some(pid) = Pid::from_raw(self.process.id().cast_signed()) {
+            // It may have ended by itself.
+            let _ = kill_process(pid, Signal::TERM);
+        }
+        while Instant::now() < end && matches!(self.process.try_wait(), Ok(None)) {
+            thread::sleep(Duration::from_millis(10));
+        }
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+fn cut_files(folder: &Path) -> anyhow::Result<()> {
+    for entry in fs::read_dir(folder)? {
+        let (path, kind) = entry.and_then(|entry| Ok((entry.path(), entry.file_type()?)))?;
+        if path.ends_with(".dumbwaiter") {
+            continue;
+        } else if kind.is_dir() {
+            cut_files(&path)?;
+        } else if kind.is_file() {
+            File::options().write(true).open(&path)?.set_len(0)?;
+        }
+    }
+    Ok(())
+}
+
+fn command(
+    kind: Kind,
+    folder: &Path,
+    address: SocketAddr,
+    durability: &str,
+    cpus: Cpus,
+) -> anyhow::Result<Command> {
+    let at = address.to_string();
+    let mut command = match kind {
+        Kind::Bare => Command::new(env::current_exe()?),
+        Kind::Nginx => Command::new("nginx"),
+        Kind::Ours => Command::new(
+            env::var_os("BENCH_SERVER").unwrap_or_else(|| env!("CARGO_BIN_EXE_dumbwaiter").into()),
+        ),
+    };
+    match kind {
+        Kind::Bare => command.arg("receive").arg(at).arg(folder).arg(durability),
+        Kind::Nginx => {
+            let file = folder.with_extension("conf");
+            fs::write(&file, nginx_conf(folder, &at, cpus.server.len()))?;
+            command.args(["-e", "stderr", "-c"]).arg(file)
+        }
+        Kind::Ours => command
+            .args(["--listen", &at, "--name", "{id}"])
+            .args(["--durability", durability, "--dir"])
+            .arg(folder),
+    };
+    Ok(command)
+}
+
+fn nginx_conf(folder: &Path, address: &str, workers: usize) -> String {
+    include_str!("nginx.conf")
+        .replace("WORKERS", &workers.to_string())
+        .replace("ADDRESS", address)
+        .replace("DATA", &folder.display().to_string())
+        .replace("RUN", &folder.with_extension("run").display().to_string())
+        .replace("MODULE", NGINX_MODULE)
+}
