@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use anyhow::Context;
+use anyhow::{Context, ensure};
 
 use crate::cases::{Bench, MIB, progress};
 use crate::load::Load;
@@ -78,10 +78,11 @@ impl Bench<'_> {
         series.speed.push(load.speed(took));
         series.cpu.push(used / (bytes / f64::from(1 << 30)));
         series.client.push(own / took);
-        series
-            .other
-            .push(((busy()? - machine - used - own) / took).max(0.0));
-        server.clear()
+        let other = (busy()? - machine - used - own) / took;
+        series.other.push(other.max(0.0));
+        let stored = server.clear()?;
+        ensure!(stored >= load.bytes(), "only {stored} bytes are stored");
+        Ok(())
     }
 }
 
