@@ -41,10 +41,12 @@ features: ## each feature alone compiles
 deny: ## licences, banned crates, where crates come from
 	cargo deny check bans licenses sources
 
-# Without a sanitizer the stable toolchain does.
-fuzz: ## every fuzz target for FUZZ_SECONDS
+# Without a sanitizer the stable toolchain does. What a run finds goes to target/, the seeds in fuzz/corpus stay as
+# they are.
+fuzz: ## every fuzz target for FUZZ_SECONDS, from its seeds
 	set -e; targets=$$(cargo fuzz list); for target in $$targets; do \
-		cargo fuzz run -s none $$target -- -max_total_time=$(FUZZ_SECONDS); \
+		mkdir -p target/fuzz/$$target fuzz/corpus/$$target; \
+		cargo fuzz run -s none $$target target/fuzz/$$target fuzz/corpus/$$target -- -max_total_time=$(FUZZ_SECONDS); \
 	done
 
 client: client/node_modules/.package-lock.json ## type check and browser tests
