@@ -44,7 +44,11 @@ fn what_cannot_be_used_is_said_on_standard_error_before_anything_is_made() {
             None,
             "'--max-fields <N>': a whole number",
         ),
-        (["--lisen", "127.0.0.1:0"], None, "'--listen' exists"),
+        (
+            ["--lisen", "127.0.0.1:0"],
+            None,
+            "a similar argument exists: '--listen'",
+        ),
         (["--name", "{digest}"], None, "--digest sha256"),
         (
             ["--config", file],
