@@ -16,8 +16,10 @@ test("without script the form posts, and the answer is a page to read", async (t
   const dir = folder(t);
   const sent = [file(dir, "paella.jpg", 1000), file(dir, "<b>料理</b>.txt".replaceAll("/", "∕"), 10)];
   await page.setInputFiles("#file", sent.map((one) => one.path));
+  const posted = page.waitForRequest((request) => request.method() === "POST");
   await page.getByRole("button", { name: "Send" }).click();
   await page.waitForURL(/upload$/);
+  assert.equal((await (await posted).allHeaders()).origin, new URL(server.url).origin);
   const text = await page.locator("body").innerText();
   for (const { name, bytes } of sent) assert.ok(server.stored().includes(name) ? server.read(name).equals(bytes) : false, server.stored().join());
   assert.match(text, /paella\.jpg/);
@@ -132,5 +134,5 @@ test("jQuery Form's iframe mode sees a refusal as an error with its status", asy
   const { ok, status, text } = await throughIframe(t, server, "json", path);
   assert.equal(ok, false);
   assert.equal(status, 409);
-  assert.equal(JSON.parse(text).code, "name_taken");
+  assert.equal(JSON.parse(text).error.code, "name_taken");
 });
