@@ -3,8 +3,10 @@
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    match dumbwaiter::server::run() {
-        Ok(()) => ExitCode::SUCCESS,
+    let Err(error) = dumbwaiter::server::run() else { return ExitCode::SUCCESS };
+    match error.downcast::<clap::Error>() {
+        // Help and version are such errors too: clap knows where they go and with which exit code.
+        Ok(words) => words.exit(),
         Err(error) => {
             eprintln!("dumbwaiter: {error:#}");
             ExitCode::FAILURE

@@ -47,7 +47,7 @@ fn trace(durability: &str) -> Vec<Call> {
     assert_eq!(server.post("/upload", "", &body).status, 201);
     stop_traced(&mut server);
     let calls = parse(&std::fs::read_to_string(&log).unwrap());
-    let first = all(&calls, "write of data", |call| call.writes("/tmp/"))[0].began;
+    let first = all(&calls, "write of data", |call| call.writes(".dumbwaiter/tmp/"))[0].began;
     calls.into_iter().filter(|call| call.began >= first).collect()
 }
 
@@ -109,8 +109,8 @@ fn durable_means_data_then_sync_then_record_then_name_then_folder_then_answer() 
     let answer = all(&calls, "answer", Call::answers);
     // The record that counts is the one before the names; the mark that they are settled may come at any later time.
     let before = |call: &Call| call.began < named;
-    let data = all(&calls, "write of data", |call| call.writes("/tmp/"));
-    let data_sync = all(&calls, "sync of data", |call| call.syncs("/tmp/"));
+    let data = all(&calls, "write of data", |call| call.writes(".dumbwaiter/tmp/"));
+    let data_sync = all(&calls, "sync of data", |call| call.syncs(".dumbwaiter/tmp/"));
     let record = all(&calls, "write of the record", |call| before(call) && call.writes("records.redb"));
     let record_sync = all(&calls, "sync of the record", |call| before(call) && call.syncs("records.redb"));
     let folder = all(&calls, "sync of the folder", |call| call.syncs("/uploads>"));

@@ -36,7 +36,7 @@ impl Server {
 
     /// Starts the binary by way of another command, a tracer say, whose last arguments it becomes.
     pub fn start_by(mut command: Command, dir: &Path, args: &[&str]) -> Self {
-        command.args(["--listen", "127.0.0.1:0", "--dir"]).arg(dir).args(args);
+        command.env_remove("DUMBWAITER_TEST_ALL").args(["--listen", "127.0.0.1:0", "--dir"]).arg(dir).args(args);
         let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
         let mut line = String::new();
         BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
