@@ -1,6 +1,9 @@
 //! The upload side of any web app.
 
-#[cfg(not(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64"))))]
+#[cfg(not(all(
+    target_os = "linux",
+    any(target_arch = "x86_64", target_arch = "aarch64")
+)))]
 compile_error!("Dumbwaiter runs on Linux on x86-64 and aarch64 only");
 
 mod accept;

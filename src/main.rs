@@ -3,7 +3,9 @@
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    let Err(error) = dumbwaiter::server::run() else { return ExitCode::SUCCESS };
+    let Err(error) = dumbwaiter::server::run() else {
+        return ExitCode::SUCCESS;
+    };
     match error.downcast::<clap::Error>() {
         // Help and version are such errors too: clap knows where they go and with which exit code.
         Ok(words) => words.exit(),

@@ -42,10 +42,15 @@ impl Body for ResponseBody {
     type Data = Bytes;
     type Error = Error;
 
-    fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
         match &mut self.get_mut().0 {
             Kind::File(file) => Pin::new(file).poll_frame(cx),
-            Kind::Events(events) => Pin::new(events.as_mut()).poll_frame(cx).map_err(|never| match never {}),
+            Kind::Events(events) => Pin::new(events.as_mut())
+                .poll_frame(cx)
+                .map_err(|never| match never {}),
         }
     }
 

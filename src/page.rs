@@ -14,7 +14,11 @@ const STYLE: &str = "text/css; charset=utf-8";
 /// Path, media type and text of each file.
 const FILES: [(&str, &str, &str); 6] = [
     ("/", HTML, include_str!("../client/page.html")),
-    ("/dumbwaiter.js", SCRIPT, include_str!("../client/dumbwaiter.js")),
+    (
+        "/dumbwaiter.js",
+        SCRIPT,
+        include_str!("../client/dumbwaiter.js"),
+    ),
     ("/page.js", SCRIPT, include_str!("../client/page.js")),
     ("/rows.js", SCRIPT, include_str!("../client/rows.js")),
     ("/words.js", SCRIPT, include_str!("../client/words.js")),
@@ -47,7 +51,9 @@ fn asset(content_type: &'static str, text: &'static str) -> Response<Bytes> {
         // The three belong together: after an update none of them may be an old one.
         (header::CACHE_CONTROL, "no-cache"),
     ] {
-        answer.headers_mut().insert(name, HeaderValue::from_static(value));
+        answer
+            .headers_mut()
+            .insert(name, HeaderValue::from_static(value));
     }
     answer
 }

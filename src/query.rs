@@ -1,55 +1,145 @@
-//! What a request's query says, percent-decoded once.
+//! What a request's query says, decoded once and in one place, so that an upload and its polls mean the same string.
 
 use std::borrow::Cow;
 
-use http::request::Parts;
+use http::{HeaderMap, Uri};
 use percent_encoding::percent_decode_str;
 
-/// The name under which a client gives its progress id, as a query parameter or a header field.
-pub const PROGRESS_ID: &str = "X-Progress-ID";
+use crate::upload::ProgressId;
 
-/// The values of the query's parameters called `name`, in order. A `+` is a plus: only `%XX` is decoded, so that an id
-/// is the same string in every poll, whoever wrote it.
-pub fn values<'a>(head: &'a Parts, name: &'a str) -> impl Iterator<Item = Cow<'a, str>> {
-    pairs(head).filter(move |(key, _)| key == name).map(|(_, value)| value)
+/// The name of the query parameter and of the header field.
+const PROGRESS_ID: &str = "X-Progress-ID";
+
+/// The pairs of a query in their order, percent-decoded once. A value that is no UTF-8 is `None`. `+` stays `+`: nginx
+/// leaves it too, and the article's page puts its id into the URL as it is.
+pub(crate) fn pairs(uri: &Uri) -> impl Iterator<Item = (Cow<'_, str>, Option<Cow<'_, str>>)> {
+    uri.query()
+        .unwrap_or_default()
+        .split('&')
+        .filter(|pair| !pair.is_empty())
+        .map(|pair| pair.split_once('=').unwrap_or((pair, "")))
+        .filter_map(|(name, value)| Some((decode(name)?, decode(value))))
 }
 
-/// All parameters of the query, in order.
-pub fn pairs(head: &Parts) -> impl Iterator<Item = (Cow<'_, str>, Cow<'_, str>)> {
-    let pairs = head.uri.query().unwrap_or_default().split('&').filter(|pair| !pair.is_empty());
-    pairs.map(|pair| {
-        let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
-        (percent_decode_str(key).decode_utf8_lossy(), percent_decode_str(value).decode_utf8_lossy())
-    })
+/// The first value of a parameter: outside `None` when it is not there, inside when it is no UTF-8.
+#[must_use]
+pub(crate) fn first<'a>(uri: &'a Uri, name: &str) -> Option<Option<Cow<'a, str>>> {
+    pairs(uri).find(|pair| pair.0 == name).map(|pair| pair.1)
 }
 
-/// The client's own name for an upload: from the query, else the header field.
-pub fn progress_id(head: &Parts) -> Option<Cow<'_, str>> {
-    let header = || head.headers.get(PROGRESS_ID).map(|value| String::from_utf8_lossy(value.as_bytes()));
-    values(head, PROGRESS_ID).next().or_else(header)
+/// What a request gives as its progress id.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) enum GivenId {
+    /// None at all.
+    Absent,
+    /// One outside the rule: it names no upload, and never fails one.
+    Unusable,
+    /// One that may name an upload.
+    Id(ProgressId),
+}
+
+impl GivenId {
+    /// The id in the query.
+    #[must_use]
+    pub(crate) fn in_query(uri: &Uri) -> Self {
+        match first(uri, PROGRESS_ID) {
+            None => Self::Absent,
+            Some(value) => Self::from_value(value.as_deref()),
+        }
+    }
+
+    /// The id in the header, decoded like that of the query: nginx-upload-progress takes both as the same string.
+    #[must_use]
+    pub(crate) fn in_header(headers: &HeaderMap) -> Self {
+        match headers.get(PROGRESS_ID) {
+            None => Self::Absent,
+            Some(value) => {
+                let text = std::str::from_utf8(value.as_bytes()).ok();
+                Self::from_value(text.and_then(decode).as_deref())
+            }
+        }
+    }
+
+    /// A value of the parameter, after decoding.
+    #[must_use]
+    pub(crate) fn from_value(value: Option<&str>) -> Self {
+        value
+            .and_then(ProgressId::parse)
+            .map_or(Self::Unusable, Self::Id)
+    }
+
+    /// This one, or `other` where this one is absent.
+    #[must_use]
+    pub(crate) fn or(self, other: Self) -> Self {
+        match self {
+            Self::Absent => other,
+            given => given,
+        }
+    }
+}
+
+/// Whether a parameter's name is that of the progress id.
+#[must_use]
+pub(crate) fn is_progress_id(name: &str) -> bool {
+    name == PROGRESS_ID
+}
+
+fn decode(text: &str) -> Option<Cow<'_, str>> {
+    percent_decode_str(text).decode_utf8().ok()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn head(target: &str) -> Parts {
-        let request = http::Request::get(target).header(PROGRESS_ID, "from-header");
-        request.body(()).unwrap().into_parts().0
+    fn in_query(query: &str) -> GivenId {
+        GivenId::in_query(&format!("/x?{query}").parse().unwrap())
+    }
+
+    fn id(text: &str) -> GivenId {
+        GivenId::Id(ProgressId::parse(text).unwrap())
     }
 
     #[test]
-    fn the_query_goes_before_the_header_and_is_decoded_once() {
-        for (target, expected) in [
-            ("/?X-Progress-ID=a%20b", "a b"),
-            ("/?X-Progress-ID=a%2520b", "a%20b"),
-            ("/?X-Progress-ID=a+b", "a+b"),
-            ("/?x=1&X-Progress-ID=c", "c"),
-            ("/?X-Progress-ID=", ""),
-            ("/?x-progress-id=c", "from-header"),
-            ("/", "from-header"),
+    fn progress_id_is_decoded_once_and_the_first_counts() {
+        for (query, given) in [
+            ("", GivenId::Absent),
+            ("x-progress-id=a", GivenId::Absent),
+            ("my-X-Progress-ID=a", GivenId::Absent),
+            ("X-Progress-ID", GivenId::Unusable),
+            ("X-Progress-ID=", GivenId::Unusable),
+            ("X-Progress-ID=%00", GivenId::Unusable),
+            ("X-Progress-ID=%ff", GivenId::Unusable),
+            ("X-Progress-ID=a&X-Progress-ID=b", id("a")),
+            ("a=1&X-Progress-ID=0.73", id("0.73")),
+            ("X-Progress-ID=a+b", id("a+b")),
+            ("X-Progress-ID=a%2520b", id("a%20b")),
+            ("X-Progress-ID=%E6%96%99", id("料")),
+            ("X-Progress-ID=a=b", id("a=b")),
+            ("X%2DProgress-ID=a", id("a")),
         ] {
-            assert_eq!(progress_id(&head(target)).unwrap(), expected, "{target}");
+            assert_eq!(in_query(query), given, "{query}");
         }
+    }
+
+    #[test]
+    fn header_says_the_same_as_the_query() {
+        let in_header = |value: &[u8]| {
+            let mut headers = HeaderMap::new();
+            headers.insert("x-progress-id", value.try_into().unwrap());
+            GivenId::in_header(&headers)
+        };
+        assert_eq!(in_header(b"0.73"), id("0.73"));
+        assert_eq!(in_header(b"%41"), in_query("X-Progress-ID=%41"));
+        assert_eq!(in_header("料".as_bytes()), id("料"));
+        assert_eq!(in_header(b"\xff"), GivenId::Unusable);
+        assert_eq!(GivenId::in_header(&HeaderMap::new()), GivenId::Absent);
+    }
+
+    #[test]
+    fn a_given_id_stands_before_the_other_even_if_unusable() {
+        assert_eq!(GivenId::Absent.or(id("a")), id("a"));
+        assert_eq!(id("b").or(id("a")), id("b"));
+        assert_eq!(GivenId::Unusable.or(id("a")), GivenId::Unusable);
     }
 }

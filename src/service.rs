@@ -21,7 +21,7 @@ use crate::receive::{Body, Limits, Naming, Receiver};
 use crate::store::Store;
 use crate::threads::DataThreads;
 use crate::upload::{Owner, Peer};
-use crate::watch::{Watch, WatchOptions};
+use crate::watch::{Uploads, Watch, WatchOptions};
 
 /// The upload side of an app, about to be built.
 ///
@@ -55,7 +55,11 @@ impl Dumbwaiter {
     /// The upload side that keeps its bytes in `store`; everything else as the defaults say.
     pub fn new(store: impl Store) -> Self {
         Self {
-            receiver: Receiver { store: Arc::new(store), chain: Chain::default(), limits: Limits::default() },
+            receiver: Receiver {
+                store: Arc::new(store),
+                chain: Chain::default(),
+                limits: Limits::default(),
+            },
             naming: Naming::default(),
             part_limits: PartLimits::default(),
             tracker: TrackerOptions::default(),
@@ -68,7 +72,10 @@ impl Dumbwaiter {
     }
 
     /// Adds a handler at the end of the chain; the factory makes one for each file.
-    pub fn handler<H: UploadHandler + 'static>(mut self, factory: impl Fn() -> H + Send + Sync + 'static) -> Self {
+    pub fn handler<H: UploadHandler + 'static>(
+        mut self,
+        factory: impl Fn() -> H + Send + Sync + 'static,
+    ) -> Self {
         self.receiver.chain.push(factory);
         self
     }
@@ -147,7 +154,12 @@ impl Dumbwaiter {
         });
         Service {
             lift: Arc::new(Lift {
-                inbound: Inbound { receiver: self.receiver, naming: self.naming, tracker: tracker.clone(), data },
+                inbound: Inbound {
+                    receiver: self.receiver,
+                    naming: self.naming,
+                    tracker: tracker.clone(),
+                    data,
+                },
                 part_limits: self.part_limits,
                 watch: Watch::new(tracker, self.watch),
                 base: self.base,
@@ -204,13 +216,22 @@ impl Lift {
     {
         let (head, body) = request.into_parts();
         let peer = head.extensions.get::<Peer>().copied().unwrap_or_default();
-        (Asked { head, owner: Owner::from_address(peer.0.ip()), base: self.base.clone() }, Body::new(body))
+        (
+            Asked {
+                head,
+                owner: Owner::from_address(peer.0.ip()),
+                base: self.base.clone(),
+            },
+            Body::new(body),
+        )
     }
 
     /// The path below the base.
     fn path(&self, asked: &Asked) -> String {
         let path = asked.head.uri.path();
-        let below = path.strip_prefix(&self.base).filter(|rest| rest.is_empty() || rest.starts_with('/'));
+        let below = path
+            .strip_prefix(&self.base)
+            .filter(|rest| rest.is_empty() || rest.starts_with('/'));
         below.unwrap_or(path).to_owned()
     }
 
@@ -222,14 +243,26 @@ impl Lift {
         let asks = Asks::of(&asked.head.method);
         match (path.as_str(), asks) {
             ("" | "/" | "/upload", Asks::Post) => {
-                form::post(&self.inbound, self.part_limits, asked, body).await.map(Into::into)
+                form::post(&self.inbound, self.part_limits, asked, body)
+                    .await
+                    .map(Into::into)
             }
             ("", Asks::Get) if self.page => page::with_slash(&self.base).map(Into::into),
-            ("/get_upload_progress", Asks::Get) => self.watch.article_poll(&asked.head, &asked.owner).map(Into::into),
-            ("/progress", Asks::Get) => self.watch.nginx_poll(&asked.head, &asked.owner).map(Into::into),
+            ("/get_upload_progress", Asks::Get) => self
+                .watch
+                .article(&asked.head, &asked.owner)
+                .map(Into::into),
+            ("/progress", Asks::Get) => self.watch.nginx(&asked.head, &asked.owner).map(Into::into),
             (path, Asks::Get) if path == "/uploads" || path.starts_with("/uploads/") => {
-                let name = path.strip_prefix("/uploads/").unwrap_or_default();
-                self.watch.uploads(&asked.head, name, &asked.owner, &asked.base).map(Into::into)
+                match self.watch.uploads(
+                    &asked.head,
+                    &asked.owner,
+                    &asked.base,
+                    path.strip_prefix("/uploads/"),
+                ) {
+                    Uploads::Now(answer) => answer.map(Into::into),
+                    Uploads::Live(answer) => answer.map(Into::into),
+                }
             }
             (path, asks) => match page::get(path).filter(|_| self.page) {
                 Some(file) if matches!(asks, Asks::Get) => file.map(Into::into),
@@ -240,10 +273,19 @@ impl Lift {
 
     async fn file(&self, name: &str, asked: Asked, body: Body) -> Response<ResponseBody> {
         match Asks::of(&asked.head.method) {
-            Asks::Put => put::put(&self.inbound, name, asked, body).await.map(Into::into),
-            Asks::Get if self.downloads => get::get(&self.inbound, name, &asked).await.map(Into::into),
+            Asks::Put => put::put(&self.inbound, name, asked, body)
+                .await
+                .map(Into::into),
+            Asks::Get if self.downloads => {
+                get::get(&self.inbound, name, &asked).await.map(Into::into)
+            }
             Asks::Get => refuse(&asked, &Error::NotFound),
-            Asks::Post | Asks::Other => refuse(&asked, &Error::MethodNotAllowed { allow: "GET, HEAD, PUT" }),
+            Asks::Post | Asks::Other => refuse(
+                &asked,
+                &Error::MethodNotAllowed {
+                    allow: "GET, HEAD, PUT",
+                },
+            ),
         }
     }
 }

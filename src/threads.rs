@@ -46,8 +46,12 @@ impl DataThreads {
     /// # Errors
     /// When the system gives no thread or no event queue.
     pub fn start(count: usize) -> io::Result<Self> {
-        let threads = (0..count.max(1)).map(Thread::start).collect::<io::Result<Vec<_>>>()?;
-        Ok(Self { threads: threads.into() })
+        let threads = (0..count.max(1))
+            .map(Thread::start)
+            .collect::<io::Result<Vec<_>>>()?;
+        Ok(Self {
+            threads: threads.into(),
+        })
     }
 
     /// Runs `work` where blocking is allowed: in place on a data thread, else on the one with the fewest tasks.
@@ -74,7 +78,10 @@ impl DataThreads {
         F: Future + Send + 'static,
         F::Output: Send + 'static,
     {
-        let thread = self.threads.iter().min_by_key(|thread| thread.tasks.load(Ordering::Relaxed));
+        let thread = self
+            .threads
+            .iter()
+            .min_by_key(|thread| thread.tasks.load(Ordering::Relaxed));
         let thread = thread.expect("there is at least one data thread");
         let counted = Counted::one(&thread.tasks);
         thread.runtime.spawn(async move {
@@ -89,12 +96,18 @@ impl Thread {
         let runtime = Builder::new_current_thread().enable_all().build()?;
         let handle = runtime.handle().clone();
         let (alive, ended) = oneshot::channel();
-        std::thread::Builder::new().name(format!("data-{number}")).spawn(move || {
-            ON_DATA_THREAD.set(true);
-            // The sender never sends: the wait ends when the set of threads is dropped.
-            let _ = runtime.block_on(ended);
-        })?;
-        Ok(Self { runtime: handle, tasks: Arc::default(), _alive: alive })
+        std::thread::Builder::new()
+            .name(format!("data-{number}"))
+            .spawn(move || {
+                ON_DATA_THREAD.set(true);
+                // The sender never sends: the wait ends when the set of threads is dropped.
+                let _ = runtime.block_on(ended);
+            })?;
+        Ok(Self {
+            runtime: handle,
+            tasks: Arc::default(),
+            _alive: alive,
+        })
     }
 }
 
@@ -132,7 +145,10 @@ mod tests {
         let inner = threads.clone();
         let nested = threads.run(async move {
             let outer = std::thread::current().id();
-            on_data_thread() && inner.run(async move { std::thread::current().id() == outer }).await
+            on_data_thread()
+                && inner
+                    .run(async move { std::thread::current().id() == outer })
+                    .await
         });
         assert!(nested.await);
     }
@@ -152,7 +168,11 @@ mod tests {
             let _guard = guard;
             std::future::pending::<()>().await;
         });
-        assert!(tokio::time::timeout(std::time::Duration::from_millis(20), work).await.is_err());
+        assert!(
+            tokio::time::timeout(std::time::Duration::from_millis(20), work)
+                .await
+                .is_err()
+        );
         told.await.unwrap();
     }
 }

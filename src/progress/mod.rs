@@ -109,8 +109,6 @@ impl Progress {
     }
 
     /// Which publication this is: grows with each, and no two of one machine's uploads share one, across restarts too.
-    ///
-    /// Read it before the record: the record is then at least as new.
     #[must_use]
     pub fn version(&self) -> u64 {
         self.version.load(Ordering::Acquire)

@@ -31,8 +31,8 @@ pub struct Record {
     pub watch: Option<String>,
     /// The client's own name for it.
     pub progress_id: Option<String>,
-    /// Where it stands, [`State::as_str`].
-    pub state: &'static str,
+    /// Where it stands.
+    pub state: State,
     /// The way in, [`crate::upload::Protocol::as_str`].
     pub protocol: &'static str,
     /// Body bytes in all.
@@ -155,7 +155,17 @@ impl Progress {
     /// `{base}/files/ID` for the first file and `{base}/files/ID/n` for the others.
     #[must_use]
     pub fn record(&self, holder: Holder, base: &str) -> Record {
+        self.write_record(&locked(&self.known), holder, base)
+    }
+
+    /// The record with the number of the publication that it is as new as.
+    #[must_use]
+    pub fn versioned(&self, holder: Holder, base: &str) -> (u64, Record) {
         let known = locked(&self.known);
+        (self.version(), self.write_record(&known, holder, base))
+    }
+
+    fn write_record(&self, known: &Known, holder: Holder, base: &str) -> Record {
         let sight = Sight::of(holder, &self.owner);
         let urls = (sight == Sight::Full).then(|| Urls {
             base,
@@ -166,7 +176,7 @@ impl Progress {
             id: (sight == Sight::Full).then(|| self.id.to_string()),
             watch: (sight != Sight::Numbers).then(|| self.watch.to_string()),
             progress_id: self.progress_id.as_ref().map(|id| id.as_str().to_owned()),
-            state: known.state.as_str(),
+            state: known.state,
             protocol: self.protocol.as_str(),
             length: known.length,
             received: self.received(),
@@ -176,7 +186,7 @@ impl Progress {
             started_at: rfc3339(self.started_at),
             updated_at: rfc3339(known.updated_at),
             fields: (sight == Sight::Full).then(|| Fields::new(&known.fields)),
-            files: file_records(&known, sight, urls.as_ref()),
+            files: file_records(known, sight, urls.as_ref()),
             url: urls.map(|urls| urls.of_all(known.files.len())),
             phase: (),
             error: known.error.clone().map(|error| sight.dim(error)),

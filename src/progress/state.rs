@@ -52,6 +52,12 @@ impl State {
     }
 }
 
+impl serde::Serialize for State {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.as_str())
+    }
+}
+
 /// Percent for a person: `floor(100 · received / length)`, at most 99 until `done`; `None` while the length is unknown
 /// and for an empty body under way.
 #[must_use]

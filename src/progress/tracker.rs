@@ -125,6 +125,12 @@ impl Tracker {
         self.shared.find(key)
     }
 
+    /// How often changed numbers are published when all is calm.
+    #[must_use]
+    pub fn tick(&self) -> Duration {
+        self.shared.options.tick
+    }
+
     /// Has `bell` rung whenever something new is known of the upload under `key`, also of one still to begin.
     #[must_use]
     pub fn follow(&self, key: Key, bell: &Bell) -> Follow {

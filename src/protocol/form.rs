@@ -12,7 +12,12 @@ use crate::receive::{Body, Split};
 use crate::upload::Protocol;
 
 /// Takes a form in and answers in the client's language.
-pub async fn post(inbound: &Inbound, limits: PartLimits, asked: Asked, body: Body) -> Response<Bytes> {
+pub async fn post(
+    inbound: &Inbound,
+    limits: PartLimits,
+    asked: Asked,
+    body: Body,
+) -> Response<Bytes> {
     let upload = inbound.announce(Protocol::Form, &asked, &body);
     let id = upload.id;
     let split = headers::form_boundary(&asked.head.headers)

@@ -24,20 +24,32 @@ const CHUNK: usize = 256 * 1024;
 const CHUNKS_AHEAD: usize = 1;
 
 /// Picture types that browsers show and that cannot hold a script (SVG can).
-const INLINE: [&str; 5] = ["image/jpeg", "image/png", "image/gif", "image/webp", "image/avif"];
+const INLINE: [&str; 5] = [
+    "image/jpeg",
+    "image/png",
+    "image/gif",
+    "image/webp",
+    "image/avif",
+];
 
 /// Answers with the file that `path`, the part behind `/files/`, addresses.
 pub async fn get(inbound: &Inbound, path: &str, asked: &Asked) -> Response<FileBody> {
     match open(inbound, path).await {
         Ok(reader) => send(inbound, asked, reader),
-        Err(error) => answer::refused(&asked.head.headers, &asked.base, &error).map(FileBody::Whole),
+        Err(error) => {
+            answer::refused(&asked.head.headers, &asked.base, &error).map(FileBody::Whole)
+        }
     }
 }
 
 async fn open(inbound: &Inbound, path: &str) -> Result<Box<dyn Reader>, Error> {
     let (id, index) = address(path).ok_or(Error::NotFound)?;
     let store = inbound.receiver.store.clone();
-    inbound.data.run(async move { store.read(&id, index).await }).await?.ok_or(Error::NotFound)
+    inbound
+        .data
+        .run(async move { store.read(&id, index).await })
+        .await?
+        .ok_or(Error::NotFound)
 }
 
 /// `ID` is file 0, `ID/n` the others (DECISIONS 5).
@@ -62,16 +74,28 @@ fn send(inbound: &Inbound, asked: &Asked, reader: Box<dyn Reader>) -> Response<F
         Wanted::Whole => (0, facts.length),
         Wanted::Part { start, end } => {
             *answer.status_mut() = StatusCode::PARTIAL_CONTENT;
-            set(answer.headers_mut(), header::CONTENT_RANGE, &format!("bytes {start}-{}/{}", end - 1, facts.length));
+            set(
+                answer.headers_mut(),
+                header::CONTENT_RANGE,
+                &format!("bytes {start}-{}/{}", end - 1, facts.length),
+            );
             (start, end)
         }
         Wanted::Nothing => {
             *answer.status_mut() = StatusCode::RANGE_NOT_SATISFIABLE;
-            set(answer.headers_mut(), header::CONTENT_RANGE, &format!("bytes */{}", facts.length));
+            set(
+                answer.headers_mut(),
+                header::CONTENT_RANGE,
+                &format!("bytes */{}", facts.length),
+            );
             return answer;
         }
     };
-    set(answer.headers_mut(), header::CONTENT_LENGTH, &(end - start).to_string());
+    set(
+        answer.headers_mut(),
+        header::CONTENT_LENGTH,
+        &(end - start).to_string(),
+    );
     if asked.head.method != Method::HEAD {
         *answer.body_mut() = FileBody::read(inbound, reader, start, end);
     }
@@ -80,25 +104,50 @@ fn send(inbound: &Inbound, asked: &Asked, reader: Box<dyn Reader>) -> Response<F
 
 /// Strong: the same length and time of change mean the same bytes, since files are written once and then renamed.
 fn entity_tag(facts: &FileFacts, modified: Option<SystemTime>) -> String {
-    let since = modified.and_then(|time| time.duration_since(SystemTime::UNIX_EPOCH).ok()).unwrap_or_default();
+    let since = modified
+        .and_then(|time| time.duration_since(SystemTime::UNIX_EPOCH).ok())
+        .unwrap_or_default();
     format!("\"{:x}-{:x}\"", facts.length, since.as_nanos())
 }
 
 fn describe(headers: &mut HeaderMap, facts: &FileFacts, tag: &str, modified: Option<SystemTime>) {
     let given = facts.content_type.as_deref().unwrap_or_default();
-    let inline = INLINE.iter().find(|known| given.eq_ignore_ascii_case(known));
+    let inline = INLINE
+        .iter()
+        .find(|known| given.eq_ignore_ascii_case(known));
     let content_type = inline.copied().unwrap_or("application/octet-stream");
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
-    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-    headers.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static("default-src 'none'; sandbox"));
+    headers.insert(
+        header::X_CONTENT_TYPE_OPTIONS,
+        HeaderValue::from_static("nosniff"),
+    );
+    headers.insert(
+        header::CONTENT_SECURITY_POLICY,
+        HeaderValue::from_static("default-src 'none'; sandbox"),
+    );
     headers.insert(header::ACCEPT_RANGES, HeaderValue::from_static("bytes"));
-    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("private, no-cache"));
+    headers.insert(
+        header::CACHE_CONTROL,
+        HeaderValue::from_static("private, no-cache"),
+    );
     set(headers, header::ETAG, tag);
     if let Some(modified) = modified {
-        set(headers, header::LAST_MODIFIED, &httpdate::fmt_http_date(modified));
+        set(
+            headers,
+            header::LAST_MODIFIED,
+            &httpdate::fmt_http_date(modified),
+        );
     }
-    let kind = if inline.is_some() { "inline" } else { "attachment" };
-    set(headers, header::CONTENT_DISPOSITION, &disposition(kind, facts.name.as_deref().unwrap_or("file")));
+    let kind = if inline.is_some() {
+        "inline"
+    } else {
+        "attachment"
+    };
+    set(
+        headers,
+        header::CONTENT_DISPOSITION,
+        &disposition(kind, facts.name.as_deref().unwrap_or("file")),
+    );
 }
 
 /// The name twice: in ASCII for old clients, and as it is (RFC 6266, appendix D; RFC 8187).
@@ -118,13 +167,23 @@ fn disposition(kind: &str, path: &str) -> String {
         .remove(b'|')
         .remove(b'~');
     let name = path.rsplit('/').next().unwrap_or(path);
-    let plain = |c: char| if c.is_ascii_graphic() && !matches!(c, '"' | '\\' | '%') || c == ' ' { c } else { '_' };
+    let plain = |c: char| {
+        if c.is_ascii_graphic() && !matches!(c, '"' | '\\' | '%') || c == ' ' {
+            c
+        } else {
+            '_'
+        }
+    };
     let ascii: String = name.chars().map(plain).collect();
-    format!("{kind}; filename=\"{ascii}\"; filename*=UTF-8''{}", utf8_percent_encode(name, ATTR))
+    format!(
+        "{kind}; filename=\"{ascii}\"; filename*=UTF-8''{}",
+        utf8_percent_encode(name, ATTR)
+    )
 }
 
 fn set(headers: &mut HeaderMap, name: header::HeaderName, value: &str) {
-    let value = HeaderValue::from_str(value).expect("what we write into a header is printable ASCII");
+    let value =
+        HeaderValue::from_str(value).expect("what we write into a header is printable ASCII");
     headers.insert(name, value);
 }
 
@@ -146,7 +205,9 @@ impl FileBody {
                 let most = usize::try_from(end - at).map_or(CHUNK, |left| left.min(CHUNK));
                 let chunk = match reader.read_at(at, most).await {
                     // Shorter than it was: the client learns of it as a broken body, never as a short file.
-                    Ok(chunk) if chunk.is_empty() => Err(Error::store("the file has become shorter")),
+                    Ok(chunk) if chunk.is_empty() => {
+                        Err(Error::store("the file has become shorter"))
+                    }
                     chunk => chunk,
                 };
                 at += chunk.as_ref().map_or(end, |chunk| chunk.len() as u64);
@@ -163,11 +224,16 @@ impl http_body::Body for FileBody {
     type Data = Bytes;
     type Error = Error;
 
-    fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
         match self.get_mut() {
             Self::Whole(bytes) if bytes.is_empty() => Poll::Ready(None),
             Self::Whole(bytes) => Poll::Ready(Some(Ok(Frame::data(std::mem::take(bytes))))),
-            Self::Read(chunks) => chunks.poll_recv(cx).map(|chunk| chunk.map(|chunk| chunk.map(Frame::data))),
+            Self::Read(chunks) => chunks
+                .poll_recv(cx)
+                .map(|chunk| chunk.map(|chunk| chunk.map(Frame::data))),
         }
     }
 
@@ -192,7 +258,14 @@ mod tests {
         let id = UploadId::random();
         assert_eq!(address(&id.to_string()), Some((id, 0)));
         assert_eq!(address(&format!("{id}/3")), Some((id, 3)));
-        for bad in ["", "paella.jpg", &format!("{id}/"), &format!("{id}/-1"), &format!("{id}/0/0"), &format!("../{id}")] {
+        for bad in [
+            "",
+            "paella.jpg",
+            &format!("{id}/"),
+            &format!("{id}/-1"),
+            &format!("{id}/0/0"),
+            &format!("../{id}"),
+        ] {
             assert_eq!(address(bad), None, "{bad}");
         }
     }
@@ -204,12 +277,25 @@ mod tests {
             ("Image/JPEG", "inline", "image/jpeg"),
             ("image/svg+xml", "attachment", "application/octet-stream"),
             ("text/html", "attachment", "application/octet-stream"),
-            ("image/png\r\nX: y", "attachment", "application/octet-stream"),
+            (
+                "image/png\r\nX: y",
+                "attachment",
+                "application/octet-stream",
+            ),
         ] {
-            let facts = FileFacts { content_type: Some(given.to_owned()), ..FileFacts::default() };
+            let facts = FileFacts {
+                content_type: Some(given.to_owned()),
+                ..FileFacts::default()
+            };
             let mut headers = HeaderMap::new();
             describe(&mut headers, &facts, "\"0-0\"", None);
-            assert!(headers[header::CONTENT_DISPOSITION].to_str().unwrap().starts_with(kind), "{given}");
+            assert!(
+                headers[header::CONTENT_DISPOSITION]
+                    .to_str()
+                    .unwrap()
+                    .starts_with(kind),
+                "{given}"
+            );
             assert_eq!(headers[header::CONTENT_TYPE], content_type, "{given}");
         }
     }
@@ -217,6 +303,9 @@ mod tests {
     #[test]
     fn a_name_in_any_script_goes_out_whole_and_in_ascii() {
         let text = disposition("inline", "料理/pa\"ella é.jpg");
-        assert_eq!(text, "inline; filename=\"pa_ella _.jpg\"; filename*=UTF-8''pa%22ella%20%C3%A9.jpg");
+        assert_eq!(
+            text,
+            "inline; filename=\"pa_ella _.jpg\"; filename*=UTF-8''pa%22ella%20%C3%A9.jpg"
+        );
     }
 }

@@ -8,7 +8,7 @@ use http::request::Parts;
 
 use crate::error::Error;
 use crate::progress::Tracker;
-use crate::query;
+use crate::query::GivenId;
 use crate::receive::{Body, Naming, Receiver, Split};
 use crate::threads::DataThreads;
 use crate::upload::{FileFacts, Owner, ProgressId, Protocol, Upload};
@@ -91,10 +91,15 @@ impl Inbound {
 /// The client's own name for the upload: from the query, else the header. One that is outside the rule never fails the
 /// upload; it is not tracked under that name.
 fn progress_id(head: &Parts, upload: &Upload) -> Option<ProgressId> {
-    let given = query::progress_id(head)?;
-    let parsed = ProgressId::parse(&given);
-    if parsed.is_none() {
-        tracing::info!(id = upload.id.short(), "the progress id is outside the rule: the upload is not tracked under it");
+    match GivenId::in_query(&head.uri).or(GivenId::in_header(&head.headers)) {
+        GivenId::Id(id) => Some(id),
+        GivenId::Absent => None,
+        GivenId::Unusable => {
+            tracing::info!(
+                id = upload.id.short(),
+                "the progress id is outside the rule: not tracked under it"
+            );
+            None
+        }
     }
-    parsed
 }

@@ -27,10 +27,14 @@ fn split(name: &str, asked: &Asked) -> Result<Box<dyn Split>, Error> {
     let headers = &asked.head.headers;
     // A server that cannot take a part of a file must not take it for the whole: RFC 9110, 14.5.
     if headers.contains_key(header::CONTENT_RANGE) {
-        return Err(Error::BadRequest { what: "a PUT with Content-Range would store a part as the whole" });
+        return Err(Error::BadRequest {
+            what: "a PUT with Content-Range would store a part as the whole",
+        });
     }
     let name = percent_decode_str(name).decode_utf8_lossy();
-    let content_type = headers.get(header::CONTENT_TYPE).map(|value| String::from_utf8_lossy(value.as_bytes()));
+    let content_type = headers
+        .get(header::CONTENT_TYPE)
+        .map(|value| String::from_utf8_lossy(value.as_bytes()));
     Ok(Box::new(Raw::new(FileHead {
         field: None,
         name: (!name.is_empty()).then(|| name.into_owned()),

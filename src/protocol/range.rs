@@ -15,23 +15,41 @@ pub(super) enum Wanted {
 
 /// Whether the client has this very file already.
 pub(super) fn unchanged(headers: &HeaderMap, tag: &str) -> bool {
-    let known = headers.get(header::IF_NONE_MATCH).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    known.split(',').map(str::trim).any(|known| known == "*" || known.trim_start_matches("W/") == tag)
+    let known = headers
+        .get(header::IF_NONE_MATCH)
+        .and_then(|value| value.to_str().ok())
+        .unwrap_or_default();
+    known
+        .split(',')
+        .map(str::trim)
+        .any(|known| known == "*" || known.trim_start_matches("W/") == tag)
 }
 
 /// What the client wants of a file of `length` bytes. Several ranges at once, other units and what cannot be read count
 /// as no range, which the RFC allows; so does a range of a file that has changed since (`If-Range`).
 pub(super) fn wanted(headers: &HeaderMap, tag: &str, length: u64) -> Wanted {
-    if headers.get(header::IF_RANGE).is_some_and(|known| known.as_bytes() != tag.as_bytes()) {
+    if headers
+        .get(header::IF_RANGE)
+        .is_some_and(|known| known.as_bytes() != tag.as_bytes())
+    {
         return Wanted::Whole;
     }
-    let text = headers.get(header::RANGE).and_then(|value| value.to_str().ok());
-    text.and_then(|text| text.strip_prefix("bytes=")).and_then(|spec| parse(spec, length)).unwrap_or(Wanted::Whole)
+    let text = headers
+        .get(header::RANGE)
+        .and_then(|value| value.to_str().ok());
+    text.and_then(|text| text.strip_prefix("bytes="))
+        .and_then(|spec| parse(spec, length))
+        .unwrap_or(Wanted::Whole)
 }
 
 fn parse(spec: &str, length: u64) -> Option<Wanted> {
     let (first, last) = spec.trim().split_once('-')?;
-    let digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse::<u64>().ok()).flatten();
+    let digits = |text: &str| {
+        text.bytes()
+            .all(|byte| byte.is_ascii_digit())
+            .then(|| text.parse::<u64>().ok())
+            .flatten()
+    };
     let (start, end) = match (first, last) {
         ("", count) => (length.saturating_sub(digits(count)?), length),
         (first, "") => (digits(first)?, length),
@@ -43,7 +61,11 @@ fn parse(spec: &str, length: u64) -> Option<Wanted> {
             (first, last.saturating_add(1).min(length))
         }
     };
-    Some(if start < end { Wanted::Part { start, end } } else { Wanted::Nothing })
+    Some(if start < end {
+        Wanted::Part { start, end }
+    } else {
+        Wanted::Nothing
+    })
 }
 
 #[cfg(test)]
@@ -81,7 +103,10 @@ mod tests {
         headers.insert(header::RANGE, "bytes=2-4".parse().unwrap());
         headers.insert(header::IF_RANGE, "\"old\"".parse().unwrap());
         assert_eq!(wanted(&headers, "\"new\"", 10), Wanted::Whole);
-        assert_eq!(wanted(&headers, "\"old\"", 10), Wanted::Part { start: 2, end: 5 });
+        assert_eq!(
+            wanted(&headers, "\"old\"", 10),
+            Wanted::Part { start: 2, end: 5 }
+        );
     }
 
     #[test]

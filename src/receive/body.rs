@@ -39,7 +39,10 @@ impl Body {
         B: http_body::Body<Data = Bytes> + Send + 'static,
         B::Error: Into<Cause>,
     {
-        Self { inner: body.map_err(Into::into).boxed_unsync(), end: None }
+        Self {
+            inner: body.map_err(Into::into).boxed_unsync(),
+            end: None,
+        }
     }
 
     /// The length that its head declared, in bytes; `None` when it said nothing.
@@ -57,7 +60,11 @@ impl Body {
         poll_fn(|cx| self.poll_frames(cx, frames)).await
     }
 
-    fn poll_frames(&mut self, cx: &mut Context<'_>, frames: &mut Vec<Bytes>) -> Poll<Result<bool, Error>> {
+    fn poll_frames(
+        &mut self,
+        cx: &mut Context<'_>,
+        frames: &mut Vec<Bytes>,
+    ) -> Poll<Result<bool, Error>> {
         let mut gathered = 0;
         while self.end.is_none() && gathered < GATHER && frames.len() < GATHER_FRAMES {
             let frame = match (Pin::new(&mut self.inner).poll_frame(cx), frames.is_empty()) {
@@ -87,7 +94,9 @@ impl Body {
 
 impl std::fmt::Debug for Body {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Body").field("end", &self.end).finish_non_exhaustive()
+        f.debug_struct("Body")
+            .field("end", &self.end)
+            .finish_non_exhaustive()
     }
 }
 
@@ -103,13 +112,17 @@ mod tests {
         type Data = Bytes;
         type Error = &'static str;
 
-        fn poll_frame(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
+        fn poll_frame(
+            mut self: Pin<&mut Self>,
+            _: &mut Context<'_>,
+        ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
             Poll::Ready(self.0.next().map(|frame| frame.map(Frame::data)))
         }
     }
 
     async fn sizes(frames: Vec<Result<Bytes, &'static str>>) -> (Vec<usize>, Result<bool, Error>) {
-        let (mut body, mut frames, mut sizes) = (Body::new(Ready(frames.into_iter())), Vec::new(), Vec::new());
+        let (mut body, mut frames, mut sizes) =
+            (Body::new(Ready(frames.into_iter())), Vec::new(), Vec::new());
         loop {
             match body.frames(&mut frames).await {
                 Ok(true) => sizes.push(frames.drain(..).map(|frame| frame.len()).sum()),

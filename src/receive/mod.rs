@@ -40,7 +40,11 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { files: 1000, fields: 1000, field_bytes: 1024 * 1024 }
+        Self {
+            files: 1000,
+            fields: 1000,
+            field_bytes: 1024 * 1024,
+        }
     }
 }
 
@@ -86,7 +90,10 @@ impl Receiver {
 
 impl std::fmt::Debug for Receiver {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Receiver").field("chain", &self.chain).field("limits", &self.limits).finish_non_exhaustive()
+        f.debug_struct("Receiver")
+            .field("chain", &self.chain)
+            .field("limits", &self.limits)
+            .finish_non_exhaustive()
     }
 }
 
@@ -172,10 +179,17 @@ impl Received {
                 filename: facts.name.as_deref(),
                 field: facts.field.as_deref(),
                 form: &self.fields,
-                digest: facts.digest.as_deref().and_then(|digest| digest.split_once(':')).map(|(_, hex)| hex),
+                digest: facts
+                    .digest
+                    .as_deref()
+                    .and_then(|digest| digest.split_once(':'))
+                    .map(|(_, hex)| hex),
                 at: self.upload.started_at,
             };
-            Ok(Placed { place: naming.template.render(&values)?, facts: facts.clone() })
+            Ok(Placed {
+                place: naming.template.render(&values)?,
+                facts: facts.clone(),
+            })
         };
         self.files.iter().map(place).collect()
     }
@@ -207,7 +221,9 @@ impl Received {
     }
 
     fn tap(&self) -> &Tap {
-        self.tap.as_ref().expect("an upload that goes on has its tap")
+        self.tap
+            .as_ref()
+            .expect("an upload that goes on has its tap")
     }
 }
 
@@ -242,7 +258,9 @@ impl Received {
     fn check_length(&self) -> Result<(), Error> {
         match self.upload.length {
             Some(length) if length > self.taken => Err(Error::ClientGone),
-            Some(length) if length < self.taken => Err(Error::BadRequest { what: "the body is longer than declared" }),
+            Some(length) if length < self.taken => Err(Error::BadRequest {
+                what: "the body is longer than declared",
+            }),
             _ => Ok(()),
         }
     }
@@ -262,13 +280,20 @@ impl Received {
     fn begin_field(&mut self, name: String) -> Result<(), Error> {
         limit("fields", self.fields.len() + 1, self.receiver.limits.fields)?;
         self.count_field_bytes(name.len())?;
-        self.current = Current::Field { name, value: Vec::new() };
+        self.current = Current::Field {
+            name,
+            value: Vec::new(),
+        };
         Ok(())
     }
 
     fn count_field_bytes(&mut self, bytes: usize) -> Result<(), Error> {
         self.field_bytes += bytes;
-        limit("bytes in fields", self.field_bytes, self.receiver.limits.field_bytes)
+        limit(
+            "bytes in fields",
+            self.field_bytes,
+            self.receiver.limits.field_bytes,
+        )
     }
 
     async fn data(&mut self, bytes: Bytes) -> Result<(), Error> {
@@ -283,7 +308,8 @@ impl Received {
             Current::File(facts) => match last(&mut self.handlers).chunk(bytes) {
                 Ok(bytes) => {
                     facts.length += bytes.len() as u64;
-                    self.frames.extend(Some(bytes).filter(|bytes| !bytes.is_empty()));
+                    self.frames
+                        .extend(Some(bytes).filter(|bytes| !bytes.is_empty()));
                     Ok(())
                 }
                 Err(stop) => self.stop(stop).await,
@@ -311,7 +337,9 @@ impl Received {
 
     /// Begins the file whose head is at hand, now that it is known to be one.
     async fn begin_file(&mut self) -> Result<(), Error> {
-        let Current::Head(head) = std::mem::replace(&mut self.current, Current::Skipped) else { return Ok(()) };
+        let Current::Head(head) = std::mem::replace(&mut self.current, Current::Skipped) else {
+            return Ok(());
+        };
         limit("files", self.handlers.len() + 1, self.receiver.limits.files)?;
         let (handlers, begun) = self.receiver.chain.begin(&self.upload, &head);
         self.handlers.push(handlers);
@@ -322,9 +350,21 @@ impl Received {
         }
         let session = match &mut self.session {
             Some(session) => session,
-            none => none.insert(self.receiver.store.open(&self.upload.id, Open::Create).await?),
+            none => none.insert(
+                self.receiver
+                    .store
+                    .open(&self.upload.id, Open::Create)
+                    .await?,
+            ),
         };
-        session.begin_file(&head, self.upload.length.map(|length| length.saturating_sub(self.taken))).await?;
+        session
+            .begin_file(
+                &head,
+                self.upload
+                    .length
+                    .map(|length| length.saturating_sub(self.taken)),
+            )
+            .await?;
         self.tap().begin_file(&head);
         self.current = Current::File(head.into());
         Ok(())
@@ -368,17 +408,25 @@ impl Received {
 
 impl std::fmt::Debug for Received {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Received").field("id", &self.upload.id).field("files", &self.files).finish_non_exhaustive()
+        f.debug_struct("Received")
+            .field("id", &self.upload.id)
+            .field("files", &self.files)
+            .finish_non_exhaustive()
     }
 }
 
 fn last(handlers: &mut [FileHandlers]) -> &mut FileHandlers {
-    handlers.last_mut().expect("a file's handlers are made before its first byte")
+    handlers
+        .last_mut()
+        .expect("a file's handlers are made before its first byte")
 }
 
 fn limit(what: &'static str, count: usize, limit: usize) -> Result<(), Error> {
     match count > limit {
-        true => Err(Error::LimitExceeded { what, limit: limit as u64 }),
+        true => Err(Error::LimitExceeded {
+            what,
+            limit: limit as u64,
+        }),
         false => Ok(()),
     }
 }

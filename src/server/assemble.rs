@@ -41,7 +41,10 @@ impl Config {
                 fields: self.max_fields,
                 field_bytes: bytes(self.max_field_bytes),
             })
-            .part_limits(PartLimits { head_bytes: bytes(self.max_part_head), ..PartLimits::default() })
+            .part_limits(PartLimits {
+                head_bytes: bytes(self.max_part_head),
+                ..PartLimits::default()
+            })
             .progress(self.progress())
             .watch(self.watch());
         self.with_handlers(lift)

@@ -13,8 +13,11 @@ use tracing::level_filters::LevelFilter;
 use crate::handlers::{Algorithm, TypePattern};
 use crate::name::{OnConflict, Template};
 use crate::server::units::{
-    base, count, part_head, size, size_or_none, threads, threads_or_cpus, time, time_above_zero, words,
+    base, count, part_head, size, size_or_none, threads, threads_or_cpus, time, time_above_zero,
+    words,
 };
+use crate::store::Durability;
+use crate::watch::{PollUnknown, ProgressFormat};
 
 /// The upload side of any web app: takes files, shows how far each has come, hands them over
 #[derive(Clone, Debug, Parser)]
@@ -44,7 +47,7 @@ pub struct Config {
     pub dir: PathBuf,
 
     /// Template of the files' names: {filename} {stem} {ext} {id} {date} {field} {form.NAME} {digest}
-    #[arg(long, value_name = "TEMPLATE", default_value_t, help_heading = FILES)]
+    #[arg(long, value_name = "TEMPLATE", default_value_t, value_parser = Template::parse, help_heading = FILES)]
     pub name: Template,
 
     /// What to do when a name is taken: find one near it, put the new file there, refuse
@@ -78,13 +81,18 @@ pub struct Config {
 
     /// Format in which /progress answers
     #[arg(long, value_name = "WORD", default_value = "json", help_heading = PROGRESS,
-        value_parser = words(&[("json", "json"), ("jsonp", "jsonp"), ("xml", "xml"), ("java", "java")]))]
-    pub progress_format: &'static str,
+        value_parser = words(&[
+            ("json", ProgressFormat::Json),
+            ("jsonp", ProgressFormat::Jsonp),
+            ("xml", ProgressFormat::Xml),
+            ("java", ProgressFormat::Java),
+        ]))]
+    pub progress_format: ProgressFormat,
 
     /// What /get_upload_progress answers for an unknown id: null, or for 60 s a bar at its start
     #[arg(long, value_name = "WORD", default_value = "null", help_heading = PROGRESS,
-        value_parser = words(&[("null", "null"), ("wait", "wait")]))]
-    pub poll_unknown: &'static str,
+        value_parser = words(&[("null", PollUnknown::Null), ("wait", PollUnknown::Wait)]))]
+    pub poll_unknown: PollUnknown,
 
     /// How long an ended upload's record is kept
     #[arg(long, value_name = "TIME", default_value = "5m", value_parser = time, help_heading = PROGRESS)]

@@ -94,7 +94,9 @@ impl Connections {
             Box::pin(async move {
                 let mut answer = answer.await?;
                 if misplaced {
-                    answer.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+                    answer
+                        .headers_mut()
+                        .insert(header::CONNECTION, HeaderValue::from_static("close"));
                 }
                 Ok::<_, std::convert::Infallible>(answer)
             })

@@ -32,7 +32,9 @@ pub fn run() -> anyhow::Result<()> {
     let config = Config::load(std::env::args_os(), std::env::vars_os())?;
     logging::start(config.log_format, config.log)?;
     raise_open_files();
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
     runtime.block_on(serve(config))
 }
 
@@ -42,9 +44,16 @@ async fn serve(config: Config) -> anyhow::Result<()> {
     let store = Disk::open_with(&dir, config.disk())
         .with_context(|| format!("cannot store uploads in {}", dir.display()))?;
     let data = DataThreads::start(config.data_threads).context("cannot start the data threads")?;
-    let service = config.dumbwaiter(store).data_threads(data.clone()).into_service();
-    greet(&config, listener.local_addr()?)?;
-    let connections = Arc::new(Connections { service, data, options: config.connections() });
+    let service = config
+        .dumbwaiter(store)
+        .data_threads(data.clone())
+        .into_service();
+    greet(&config, listener.local_addr()?);
+    let connections = Arc::new(Connections {
+        service,
+        data,
+        options: config.connections(),
+    });
     tokio::select! {
         () = accept(&listener, &connections) => Ok(()),
         told = stop() => told,
@@ -60,14 +69,19 @@ async fn listen(address: SocketAddr) -> anyhow::Result<TcpListener> {
 }
 
 /// Says where the server is and what is stored where. The first line is for programs too: it ends in the URL.
-fn greet(config: &Config, address: SocketAddr) -> anyhow::Result<()> {
+fn greet(config: &Config, address: SocketAddr) {
     let dir = std::path::absolute(&config.dir).unwrap_or_else(|_| config.dir.clone());
-    let mut out = std::io::stdout().lock();
-    writeln!(out, "Dumbwaiter is at http://{address}{}/", config.base)?;
-    writeln!(out, "Files go to {} as {}", dir.display(), config.name)?;
-    writeln!(out, "A form:  curl -F picture=@paella.jpg 'http://{address}{}/upload?X-Progress-ID=1'", config.base)?;
-    writeln!(out, "A file:  curl -T paella.jpg http://{address}{}/files/", config.base)?;
-    Ok(out.flush()?)
+    let url = format!("http://{address}{}", config.base);
+    let words = format!(
+        "Dumbwaiter is at {url}/\n\
+         Files go to {} as {}\n\
+         A form:  curl -F picture=@paella.jpg '{url}/upload?X-Progress-ID=1'\n\
+         A file:  curl -T paella.jpg {url}/files/\n",
+        dir.display(),
+        config.name,
+    );
+    // Whoever does not listen wants to be served all the same.
+    let _ = std::io::stdout().lock().write_all(words.as_bytes());
 }
 
 async fn accept(listener: &TcpListener, connections: &Arc<Connections>) {
@@ -101,7 +115,10 @@ async fn stop() -> anyhow::Result<()> {
 fn raise_open_files() {
     use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
     let limit = getrlimit(Resource::Nofile);
-    let raised = Rlimit { current: limit.maximum, maximum: limit.maximum };
+    let raised = Rlimit {
+        current: limit.maximum,
+        maximum: limit.maximum,
+    };
     if let Err(cause) = setrlimit(Resource::Nofile, raised) {
         tracing::warn!(%cause, "cannot raise the limit of open files");
     }

@@ -20,6 +20,16 @@ use crate::error::Error;
 use crate::name::{OnConflict, SafePath};
 use crate::upload::{FileFacts, FileHead, UploadId};
 
+pub mod conformance;
+mod disk;
+mod free;
+mod memory;
+mod records;
+mod sync;
+
+pub use disk::{Disk, DiskOptions, Durability, NotADurability};
+pub use memory::Memory;
+
 /// Keeps the bytes of uploads.
 ///
 /// All calls are made on a data thread, where blocking is allowed for as long as a write takes; waiting for a sync or a

@@ -38,9 +38,16 @@ fn kill_again_and_again(durability: &str, rounds: usize) {
                 scope.spawn(|| upload_until(&over, &server, &count, &acknowledged));
             }
             // Moments that no run chooses alike: the clock's nanoseconds decide.
-            let now = std::time::SystemTime::UNIX_EPOCH.elapsed().unwrap().subsec_nanos();
+            let now = std::time::SystemTime::UNIX_EPOCH
+                .elapsed()
+                .unwrap()
+                .subsec_nanos();
             std::thread::sleep(Duration::from_micros(3_000 + u64::from(now % 120_000)));
-            kill_process(Pid::from_raw(server.pid().try_into().unwrap()).unwrap(), Signal::KILL).unwrap();
+            kill_process(
+                Pid::from_raw(server.pid().try_into().unwrap()).unwrap(),
+                Signal::KILL,
+            )
+            .unwrap();
             over.store(true, Ordering::Relaxed);
         });
         server.kill();
@@ -48,7 +55,11 @@ fn kill_again_and_again(durability: &str, rounds: usize) {
     let server = Server::start_in(folder.path(), &["--durability", durability]);
     let acknowledged = acknowledged.into_inner().unwrap();
     check(&server, &acknowledged);
-    assert!(acknowledged.len() >= rounds, "only {} forms were ever answered", acknowledged.len());
+    assert!(
+        acknowledged.len() >= rounds,
+        "only {} forms were ever answered",
+        acknowledged.len()
+    );
 }
 
 /// What each file holds follows from its form's number, so that it shows by itself whether it is whole.
@@ -58,10 +69,21 @@ fn content(number: usize, file: &str) -> Vec<u8> {
     content
 }
 
-fn upload_until(over: &AtomicBool, server: &Server, count: &AtomicUsize, acknowledged: &Mutex<Acknowledged>) {
+fn upload_until(
+    over: &AtomicBool,
+    server: &Server,
+    count: &AtomicUsize,
+    acknowledged: &Mutex<Acknowledged>,
+) {
     while !over.load(Ordering::Relaxed) {
         let number = count.fetch_add(1, Ordering::Relaxed);
-        let parts = FILES.map(|file| part("f", Some(&format!("{number}{file}")), &content(number, file)));
+        let parts = FILES.map(|file| {
+            part(
+                "f",
+                Some(&format!("{number}{file}")),
+                &content(number, file),
+            )
+        });
         if let Some(urls) = answered(server, &post("/upload", "", &form(&parts))) {
             acknowledged.lock().unwrap().insert(number, urls);
         }
@@ -71,21 +93,37 @@ fn upload_until(over: &AtomicBool, server: &Server, count: &AtomicUsize, acknowl
 /// The files' URLs, if the whole answer came.
 fn answered(server: &Server, request: &[u8]) -> Option<Vec<String>> {
     let mut stream = std::net::TcpStream::connect(server.address).ok()?;
-    stream.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
+    stream
+        .set_read_timeout(Some(Duration::from_secs(5)))
+        .unwrap();
     stream.write_all(request).ok()?;
     let reply = Reply::try_read(&mut stream).ok()?;
     assert_eq!(reply.status, 201, "{reply:?}");
     let files = reply.json()["files"].as_array().unwrap().clone();
-    Some(files.iter().map(|file| file["url"].as_str().unwrap().to_owned()).collect())
+    Some(
+        files
+            .iter()
+            .map(|file| file["url"].as_str().unwrap().to_owned())
+            .collect(),
+    )
 }
 
 fn check(server: &Server, acknowledged: &Acknowledged) {
-    assert!(server.under_way().is_empty(), "left over: {:?}", server.under_way());
+    assert!(
+        server.under_way().is_empty(),
+        "left over: {:?}",
+        server.under_way()
+    );
     let mut visible: HashMap<usize, Vec<String>> = HashMap::new();
     for name in server.files() {
         let (number, file) = name.split_at(name.len() - 1);
-        let number = number.parse().unwrap_or_else(|_| panic!("a file nobody sent: {name}"));
-        assert!(server.read(&name) == content(number, file), "{name} is not what was sent");
+        let number = number
+            .parse()
+            .unwrap_or_else(|_| panic!("a file nobody sent: {name}"));
+        assert!(
+            server.read(&name) == content(number, file),
+            "{name} is not what was sent"
+        );
         visible.entry(number).or_default().push(file.to_owned());
     }
     for (number, files) in &visible {
@@ -93,10 +131,16 @@ fn check(server: &Server, acknowledged: &Acknowledged) {
     }
     let end = Instant::now() + Duration::from_secs(60);
     for (number, urls) in acknowledged {
-        assert!(visible.contains_key(number), "form {number} was acknowledged and is gone");
+        assert!(
+            visible.contains_key(number),
+            "form {number} was acknowledged and is gone"
+        );
         for (url, file) in urls.iter().zip(FILES) {
             assert!(Instant::now() < end, "reading records back takes too long");
-            assert!(server.get(url).body == content(*number, file), "{url} does not lead to {number}{file}");
+            assert!(
+                server.get(url).body == content(*number, file),
+                "{url} does not lead to {number}{file}"
+            );
         }
     }
 }

@@ -12,11 +12,18 @@ fn the_articles_form_is_stored_under_the_id_that_comes_behind_the_file() {
     let server = Server::start(ARTICLE);
     let picture = noise(300_000);
     for content in [&picture[..], b"another dish"] {
-        let body = form(&[part("picture", Some("paella.jpg"), content), part("X-Progress-ID", None, b"hidden"), part("id", None, b"12")]);
+        let body = form(&[
+            part("picture", Some("paella.jpg"), content),
+            part("X-Progress-ID", None, b"hidden"),
+            part("id", None, b"12"),
+        ]);
         let reply = server.post("/upload?X-Progress-ID=0.42", "", &body);
         assert_eq!(reply.status, 201, "{reply:?}");
         let record = reply.json();
-        assert_eq!(record["progress_id"], "0.42", "the hidden field is data only");
+        assert_eq!(
+            record["progress_id"], "0.42",
+            "the hidden field is data only"
+        );
         assert_eq!(record["fields"]["X-Progress-ID"], "hidden");
         assert_eq!(record["state"], "done");
         assert_eq!(record["length"], body.len());
@@ -24,7 +31,11 @@ fn the_articles_form_is_stored_under_the_id_that_comes_behind_the_file() {
         assert_eq!(record["offset"], body.len());
         assert_eq!(record["files"][0]["length"], content.len());
         assert_eq!(server.read("12"), content);
-        assert_eq!(server.files(), ["12"], "a second picture of the dish replaces the first");
+        assert_eq!(
+            server.files(),
+            ["12"],
+            "a second picture of the dish replaces the first"
+        );
     }
     assert!(server.under_way().is_empty());
 }
@@ -41,7 +52,12 @@ fn any_number_of_files_under_any_names_come_in_one_form() {
         part("empty", Some("empty.jpg"), b""),
     ];
     let record = server.post("/upload", "", &form(&parts)).json();
-    let names: Vec<_> = record["files"].as_array().unwrap().iter().map(|file| file["name"].as_str().unwrap()).collect();
+    let names: Vec<_> = record["files"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|file| file["name"].as_str().unwrap())
+        .collect();
     assert_eq!(names, ["one.jpg", "料理.jpg", "one-1.jpg", "empty.jpg"]);
     assert_eq!(record["fields"]["note"], "grüße");
     assert!(record["url"].is_null(), "several files have no one URL");
@@ -60,11 +76,17 @@ fn the_progress_id_comes_from_the_query_or_else_the_header() {
         ("/upload", "X-Progress-ID: h\r\n", "h"),
         ("/upload?X-Progress-ID=a%20b", "", "a b"),
     ] {
-        assert_eq!(server.post(target, header, &body).json()["progress_id"], expected);
+        assert_eq!(
+            server.post(target, header, &body).json()["progress_id"],
+            expected
+        );
     }
     let long = format!("/upload?X-Progress-ID={}", "x".repeat(201));
     let reply = server.post(&long, "", &body);
-    assert_eq!(reply.status, 201, "a bad progress id never fails the upload");
+    assert_eq!(
+        reply.status, 201,
+        "a bad progress id never fails the upload"
+    );
     assert!(reply.json()["progress_id"].is_null());
 }
 
@@ -81,34 +103,62 @@ fn a_form_without_enctype_hears_which_attribute_to_add() {
         assert!(reply.text().contains("enctype"), "{}", reply.text());
     }
     let poll = server.get("/get_upload_progress?X-Progress-ID=e").json();
-    assert_eq!(poll["error"], "missing_enctype", "whoever watches hears of it too");
+    assert_eq!(
+        poll["error"], "missing_enctype",
+        "whoever watches hears of it too"
+    );
 }
 
 #[test]
 fn the_answer_comes_in_the_clients_language() {
     let server = Server::start(&[]);
     let body = form(&[part("id", None, b"<12>"), part("f", Some("a&b.jpg"), b"x")]);
-    let answer = |accept: &str, target: &str, body: &[u8]| server.post(target, &format!("Accept: {accept}\r\n"), body);
+    let answer = |accept: &str, target: &str, body: &[u8]| {
+        server.post(target, &format!("Accept: {accept}\r\n"), body)
+    };
 
     let xml = answer("application/xml, text/xml, */*; q=0.01", "/upload", &body);
     assert_eq!(xml.header("content-type"), Some("application/xml"));
     assert!(xml.text().contains("<state>done</state>"), "{}", xml.text());
-    assert!(xml.text().contains("<field name=\"id\">&lt;12&gt;</field>"), "{}", xml.text());
-    assert!(xml.text().contains("<name>a&amp;b.jpg</name>"), "{}", xml.text());
+    assert!(
+        xml.text().contains("<field name=\"id\">&lt;12&gt;</field>"),
+        "{}",
+        xml.text()
+    );
+    assert!(
+        xml.text().contains("<name>a&amp;b.jpg</name>"),
+        "{}",
+        xml.text()
+    );
 
     let browser = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8";
     let html = answer(browser, "/upload", &body);
-    assert!(html.header("content-type").unwrap().starts_with("text/html"));
-    assert!(html.text().contains("1 file has arrived"), "{}", html.text());
+    assert!(
+        html.header("content-type")
+            .unwrap()
+            .starts_with("text/html")
+    );
+    assert!(
+        html.text().contains("1 file has arrived"),
+        "{}",
+        html.text()
+    );
 
     let next = answer(browser, "/upload?next=/thanks", &body);
-    assert_eq!((next.status, next.header("location")), (303, Some("/thanks")));
+    assert_eq!(
+        (next.status, next.header("location")),
+        (303, Some("/thanks"))
+    );
     let evil = answer(browser, "/upload?next=//evil.example/", &body);
     assert_eq!(evil.status, 201, "an unsafe next is not followed");
 
     let refused = answer("application/xml", "/upload", b"no form");
     assert_eq!(refused.status, 400);
-    assert!(refused.text().contains("<code>truncated_form</code>"), "{}", refused.text());
+    assert!(
+        refused.text().contains("<code>truncated_form</code>"),
+        "{}",
+        refused.text()
+    );
 }
 
 #[test]
@@ -118,22 +168,35 @@ fn what_breaks_off_ends_in_an_error_and_leaves_nothing() {
     let truncated = &whole[..whole.len() - 9];
 
     let reply = server.post("/upload?X-Progress-ID=truncated", "", truncated);
-    assert_eq!((reply.status, reply.json()["code"].as_str()), (400, Some("truncated_form")));
+    assert_eq!(
+        (reply.status, reply.json()["code"].as_str()),
+        (400, Some("truncated_form"))
+    );
 
     // A Content-Length that promises more than comes.
     let request = post("/upload?X-Progress-ID=gone", "", &whole);
     let mut client = server.connect();
     client.write_all(&request[..request.len() / 2]).unwrap();
-    eventually(|| server.get("/get_upload_progress?X-Progress-ID=gone").json(), |poll| poll["uploaded"] != 0);
+    eventually(
+        || server.get("/get_upload_progress?X-Progress-ID=gone").json(),
+        |poll| poll["uploaded"] != 0,
+    );
     drop(client);
 
     for (id, code) in [("truncated", "truncated_form"), ("gone", "client_gone")] {
         let poll = eventually(
-            || server.get(&format!("/get_upload_progress?X-Progress-ID={id}")).json(),
+            || {
+                server
+                    .get(&format!("/get_upload_progress?X-Progress-ID={id}"))
+                    .json()
+            },
             |poll| poll["state"] == "error",
         );
         assert_eq!(poll["error"], code, "{poll}");
-        assert_eq!(poll["length"].as_u64().unwrap() > poll["uploaded"].as_u64().unwrap(), id == "gone", "{poll}");
+        assert!(
+            poll["length"].as_u64().unwrap() > poll["uploaded"].as_u64().unwrap(),
+            "never 100 %: {poll}"
+        );
     }
     assert!(server.files().is_empty(), "{:?}", server.files());
     assert!(server.under_way().is_empty(), "{:?}", server.under_way());
@@ -144,18 +207,30 @@ fn a_refusal_reaches_a_client_that_writes_all_before_it_reads() {
     let server = Server::start(&["--max-file-size", "1MB"]);
     let body = form(&[part("f", Some("large.jpg"), &noise(64 * 1024 * 1024))]);
     for (target, content_type, code) in [
-        ("/upload", "multipart/form-data; boundary=b", "file_too_large"),
-        ("/upload", "application/x-www-form-urlencoded", "missing_enctype"),
+        (
+            "/upload",
+            "multipart/form-data; boundary=b",
+            "file_too_large",
+        ),
+        (
+            "/upload",
+            "application/x-www-form-urlencoded",
+            "missing_enctype",
+        ),
         ("/nowhere", "text/plain", "not_found"),
     ] {
         let mut client = server.connect();
-        client.set_write_timeout(Some(Duration::from_secs(20))).unwrap();
+        client
+            .set_write_timeout(Some(Duration::from_secs(20)))
+            .unwrap();
         let head = format!(
             "POST {target} HTTP/1.1\r\nHost: a\r\nContent-Type: {content_type}\r\nContent-Length: {}\r\n\r\n",
             body.len()
         );
         client.write_all(head.as_bytes()).unwrap();
-        client.write_all(&body).unwrap_or_else(|e| panic!("{code}: the server stopped reading: {e}"));
+        client
+            .write_all(&body)
+            .unwrap_or_else(|e| panic!("{code}: the server stopped reading: {e}"));
         let reply = Reply::read(&mut client);
         assert_eq!(reply.json()["code"], code);
     }
@@ -169,31 +244,60 @@ fn two_uploads_of_one_name_at_once_are_not_mixed() {
     let bodies: Vec<_> = [b'x', b'y'].map(|c| vec![c; 3_000_000]).to_vec();
     std::thread::scope(|scope| {
         for content in &bodies {
-            let body = form(&[part("picture", Some("p.jpg"), content), part("id", None, b"7")]);
+            let body = form(&[
+                part("picture", Some("p.jpg"), content),
+                part("id", None, b"7"),
+            ]);
             let server = &server;
-            scope.spawn(move || assert_eq!(server.post("/upload?X-Progress-ID=same", "", &body).status, 201));
+            scope.spawn(move || {
+                assert_eq!(
+                    server.post("/upload?X-Progress-ID=same", "", &body).status,
+                    201
+                )
+            });
         }
     });
-    assert!(bodies.contains(&server.read("7")), "the file is one of the two, whole");
+    assert!(
+        bodies.contains(&server.read("7")),
+        "the file is one of the two, whole"
+    );
     assert_eq!(server.files(), ["7"]);
 }
 
 #[test]
 fn names_stay_inside_the_folder() {
     let server = Server::start(&[]);
-    for hostile in ["../../etc/passwd", "..", "/etc/passwd", "C:\\\\Windows\\\\win.ini", ".dumbwaiter/records.redb", "a\0b", "CON"] {
+    for hostile in [
+        "../../etc/passwd",
+        "..",
+        "/etc/passwd",
+        "C:\\\\Windows\\\\win.ini",
+        ".dumbwaiter/records.redb",
+        "CON",
+        "\u{202e}gpj.exe",
+    ] {
         let reply = server.post("/upload", "", &form(&[part("f", Some(hostile), b"x")]));
         assert_eq!(reply.status, 201, "{hostile:?}: {reply:?}");
-        let name = reply.json()["files"][0]["name"].as_str().unwrap().to_owned();
+        let name = reply.json()["files"][0]["name"]
+            .as_str()
+            .unwrap()
+            .to_owned();
         assert_eq!(server.read(&name), b"x", "{hostile:?} became {name:?}");
-        assert!(!name.contains(['/', '\\', '\0']) && !name.starts_with('.'), "{hostile:?} became {name:?}");
+        assert!(
+            !name.contains(['/', '\\', '\u{202e}']) && !name.starts_with('.'),
+            "{hostile:?} became {name:?}"
+        );
     }
 }
 
 #[test]
 fn a_template_that_names_nothing_is_a_clear_error() {
     let server = Server::start(ARTICLE);
-    let reply = server.post("/upload", "", &form(&[part("picture", Some("p.jpg"), b"x")]));
+    let reply = server.post(
+        "/upload",
+        "",
+        &form(&[part("picture", Some("p.jpg"), b"x")]),
+    );
     assert_eq!(reply.status, 422);
     assert_eq!(reply.json()["code"], "unusable_name");
     assert!(reply.text().contains("id"), "{}", reply.text());
@@ -203,10 +307,20 @@ fn a_template_that_names_nothing_is_a_clear_error() {
 #[test]
 fn a_taken_name_is_refused_when_told_to() {
     let server = Server::start(&["--on-conflict", "reject"]);
-    let body = |parts: &[&str]| form(&parts.iter().map(|name| part("f", Some(name), b"x")).collect::<Vec<_>>());
+    let body = |parts: &[&str]| {
+        form(
+            &parts
+                .iter()
+                .map(|name| part("f", Some(name), b"x"))
+                .collect::<Vec<_>>(),
+        )
+    };
     assert_eq!(server.post("/upload", "", &body(&["a"])).status, 201);
     let reply = server.post("/upload", "", &body(&["b", "a", "c"]));
-    assert_eq!((reply.status, reply.json()["code"].as_str()), (409, Some("name_taken")));
+    assert_eq!(
+        (reply.status, reply.json()["code"].as_str()),
+        (409, Some("name_taken"))
+    );
     assert_eq!(server.files(), ["a"], "all of a form or nothing");
 }
 
@@ -214,10 +328,28 @@ fn a_taken_name_is_refused_when_told_to() {
 fn what_a_handler_is_told_to_do_is_done() {
     let server = Server::start(&["--digest", "sha256", "--allow-type", "image/*"]);
     let png = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR";
-    let reply = server.post("/upload", "", &form(&[part("f", Some("a.png"), png)])).json();
-    assert_eq!(reply["files"][0]["type"], "image/png", "what was found, not what was said");
-    assert!(reply["files"][0]["digest"].as_str().unwrap().starts_with("sha256:"), "{reply}");
-    let refused = server.post("/upload", "", &form(&[part("f", Some("a.png"), b"MZ no picture at all")]));
-    assert_eq!((refused.status, refused.json()["code"].as_str()), (415, Some("type_not_allowed")));
+    let reply = server
+        .post("/upload", "", &form(&[part("f", Some("a.png"), png)]))
+        .json();
+    assert_eq!(
+        reply["files"][0]["type"], "image/png",
+        "what was found, not what was said"
+    );
+    assert!(
+        reply["files"][0]["digest"]
+            .as_str()
+            .unwrap()
+            .starts_with("sha256:"),
+        "{reply}"
+    );
+    let refused = server.post(
+        "/upload",
+        "",
+        &form(&[part("f", Some("a.png"), b"MZ no picture at all")]),
+    );
+    assert_eq!(
+        (refused.status, refused.json()["code"].as_str()),
+        (415, Some("type_not_allowed"))
+    );
     assert_eq!(server.files(), ["a.png"]);
 }

@@ -9,4 +9,5 @@ mod get;
 mod layers;
 mod order;
 mod put;
+mod store;
 mod support;

@@ -20,11 +20,13 @@ struct Call {
 
 impl Call {
     fn syncs(&self, what: &str) -> bool {
-        (self.text.starts_with("fsync") || self.text.starts_with("fdatasync")) && self.text.contains(what)
+        (self.text.starts_with("fsync") || self.text.starts_with("fdatasync"))
+            && self.text.contains(what)
     }
 
     fn writes(&self, what: &str) -> bool {
-        (self.text.starts_with("pwrite") || self.text.starts_with("write")) && self.text.contains(what)
+        (self.text.starts_with("pwrite") || self.text.starts_with("write"))
+            && self.text.contains(what)
     }
 
     fn renames(&self) -> bool {
@@ -41,20 +43,40 @@ fn trace(durability: &str) -> Vec<Call> {
     let folder = tempfile::tempdir().unwrap();
     let log = folder.path().join("trace");
     let mut strace = Command::new("strace");
-    strace.args(["-f", "-y", "-s", "32", "-e", TRACED, "-o"]).arg(&log).arg(env!("CARGO_BIN_EXE_dumbwaiter"));
-    let mut server = Server::start_by(strace, &folder.path().join("uploads"), &["--durability", durability]);
-    let body = form(&[part("f", Some("one"), &noise(300_000)), part("f", Some("two"), &noise(9))]);
+    strace
+        .args(["-f", "-y", "-s", "32", "-e", TRACED, "-o"])
+        .arg(&log)
+        .arg(env!("CARGO_BIN_EXE_dumbwaiter"));
+    let mut server = Server::start_by(
+        strace,
+        &folder.path().join("uploads"),
+        &["--durability", durability],
+    );
+    let body = form(&[
+        part("f", Some("one"), &noise(300_000)),
+        part("f", Some("two"), &noise(9)),
+    ]);
     assert_eq!(server.post("/upload", "", &body).status, 201);
     stop_traced(&mut server);
     let calls = parse(&std::fs::read_to_string(&log).unwrap());
-    let first = all(&calls, "write of data", |call| call.writes(".dumbwaiter/tmp/"))[0].began;
-    calls.into_iter().filter(|call| call.began >= first).collect()
+    let first = all(&calls, "write of data", |call| {
+        call.writes(".dumbwaiter/tmp/")
+    })[0]
+        .began;
+    calls
+        .into_iter()
+        .filter(|call| call.began >= first)
+        .collect()
 }
 
 /// strace ends by itself when what it traces does; killed, it would leave that running.
 fn stop_traced(server: &mut Server) {
     let children = format!("/proc/{0}/task/{0}/children", server.pid());
-    let child = std::fs::read_to_string(children).unwrap().trim().parse().unwrap();
+    let child = std::fs::read_to_string(children)
+        .unwrap()
+        .trim()
+        .parse()
+        .unwrap();
     kill_process(Pid::from_raw(child).unwrap(), Signal::TERM).unwrap();
     server.wait();
 }
@@ -64,7 +86,9 @@ fn parse(log: &str) -> Vec<Call> {
     let mut calls: Vec<Call> = Vec::new();
     let mut open = HashMap::new();
     for (line, text) in log.lines().enumerate() {
-        let Some((pid, text)) = text.split_once(' ') else { continue };
+        let Some((pid, text)) = text.split_once(' ') else {
+            continue;
+        };
         let text = text.trim_start();
         if text.starts_with("<...") {
             if let Some(index) = open.remove(pid) {
@@ -76,26 +100,41 @@ fn parse(log: &str) -> Vec<Call> {
         if text.ends_with("<unfinished ...>") {
             open.insert(pid.to_owned(), calls.len());
         }
-        calls.push(Call { text: text.to_owned(), began: line, ended: line });
+        calls.push(Call {
+            text: text.to_owned(),
+            began: line,
+            ended: line,
+        });
     }
     calls
 }
 
 fn all(calls: &[Call], what: &str, fits: impl Fn(&Call) -> bool) -> Vec<Call> {
     let found: Vec<_> = calls.iter().filter(|call| fits(call)).cloned().collect();
-    assert!(!found.is_empty(), "no {what} in the trace:\n{}", texts(calls));
+    assert!(
+        !found.is_empty(),
+        "no {what} in the trace:\n{}",
+        texts(calls)
+    );
     found
 }
 
 fn texts(calls: &[Call]) -> String {
-    calls.iter().map(|call| format!("{}\n", call.text)).collect()
+    calls
+        .iter()
+        .map(|call| format!("{}\n", call.text))
+        .collect()
 }
 
 /// All of `first` have ended before any of `then` begins.
 fn in_order(calls: &[Call], (first, a): (&str, &[Call]), (then, b): (&str, &[Call])) {
     let ended = a.iter().map(|call| call.ended).max().unwrap();
     let began = b.iter().map(|call| call.began).min().unwrap();
-    assert!(ended < began, "{first} must come before {then}:\n{}", texts(calls));
+    assert!(
+        ended < began,
+        "{first} must come before {then}:\n{}",
+        texts(calls)
+    );
 }
 
 #[test]
@@ -109,17 +148,31 @@ fn durable_means_data_then_sync_then_record_then_name_then_folder_then_answer() 
     let answer = all(&calls, "answer", Call::answers);
     // The record that counts is the one before the names; the mark that they are settled may come at any later time.
     let before = |call: &Call| call.began < named;
-    let data = all(&calls, "write of data", |call| call.writes(".dumbwaiter/tmp/"));
-    let data_sync = all(&calls, "sync of data", |call| call.syncs(".dumbwaiter/tmp/"));
-    let record = all(&calls, "write of the record", |call| before(call) && call.writes("records.redb"));
-    let record_sync = all(&calls, "sync of the record", |call| before(call) && call.syncs("records.redb"));
+    let data = all(&calls, "write of data", |call| {
+        call.writes(".dumbwaiter/tmp/")
+    });
+    let data_sync = all(&calls, "sync of data", |call| {
+        call.syncs(".dumbwaiter/tmp/")
+    });
+    let record = all(&calls, "write of the record", |call| {
+        before(call) && call.writes("records.redb")
+    });
+    let record_sync = all(&calls, "sync of the record", |call| {
+        before(call) && call.syncs("records.redb")
+    });
     let folder = all(&calls, "sync of the folder", |call| call.syncs("/uploads>"));
     assert_eq!((names.len(), data_sync.len()), (2, 2), "{}", texts(&calls));
     for (first, then) in [
         (("data", &data[..]), ("its sync", &data_sync[..])),
         (("the sync of data", &data_sync), ("the record", &record)),
-        (("the record", &record), ("its last sync", &record_sync[record_sync.len() - 1..])),
-        (("the sync of the record", &record_sync), ("the names", &names)),
+        (
+            ("the record", &record),
+            ("its last sync", &record_sync[record_sync.len() - 1..]),
+        ),
+        (
+            ("the sync of the record", &record_sync),
+            ("the names", &names),
+        ),
         (("the names", &names), ("the sync of the folder", &folder)),
         (("the sync of the folder", &folder), ("the answer", &answer)),
     ] {
@@ -134,10 +187,15 @@ fn close_syncs_nothing_and_still_records_before_it_names() {
     }
     let calls = trace("close");
     let answer = all(&calls, "answer", Call::answers);
-    let syncs: Vec<_> = calls.iter().filter(|call| call.began < answer[0].began && call.syncs("")).collect();
+    let syncs: Vec<_> = calls
+        .iter()
+        .filter(|call| call.began < answer[0].began && call.syncs(""))
+        .collect();
     assert!(syncs.is_empty(), "{syncs:?}");
     let names = all(&calls, "rename", Call::renames);
-    let record = all(&calls, "write of the record", |call| call.writes("records.redb"));
+    let record = all(&calls, "write of the record", |call| {
+        call.writes("records.redb")
+    });
     in_order(&calls, ("the record", &record[..1]), ("the names", &names));
     in_order(&calls, ("the names", &names), ("the answer", &answer));
 }

@@ -8,9 +8,14 @@ use crate::support::{Reply, Server, eventually, noise};
 fn a_raw_body_is_stored_with_and_without_a_length() {
     let server = Server::start(&[]);
     let content = noise(2_000_000);
-    let mut plain = format!("PUT /files/a%20b.jpg HTTP/1.1\r\nHost: a\r\nContent-Length: {}\r\n\r\n", content.len()).into_bytes();
+    let mut plain = format!(
+        "PUT /files/a%20b.jpg HTTP/1.1\r\nHost: a\r\nContent-Length: {}\r\n\r\n",
+        content.len()
+    )
+    .into_bytes();
     plain.extend(&content);
-    let mut chunked = b"PUT /files/chunked HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n".to_vec();
+    let mut chunked =
+        b"PUT /files/chunked HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n".to_vec();
     for chunk in content.chunks(70_000) {
         chunked.extend(format!("{:x}\r\n", chunk.len()).bytes());
         chunked.extend(chunk);
@@ -31,9 +36,40 @@ fn a_raw_body_is_stored_with_and_without_a_length() {
 }
 
 #[test]
+fn a_name_in_the_path_never_leads_out_of_the_folder() {
+    let server = Server::start(&[]);
+    for hostile in [
+        "../../etc/passwd",
+        "..%2F..%2Fetc%2Fpasswd",
+        "%00",
+        "a%00b",
+        "%2e%2e",
+        ".dumbwaiter%2Frecords.redb",
+        "%ff",
+        "a%0d%0ab",
+    ] {
+        let reply = server.send(
+            format!("PUT /files/{hostile} HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\n\r\nx")
+                .as_bytes(),
+        );
+        let name = reply.json()["files"][0]["name"]
+            .as_str()
+            .unwrap()
+            .to_owned();
+        assert_eq!(server.read(&name), b"x", "{hostile} became {name:?}");
+        assert!(
+            !name.contains(['/', '\0', '\r']) && !name.starts_with('.'),
+            "{hostile} became {name:?}"
+        );
+    }
+}
+
+#[test]
 fn an_empty_body_is_an_empty_file_and_no_name_is_the_id() {
     let server = Server::start(&[]);
-    let reply = server.send(b"PUT /files/ HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n").json();
+    let reply = server
+        .send(b"PUT /files/ HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n")
+        .json();
     assert_eq!(server.read(reply["id"].as_str().unwrap()), b"");
 }
 
@@ -49,11 +85,20 @@ fn the_length_of_a_running_chunked_upload_is_unknown() {
         |records| records[0]["received"] == 3,
     );
     assert!(record[0]["length"].is_null());
-    assert!(record[0]["offset"].is_null(), "what cannot be resumed has no offset to resume from");
-    assert_eq!(server.get("/get_upload_progress?X-Progress-ID=c").text(), "{\"uploaded\": 0, \"length\": 1}");
+    assert!(
+        record[0]["offset"].is_null(),
+        "what cannot be resumed has no offset to resume from"
+    );
+    assert_eq!(
+        server.get("/get_upload_progress?X-Progress-ID=c").text(),
+        "{\"uploaded\": 0, \"length\": 1}"
+    );
     client.write_all(b"0\r\n\r\n").unwrap();
     assert_eq!(Reply::read(&mut client).json()["length"], 3);
-    assert_eq!(server.get("/get_upload_progress?X-Progress-ID=c").text(), "null");
+    assert_eq!(
+        server.get("/get_upload_progress?X-Progress-ID=c").text(),
+        "null"
+    );
 }
 
 #[test]
@@ -70,9 +115,13 @@ fn a_part_of_a_file_is_not_taken_for_the_whole() {
 fn an_upload_on_a_connection_that_carried_a_get_is_taken_too() {
     let server = Server::start(&[]);
     let mut client = server.connect();
-    client.write_all(b"GET /progress?X-Progress-ID=x HTTP/1.1\r\nHost: a\r\n\r\n").unwrap();
+    client
+        .write_all(b"GET /progress?X-Progress-ID=x HTTP/1.1\r\nHost: a\r\n\r\n")
+        .unwrap();
     assert_eq!(Reply::read(&mut client).status, 200);
-    client.write_all(b"PUT /files/later HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nlater").unwrap();
+    client
+        .write_all(b"PUT /files/later HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nlater")
+        .unwrap();
     assert_eq!(Reply::read(&mut client).status, 201);
     assert_eq!(server.read("later"), b"later");
 }
@@ -82,10 +131,18 @@ fn a_get_on_a_connection_that_carried_an_upload_closes_it() {
     let server = Server::start(&[]);
     let mut client = server.connect();
     for _ in 0..2 {
-        client.write_all(b"PUT /files/a HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\n\r\nx").unwrap();
+        client
+            .write_all(b"PUT /files/a HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\n\r\nx")
+            .unwrap();
         let reply = Reply::read(&mut client);
-        assert_eq!((reply.status, reply.header("connection")), (201, None), "uploads keep theirs");
+        assert_eq!(
+            (reply.status, reply.header("connection")),
+            (201, None),
+            "uploads keep theirs"
+        );
     }
-    client.write_all(b"GET /progress?X-Progress-ID=x HTTP/1.1\r\nHost: a\r\n\r\n").unwrap();
+    client
+        .write_all(b"GET /progress?X-Progress-ID=x HTTP/1.1\r\nHost: a\r\n\r\n")
+        .unwrap();
     assert_eq!(Reply::read(&mut client).header("connection"), Some("close"));
 }

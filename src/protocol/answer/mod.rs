@@ -35,8 +35,12 @@ pub(super) fn uploaded(
             refused(&asked.head.headers, &asked.base, &error)
         }
     };
-    answer.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    answer.headers_mut().insert(header::VARY, HeaderValue::from_static("Accept"));
+    answer
+        .headers_mut()
+        .insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    answer
+        .headers_mut()
+        .insert(header::VARY, HeaderValue::from_static("Accept"));
     answer
 }
 
@@ -57,12 +61,28 @@ enum Language {
 }
 
 fn language(headers: &HeaderMap) -> Language {
-    const OFFERED: [&str; 4] = ["application/json", "application/xml", "text/xml", "text/html"];
-    [Language::Json, Language::Xml, Language::Xml, Language::Html][accept::prefer(headers, &OFFERED)]
+    match accept::prefer(
+        headers,
+        &[
+            "application/json",
+            "application/xml",
+            "text/xml",
+            "text/html",
+        ],
+    ) {
+        Some("application/xml" | "text/xml") => Language::Xml,
+        Some("text/html") => Language::Html,
+        // Whoever takes none of them gets one all the same: the upload is done, and JSON is the shortest.
+        _ => Language::Json,
+    }
 }
 
 fn accepted(asked: &Asked, record: &Record) -> Response<Bytes> {
-    let status = if record.files.is_empty() { StatusCode::OK } else { StatusCode::CREATED };
+    let status = if record.files.is_empty() {
+        StatusCode::OK
+    } else {
+        StatusCode::CREATED
+    };
     let value = serde_json::to_value(record).expect("a record is plain data");
     let mut answer = match language(&asked.head.headers) {
         Language::Json => reply(status, "application/json", format!("{value}\n")),
@@ -72,7 +92,13 @@ fn accepted(asked: &Asked, record: &Record) -> Response<Bytes> {
             None => page::reply(status, &page::accepted(record), &value, &asked.base),
         },
     };
-    if let Some(url) = record.url.iter().flatten().next().and_then(|url| HeaderValue::from_str(url).ok()) {
+    if let Some(url) = record
+        .url
+        .iter()
+        .flatten()
+        .next()
+        .and_then(|url| HeaderValue::from_str(url).ok())
+    {
         answer.headers_mut().insert(header::LOCATION, url);
     }
     answer
@@ -95,8 +121,13 @@ pub fn refused(headers: &HeaderMap, base: &str, error: &Error) -> Response<Bytes
 fn reply(status: StatusCode, content_type: &'static str, body: String) -> Response<Bytes> {
     let mut answer = Response::new(Bytes::from(body));
     *answer.status_mut() = status;
-    answer.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
-    answer.headers_mut().insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    answer
+        .headers_mut()
+        .insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
+    answer.headers_mut().insert(
+        header::X_CONTENT_TYPE_OPTIONS,
+        HeaderValue::from_static("nosniff"),
+    );
     answer
 }
 
@@ -112,14 +143,24 @@ fn redirect(next: &str) -> Response<Bytes> {
 /// Where a plain form wants to go on: `next`, in the query or as a field. Only a path of this origin is followed:
 /// `//host` and `/\host` lead elsewhere in browsers.
 fn next(asked: &Asked, record: &Record) -> Option<String> {
-    let query = query::values(&asked.head, "next").next();
-    let field = || record.fields.as_ref().and_then(|fields| fields.first("next"));
-    let next = query.map(std::borrow::Cow::into_owned).or_else(|| field().map(str::to_owned))?;
+    let query = query::first(&asked.head.uri, "next")
+        .flatten()
+        .map(std::borrow::Cow::into_owned);
+    let field = || {
+        record
+            .fields
+            .as_ref()
+            .and_then(|fields| fields.first("next"))
+            .map(str::to_owned)
+    };
+    let next = query.or_else(field)?;
     safe_path(&next).then_some(next)
 }
 
 fn safe_path(path: &str) -> bool {
-    let plain = path.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'\\');
+    let plain = path
+        .bytes()
+        .all(|byte| byte.is_ascii_graphic() && byte != b'\\');
     plain && path.starts_with('/') && !path.starts_with("//")
 }
 
@@ -132,7 +173,15 @@ mod tests {
         for good in ["/", "/thanks?dish=12#end", "/a//b"] {
             assert!(safe_path(good), "{good}");
         }
-        for bad in ["", "thanks", "//evil.example", "/\\evil.example", "https://evil.example", "/a\r\nSet-Cookie: b", "/ä"] {
+        for bad in [
+            "",
+            "thanks",
+            "//evil.example",
+            "/\\evil.example",
+            "https://evil.example",
+            "/a\r\nSet-Cookie: b",
+            "/ä",
+        ] {
             assert!(!safe_path(bad), "{bad}");
         }
     }

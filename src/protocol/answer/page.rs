@@ -16,8 +16,18 @@ const POLICY: &str = "default-src 'none'; style-src 'self'; base-uri 'none'; for
 ///
 /// jquery-form's iframe mode reads the first `textarea` where it wants JSON or text (and takes the status from its
 /// attribute), and the document itself where it wants XML.
-pub(super) fn reply(status: StatusCode, inside: &str, facts: &Value, base: &str) -> Response<Bytes> {
-    let (base, json, xml, status_code) = (escape(base), escape(&facts.to_string()), xml::element(facts), status.as_u16());
+pub(super) fn reply(
+    status: StatusCode,
+    inside: &str,
+    facts: &Value,
+    base: &str,
+) -> Response<Bytes> {
+    let (base, json, xml, status_code) = (
+        escape(base),
+        escape(&facts.to_string()),
+        xml::element(facts),
+        status.as_u16(),
+    );
     let html = format!(
         "<!doctype html>\n<html lang=\"en\">\n<meta charset=\"utf-8\">\n\
          <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n<title>Upload</title>\n\
@@ -26,7 +36,10 @@ pub(super) fn reply(status: StatusCode, inside: &str, facts: &Value, base: &str)
          <textarea hidden readonly status=\"{status_code}\">{json}</textarea>\n<div hidden>{xml}</div>\n</body>\n</html>\n"
     );
     let mut answer = super::reply(status, "text/html; charset=utf-8", html);
-    answer.headers_mut().insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(POLICY));
+    answer.headers_mut().insert(
+        header::CONTENT_SECURITY_POLICY,
+        HeaderValue::from_static(POLICY),
+    );
     answer
 }
 
@@ -38,7 +51,11 @@ pub(super) fn accepted(record: &Record) -> String {
         n => format!("{n} files have arrived. You can close this page."),
     };
     let items: String = record.files.iter().map(item).collect();
-    let list = if items.is_empty() { String::new() } else { format!("<ul>\n{items}</ul>\n") };
+    let list = if items.is_empty() {
+        String::new()
+    } else {
+        format!("<ul>\n{items}</ul>\n")
+    };
     format!("<h1>{count}</h1>\n{list}")
 }
 
@@ -53,11 +70,16 @@ fn item(file: &crate::progress::FileRecord) -> String {
 /// Why it was refused, what is kept, what to do, and the code small.
 pub(super) fn refused(error: &Error) -> String {
     let (message, code) = (escape(&sentence(&error.to_string())), escape(error.code()));
-    format!("<h1>This did not arrive.</h1>\n<p>{message} Nothing of it is kept.</p>\n<p><small><code>{code}</code></small></p>\n")
+    format!(
+        "<h1>This did not arrive.</h1>\n<p>{message} Nothing of it is kept.</p>\n<p><small><code>{code}</code></small></p>\n"
+    )
 }
 
 fn sentence(text: &str) -> String {
     let mut chars = text.chars();
-    let first: String = chars.next().map(|c| c.to_uppercase().collect()).unwrap_or_default();
+    let first: String = chars
+        .next()
+        .map(|c| c.to_uppercase().collect())
+        .unwrap_or_default();
     format!("{first}{}.", chars.as_str())
 }

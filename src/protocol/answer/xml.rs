@@ -14,7 +14,10 @@ use serde_json::Value;
 
 /// The whole document.
 pub(super) fn document(record: &Value) -> String {
-    format!("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n{}\n", element(record))
+    format!(
+        "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n{}\n",
+        element(record)
+    )
 }
 
 /// The `<upload>` element alone, every element with an end tag, so that an HTML parser reads it alike.
@@ -28,19 +31,29 @@ fn write(out: &mut String, name: &str, value: &Value) {
     match (name, value) {
         ("fields", Value::Object(fields)) => {
             out.push_str("<fields>");
-            fields.iter().for_each(|(name, value)| write_field(out, name, value));
+            fields
+                .iter()
+                .for_each(|(name, value)| write_field(out, name, value));
             out.push_str("</fields>");
         }
         (_, Value::Object(members)) => {
-            wrap(out, name, |out| members.iter().for_each(|(name, value)| write(out, name, value)));
+            wrap(out, name, |out| {
+                members
+                    .iter()
+                    .for_each(|(name, value)| write(out, name, value))
+            });
         }
         (_, Value::Array(items)) => {
             let item = name.strip_suffix('s').unwrap_or("item");
-            wrap(out, name, |out| items.iter().for_each(|value| write(out, item, value)));
+            wrap(out, name, |out| {
+                items.iter().for_each(|value| write(out, item, value))
+            });
         }
         (_, Value::String(text)) => wrap(out, name, |out| out.push_str(&escape(text))),
         (_, Value::Null) => wrap(out, name, |_| {}),
-        (_, Value::Bool(_) | Value::Number(_)) => wrap(out, name, |out| out.push_str(&value.to_string())),
+        (_, Value::Bool(_) | Value::Number(_)) => {
+            wrap(out, name, |out| out.push_str(&value.to_string()))
+        }
     }
 }
 
@@ -52,10 +65,16 @@ fn wrap(out: &mut String, name: &str, inside: impl FnOnce(&mut String)) {
 
 fn write_field(out: &mut String, name: &str, value: &Value) {
     match value {
-        Value::Array(values) => values.iter().for_each(|value| write_field(out, name, value)),
+        Value::Array(values) => values
+            .iter()
+            .for_each(|value| write_field(out, name, value)),
         _ => {
             let value = value.as_str().unwrap_or_default();
-            out.push_str(&format!("<field name=\"{}\">{}</field>", escape(name), escape(value)));
+            out.push_str(&format!(
+                "<field name=\"{}\">{}</field>",
+                escape(name),
+                escape(value)
+            ));
         }
     }
 }

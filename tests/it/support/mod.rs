@@ -14,92 +14,116 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 /// A running server with a folder of its own; it is killed when dropped.
-pub struct Server {
-    pub address: SocketAddr,
-    pub dir: PathBuf,
+pub(crate) struct Server {
+    pub(crate) address: SocketAddr,
+    pub(crate) dir: PathBuf,
     child: Child,
     _folder: Option<TempDir>,
 }
 
 impl Server {
     /// Starts the binary with further arguments, in a new folder.
-    pub fn start(args: &[&str]) -> Self {
+    pub(crate) fn start(args: &[&str]) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let dir = folder.path().join("uploads");
-        Self { _folder: Some(folder), ..Self::start_in(&dir, args) }
+        let mut server = Self::start_in(&folder.path().join("uploads"), args);
+        server._folder = Some(folder);
+        server
     }
 
     /// Starts the binary on a folder that may hold something already.
-    pub fn start_in(dir: &Path, args: &[&str]) -> Self {
+    pub(crate) fn start_in(dir: &Path, args: &[&str]) -> Self {
         Self::start_by(Command::new(env!("CARGO_BIN_EXE_dumbwaiter")), dir, args)
     }
 
     /// Starts the binary by way of another command, a tracer say, whose last arguments it becomes.
-    pub fn start_by(mut command: Command, dir: &Path, args: &[&str]) -> Self {
-        command.env_remove("DUMBWAITER_TEST_ALL").args(["--listen", "127.0.0.1:0", "--dir"]).arg(dir).args(args);
+    pub(crate) fn start_by(mut command: Command, dir: &Path, args: &[&str]) -> Self {
+        command
+            .env_remove("DUMBWAITER_TEST_ALL")
+            .args(["--listen", "127.0.0.1:0", "--dir"])
+            .arg(dir)
+            .args(args);
         let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
         let mut line = String::new();
-        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
-        let address = line.trim().rsplit("http://").next().unwrap().split('/').next().unwrap();
-        let address = address.parse().unwrap_or_else(|_| panic!("the first line names no address: {line:?}"));
-        Self { address, dir: dir.to_owned(), child, _folder: None }
+        BufReader::new(child.stdout.take().unwrap())
+            .read_line(&mut line)
+            .unwrap();
+        let address = line
+            .trim()
+            .rsplit("http://")
+            .next()
+            .unwrap()
+            .split('/')
+            .next()
+            .unwrap();
+        let address = address
+            .parse()
+            .unwrap_or_else(|_| panic!("the first line names no address: {line:?}"));
+        Self {
+            address,
+            dir: dir.to_owned(),
+            child,
+            _folder: None,
+        }
     }
 
     /// The process's id.
-    pub fn pid(&self) -> u32 {
+    pub(crate) fn pid(&self) -> u32 {
         self.child.id()
     }
 
     /// Ends the process at once, as the kernel would.
-    pub fn kill(&mut self) {
+    pub(crate) fn kill(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
 
     /// Waits until the process has ended by itself.
-    pub fn wait(&mut self) -> std::process::ExitStatus {
+    pub(crate) fn wait(&mut self) -> std::process::ExitStatus {
         self.child.wait().unwrap()
     }
 
-    pub fn connect(&self) -> TcpStream {
+    pub(crate) fn connect(&self) -> TcpStream {
         let stream = TcpStream::connect(self.address).unwrap();
-        stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+        stream
+            .set_read_timeout(Some(Duration::from_secs(20)))
+            .unwrap();
         stream
     }
 
     /// Sends a whole request and reads the whole answer.
-    pub fn send(&self, request: &[u8]) -> Reply {
+    pub(crate) fn send(&self, request: &[u8]) -> Reply {
         let mut stream = self.connect();
         stream.write_all(request).unwrap();
         Reply::read(&mut stream)
     }
 
-    pub fn get(&self, target: &str) -> Reply {
+    pub(crate) fn get(&self, target: &str) -> Reply {
         self.get_with(target, "")
     }
 
     /// GET with further header lines, each ending in CRLF.
-    pub fn get_with(&self, target: &str, headers: &str) -> Reply {
+    pub(crate) fn get_with(&self, target: &str, headers: &str) -> Reply {
         self.send(format!("GET {target} HTTP/1.1\r\nHost: a\r\n{headers}\r\n").as_bytes())
     }
 
     /// POST of a form whose boundary is `b`.
-    pub fn post(&self, target: &str, headers: &str, body: &[u8]) -> Reply {
+    pub(crate) fn post(&self, target: &str, headers: &str, body: &[u8]) -> Reply {
         self.send(&post(target, headers, body))
     }
 
     /// What stands in the server's folder, its own state left out; paths below it, sorted.
-    pub fn files(&self) -> Vec<String> {
+    pub(crate) fn files(&self) -> Vec<String> {
         files(&self.dir)
     }
 
     /// What is left over among the files under way.
-    pub fn under_way(&self) -> Vec<String> {
+    pub(crate) fn under_way(&self) -> Vec<String> {
         files(&self.dir.join(".dumbwaiter/tmp"))
     }
 
-    pub fn read(&self, name: &str) -> Vec<u8> {
-        std::fs::read(self.dir.join(name)).unwrap_or_else(|e| panic!("{name}: {e}; there are {:?}", self.files()))
+    pub(crate) fn read(&self, name: &str) -> Vec<u8> {
+        std::fs::read(self.dir.join(name))
+            .unwrap_or_else(|e| panic!("{name}: {e}; there are {:?}", self.files()))
     }
 }
 
@@ -110,7 +134,7 @@ impl Drop for Server {
 }
 
 /// The bytes of a POST whose form has the boundary `b`.
-pub fn post(target: &str, headers: &str, body: &[u8]) -> Vec<u8> {
+pub(crate) fn post(target: &str, headers: &str, body: &[u8]) -> Vec<u8> {
     let mut request = format!(
         "POST {target} HTTP/1.1\r\nHost: a\r\nContent-Type: multipart/form-data; boundary=b\r\nContent-Length: {}\r\n{headers}\r\n",
         body.len()
@@ -121,21 +145,25 @@ pub fn post(target: &str, headers: &str, body: &[u8]) -> Vec<u8> {
 }
 
 /// One part of a form whose boundary is `b`: a file when `filename` is given.
-pub fn part(name: &str, filename: Option<&str>, content: &[u8]) -> Vec<u8> {
-    let filename = filename.map(|f| format!("; filename=\"{f}\"\r\nContent-Type: image/jpeg")).unwrap_or_default();
-    let mut part = format!("--b\r\nContent-Disposition: form-data; name=\"{name}\"{filename}\r\n\r\n").into_bytes();
+pub(crate) fn part(name: &str, filename: Option<&str>, content: &[u8]) -> Vec<u8> {
+    let filename = filename
+        .map(|f| format!("; filename=\"{f}\"\r\nContent-Type: image/jpeg"))
+        .unwrap_or_default();
+    let mut part =
+        format!("--b\r\nContent-Disposition: form-data; name=\"{name}\"{filename}\r\n\r\n")
+            .into_bytes();
     part.extend_from_slice(content);
     part.extend_from_slice(b"\r\n");
     part
 }
 
 /// A whole form with the boundary `b`.
-pub fn form(parts: &[Vec<u8>]) -> Vec<u8> {
+pub(crate) fn form(parts: &[Vec<u8>]) -> Vec<u8> {
     [parts.concat(), b"--b--\r\n".to_vec()].concat()
 }
 
 /// Bytes that are the same in every run and look like none of our delimiters for long.
-pub fn noise(length: usize) -> Vec<u8> {
+pub(crate) fn noise(length: usize) -> Vec<u8> {
     let mut state = 0x9e37_79b9_7f4a_7c15_u64;
     let mut next = || {
         state ^= state << 13;
@@ -143,36 +171,46 @@ pub fn noise(length: usize) -> Vec<u8> {
         state ^= state << 17;
         state.to_le_bytes()
     };
-    let mut bytes: Vec<u8> = std::iter::repeat_with(&mut next).take(length.div_ceil(8)).flatten().collect();
+    let mut bytes: Vec<u8> = std::iter::repeat_with(&mut next)
+        .take(length.div_ceil(8))
+        .flatten()
+        .collect();
     bytes.truncate(length);
     bytes
 }
 
 /// An answer as it came off the wire.
 #[derive(Debug)]
-pub struct Reply {
-    pub status: u16,
-    pub head: String,
-    pub body: Vec<u8>,
+pub(crate) struct Reply {
+    pub(crate) status: u16,
+    pub(crate) head: String,
+    pub(crate) body: Vec<u8>,
 }
 
 impl Reply {
     /// Reads one answer, by its Content-Length, its chunks or the end of the connection.
-    pub fn read(stream: &mut TcpStream) -> Self {
+    pub(crate) fn read(stream: &mut TcpStream) -> Self {
         Self::try_read(stream).unwrap()
     }
 
     /// The same, where the server may vanish under way.
-    pub fn try_read(stream: &mut TcpStream) -> io::Result<Self> {
+    pub(crate) fn try_read(stream: &mut TcpStream) -> io::Result<Self> {
         let mut reader = BufReader::new(stream);
         let mut head = String::new();
         while !head.ends_with("\r\n\r\n") {
             if reader.read_line(&mut head)? == 0 {
-                return Err(io::Error::new(io::ErrorKind::UnexpectedEof, format!("within the head: {head:?}")));
+                return Err(io::Error::new(
+                    io::ErrorKind::UnexpectedEof,
+                    format!("within the head: {head:?}"),
+                ));
             }
         }
         let status = head.split(' ').nth(1).unwrap().parse().unwrap();
-        let mut reply = Self { status, head, body: Vec::new() };
+        let mut reply = Self {
+            status,
+            head,
+            body: Vec::new(),
+        };
         if let Some(length) = reply.header("content-length") {
             reply.body.resize(length.parse().unwrap(), 0);
             reader.read_exact(&mut reply.body)?;
@@ -184,17 +222,21 @@ impl Reply {
         Ok(reply)
     }
 
-    pub fn header(&self, name: &str) -> Option<&str> {
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
         let lines = self.head.lines().filter_map(|line| line.split_once(": "));
-        lines.filter(|(given, _)| given.eq_ignore_ascii_case(name)).map(|(_, value)| value).next()
+        lines
+            .filter(|(given, _)| given.eq_ignore_ascii_case(name))
+            .map(|(_, value)| value)
+            .next()
     }
 
-    pub fn text(&self) -> &str {
+    pub(crate) fn text(&self) -> &str {
         std::str::from_utf8(&self.body).unwrap()
     }
 
-    pub fn json(&self) -> Value {
-        serde_json::from_slice(&self.body).unwrap_or_else(|e| panic!("{e}: {}\n{}", self.head, self.text()))
+    pub(crate) fn json(&self) -> Value {
+        serde_json::from_slice(&self.body)
+            .unwrap_or_else(|e| panic!("{e}: {}\n{}", self.head, self.text()))
     }
 }
 
@@ -216,7 +258,10 @@ fn chunks(reader: &mut impl BufRead) -> io::Result<Vec<u8>> {
 }
 
 /// Asks again until the answer is the one that is waited for; fails after ten seconds with the last answer.
-pub fn eventually<T: std::fmt::Debug>(mut ask: impl FnMut() -> T, fits: impl Fn(&T) -> bool) -> T {
+pub(crate) fn eventually<T: std::fmt::Debug>(
+    mut ask: impl FnMut() -> T,
+    fits: impl Fn(&T) -> bool,
+) -> T {
     let end = Instant::now() + Duration::from_secs(10);
     loop {
         let answer = ask();
@@ -239,7 +284,15 @@ fn files(dir: &Path) -> Vec<String> {
             }
             match entry.file_type().unwrap().is_dir() {
                 true => folders.push(entry.path()),
-                false => found.push(entry.path().strip_prefix(dir).unwrap().to_str().unwrap().to_owned()),
+                false => found.push(
+                    entry
+                        .path()
+                        .strip_prefix(dir)
+                        .unwrap()
+                        .to_str()
+                        .unwrap()
+                        .to_owned(),
+                ),
             }
         }
     }

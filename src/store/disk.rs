@@ -1,0 +1,248 @@
+//! [`Disk`]: plain files in a folder.
+//!
+//! ```text
+//! DIR/paella.jpg                        a finished file, under its name
+//! DIR/.dumbwaiter/tmp/ID.EPOCH.N        a file under way
+//! DIR/.dumbwaiter/records.redb          what must survive a restart
+//! ```
+//!
+//! With durability `sync` a commit goes: data → record → name → folder → answer, each durable before the next. The
+//! record is a promise: once it stands, a start after a crash puts the remaining files in place, so that of several
+//! files all become visible, or none.
+
+use std::ffi::OsString;
+use std::os::fd::OwnedFd;
+use std::os::unix::fs::DirBuilderExt;
+use std::path::Path;
+use std::str::FromStr;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use rustix::fs::{FlockOperation, Mode, OFlags};
+
+use self::claims::Claims;
+use self::detach::Finisher;
+use self::gate::Gates;
+use self::read::DiskReader;
+use self::root::Root;
+use self::session::DiskSession;
+use super::records::{Kept, Record, Records};
+use super::sync::Syncs;
+use super::{Open, Reader, Session, Store};
+use crate::error::Error;
+use crate::upload::{FileFacts, UploadId};
+
+mod claims;
+mod commit;
+mod detach;
+mod gate;
+mod put;
+mod read;
+mod reserve;
+mod root;
+mod scratch;
+mod session;
+mod start;
+
+/// The folder below the root that is ours alone: no upload is ever placed in it.
+const STATE: &str = ".dumbwaiter";
+
+/// A store of plain files in a folder.
+///
+/// Dropping it waits for the last records to be written. Only one process at a time may have a folder open.
+#[derive(Debug)]
+pub struct Disk {
+    inner: Arc<Inner>,
+}
+
+/// What the sessions of a disk share.
+#[derive(Debug)]
+struct Inner {
+    root: Arc<Root>,
+    records: Records,
+    syncs: Syncs,
+    gates: Arc<Gates>,
+    claims: Arc<Claims>,
+    finisher: Finisher,
+    reserve_ahead: u64,
+    /// Held as long as the disk is open. It comes last, so that it is let go after the records are closed.
+    _lock: OwnedFd,
+}
+
+/// What a finished upload has survived when its answer is sent.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum Durability {
+    /// Power loss too: data, record, name and folder are synced in this order before the answer; a checkpoint likewise.
+    #[default]
+    Sync,
+    /// The end of this process, `kill -9` included, but not of the machine: nothing is synced, the kernel writes when it
+    /// likes. After a power cut files may be short or missing, and records that cannot be read are set aside as
+    /// `records.redb.broken-SECONDS`; the files themselves stay.
+    Close,
+}
+
+/// The text is no durability.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+#[error("not a durability: `sync` or `close` is expected")]
+pub struct NotADurability;
+
+impl FromStr for Durability {
+    type Err = NotADurability;
+
+    fn from_str(text: &str) -> Result<Self, NotADurability> {
+        match text {
+            "sync" => Ok(Self::Sync),
+            "close" => Ok(Self::Close),
+            _ => Err(NotADurability),
+        }
+    }
+}
+
+/// How a [`Disk`] works.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct DiskOptions {
+    /// What an answer promises; [`Durability::Sync`] unless said otherwise.
+    pub durability: Durability,
+    /// How many syncs may run at once; 16 unless said otherwise, at least one.
+    pub sync_threads: usize,
+    /// How much room is reserved ahead of what is written, in bytes for each file under way; 256 MiB unless said
+    /// otherwise, 0 for none. Never more than the client has declared.
+    pub reserve_ahead: u64,
+}
+
+impl Default for DiskOptions {
+    fn default() -> Self {
+        Self {
+            durability: Durability::default(),
+            sync_threads: 16,
+            reserve_ahead: 256 << 20,
+        }
+    }
+}
+
+impl Disk {
+    /// The options, to be changed and given to [`Disk::open_with`].
+    #[must_use]
+    pub fn options() -> DiskOptions {
+        DiskOptions::default()
+    }
+
+    /// Opens the folder `dir` as a store, making it if it is not there. Blocks: what a crash has left is finished or
+    /// cleared first.
+    ///
+    /// # Errors
+    /// As [`Disk::open_with`].
+    pub fn open(dir: impl AsRef<Path>) -> Result<Self, Error> {
+        Self::open_with(dir, DiskOptions::default())
+    }
+
+    /// Opens the folder `dir` with `options`.
+    ///
+    /// # Errors
+    /// [`Error::Store`], saying what is wrong with which path: another process serves the folder, it cannot be made or
+    /// written, its records cannot be read. [`Error::DiskFull`].
+    #[expect(
+        clippy::needless_pass_by_value,
+        reason = "options are made for one call"
+    )]
+    pub fn open_with(dir: impl AsRef<Path>, options: DiskOptions) -> Result<Self, Error> {
+        let dir = dir.as_ref();
+        let state = dir.join(STATE);
+        make_folders(dir, 0o777)
+            .and_then(|()| make_folders(&state.join("tmp"), 0o700))
+            .map_err(|e| about(dir, &e))?;
+        let lock = lock(dir, &state)?;
+        let sync = options.durability == Durability::Sync;
+        let threads = if sync { options.sync_threads.max(1) } else { 0 };
+        let inner = Arc::new(Inner {
+            root: Arc::new(Root::open(dir, &state.join("tmp")).map_err(|e| about(dir, &e))?),
+            records: Records::open(state.join("records.redb"), sync)?,
+            syncs: Syncs::start(threads).map_err(Error::store)?,
+            gates: Arc::default(),
+            claims: Arc::default(),
+            finisher: Finisher::start().map_err(Error::store)?,
+            reserve_ahead: options.reserve_ahead,
+            _lock: lock,
+        });
+        start::clear(&inner)?;
+        Ok(Self { inner })
+    }
+}
+
+fn make_folders(dir: &Path, mode: u32) -> std::io::Result<()> {
+    std::fs::DirBuilder::new()
+        .recursive(true)
+        .mode(mode)
+        .create(dir)
+}
+
+/// Takes the folder for this process, until the descriptor is closed.
+fn lock(dir: &Path, state: &Path) -> Result<OwnedFd, Error> {
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let folder =
+        rustix::fs::open(state, flags, Mode::empty()).map_err(|e| about(state, &e.into()))?;
+    match rustix::fs::flock(&folder, FlockOperation::NonBlockingLockExclusive) {
+        Ok(()) => Ok(folder),
+        Err(rustix::io::Errno::WOULDBLOCK) => Err(Error::store(format!(
+            "another Dumbwaiter serves this folder: {}",
+            dir.display()
+        ))),
+        Err(e) => Err(about(state, &e.into())),
+    }
+}
+
+/// An I/O error together with the path that it is about.
+fn about(path: &Path, e: &std::io::Error) -> Error {
+    let mut text = OsString::from(path);
+    text.push(format!(": {e}"));
+    Error::store(std::io::Error::new(e.kind(), text.to_string_lossy()))
+}
+
+#[async_trait]
+impl Store for Disk {
+    async fn open(&self, id: &UploadId, how: Open) -> Result<Box<dyn Session>, Error> {
+        Ok(Box::new(match how {
+            Open::Create => DiskSession::create(&self.inner, *id),
+            Open::Take => DiskSession::take(&self.inner, *id).await?,
+        }))
+    }
+
+    async fn stored(&self, id: &UploadId) -> Result<Option<Vec<FileFacts>>, Error> {
+        let Some(record) = self.inner.finished(id)? else {
+            return Ok(None);
+        };
+        let mut there = record.files.is_empty();
+        for kept in &record.files {
+            there = there || self.inner.root.open_kept(kept)?.is_some();
+        }
+        if !there {
+            self.inner.records.forget(*id);
+            return Ok(None);
+        }
+        Ok(Some(
+            record.files.into_iter().map(|kept| kept.facts).collect(),
+        ))
+    }
+
+    async fn read(&self, id: &UploadId, index: usize) -> Result<Option<Box<dyn Reader>>, Error> {
+        let record = self.inner.finished(id)?;
+        let Some(kept) = record.and_then(|record| record.files.into_iter().nth(index)) else {
+            return Ok(None);
+        };
+        let found: Option<(Kept, _)> = self.inner.root.open_kept(&kept)?.map(|open| (kept, open));
+        Ok(found.map(|(kept, (file, stat))| {
+            Box::new(DiskReader::new(file, &stat, kept.facts)) as Box<dyn Reader>
+        }))
+    }
+}
+
+impl Inner {
+    /// The record of an upload whose commit has come to its end.
+    fn finished(&self, id: &UploadId) -> Result<Option<Record>, Error> {
+        if self.gates.is_open(id) {
+            return Ok(None);
+        }
+        self.records.record(id)
+    }
+}

@@ -1,0 +1,167 @@
+//! The end of an upload: data → record → names → folders → answer.
+
+use rustix::fs::{AtFlags, StatxFlags};
+use std::sync::Arc;
+
+use super::Inner;
+use super::claims::{Claim, name_taken};
+use super::gate::Gate;
+use super::put::{How, NotPut, Put};
+use super::reserve::Writing;
+use super::root::{Root, io_error};
+use super::scratch::Scratch;
+use crate::error::Error;
+use crate::name::OnConflict;
+use crate::store::Placed;
+use crate::store::records::{Identity, Kept, Promise, Record};
+use crate::upload::{FileFacts, UploadId};
+
+/// A commit under way; it owns all it needs, since its caller may vanish.
+pub(super) struct Commit {
+    pub(super) inner: Arc<Inner>,
+    pub(super) id: UploadId,
+    /// Held to the end: until then the upload is not finished for anybody who asks.
+    pub(super) _gate: Gate,
+    pub(super) epoch: u64,
+    pub(super) has_checkpoint: bool,
+    pub(super) scratch: Scratch,
+    pub(super) files: Vec<Placed>,
+    pub(super) on_conflict: OnConflict,
+}
+
+impl Commit {
+    pub(super) async fn run(mut self) -> Result<Vec<FileFacts>, Error> {
+        for file in &self.files {
+            Root::admit(file.place.as_str())?;
+        }
+        let inner = Arc::clone(&self.inner);
+        let mut claim = inner
+            .claims
+            .choose(&inner.root, &self.files, self.on_conflict)
+            .await?;
+        let data = self.scratch.unsynced();
+        inner.syncs.data(data).await.map_err(Error::store)?;
+
+        let promise = Promise {
+            temps: self.scratch.temps(),
+            on_conflict: self.on_conflict,
+        };
+        let mut record = self.record(&claim)?;
+        inner
+            .records
+            .promise(self.id, self.epoch, self.has_checkpoint, &promise, &record)
+            .await?;
+        // From here on the checkpoint is gone, and with it the reason to keep anything.
+        self.scratch.keep_nothing();
+
+        let todo = 0..promise.temps.len();
+        let put = Put::new(Arc::clone(&inner.root), how(self.on_conflict, todo.len()));
+        fulfil(
+            &inner,
+            self.id,
+            &promise,
+            &mut record,
+            &mut claim,
+            put,
+            todo,
+        )
+        .await?;
+        self.scratch.all_moved();
+        Ok(record.files.into_iter().map(|kept| kept.facts).collect())
+    }
+
+    fn record(&mut self, claim: &Claim) -> Result<Record, Error> {
+        let files = std::mem::take(&mut self.files);
+        let root = &self.inner.root;
+        let kept = files
+            .into_iter()
+            .zip(&self.scratch.files)
+            .zip(claim.names());
+        Ok(Record {
+            files: kept
+                .map(|((file, writing), name)| keep(root, file.facts, writing, name))
+                .collect::<Result<_, _>>()?,
+        })
+    }
+}
+
+fn keep(root: &Root, facts: FileFacts, writing: &Writing, name: &str) -> Result<Kept, Error> {
+    let what = StatxFlags::BASIC_STATS | StatxFlags::BTIME;
+    let flags = AtFlags::SYMLINK_NOFOLLOW;
+    let stat = rustix::fs::statx(root.tmp(), &*writing.temp, flags, what).map_err(io_error)?;
+    Ok(Kept {
+        facts: FileFacts {
+            name: Some(name.to_owned()),
+            length: writing.written,
+            ..facts
+        },
+        identity: Identity::of(&stat),
+    })
+}
+
+/// How the files of an upload are to be moved when there are `files` of them.
+pub(super) fn how(on_conflict: OnConflict, files: usize) -> How {
+    match on_conflict {
+        OnConflict::Rename | OnConflict::Reject => How::Beside,
+        OnConflict::Replace if files > 1 => How::OverAll,
+        OnConflict::Replace => How::Over,
+    }
+}
+
+/// Does what a recorded promise says for the files `todo`, or takes all of it back.
+pub(super) async fn fulfil(
+    inner: &Inner,
+    id: UploadId,
+    promise: &Promise,
+    record: &mut Record,
+    claim: &mut Claim,
+    mut put: Put,
+    todo: impl IntoIterator<Item = usize>,
+) -> Result<(), Error> {
+    let done = async {
+        for index in todo {
+            put_one(inner, id, promise, record, claim, &mut put, index).await?;
+        }
+        for folder in put.changed_folders() {
+            inner.syncs.folder(folder).await.map_err(Error::store)?;
+        }
+        Ok(())
+    };
+    match done.await {
+        Ok(()) => {
+            put.finish();
+            inner.records.settle(id);
+            Ok(())
+        }
+        Err(e) => {
+            put.undo();
+            inner.records.cancel(id).await?;
+            Err(e)
+        }
+    }
+}
+
+async fn put_one(
+    inner: &Inner,
+    id: UploadId,
+    promise: &Promise,
+    record: &mut Record,
+    claim: &mut Claim,
+    put: &mut Put,
+    index: usize,
+) -> Result<(), Error> {
+    loop {
+        match put.file(&promise.temps[index], &claim.names()[index]) {
+            Ok(()) => return Ok(()),
+            Err(NotPut::Failed(e)) => return Err(e),
+            Err(NotPut::Taken) if promise.on_conflict == OnConflict::Rename => {
+                // Somebody else came between the look and the move. The record must say what is really used, before it
+                // is used.
+                let name = claim.another(&inner.root, index)?.to_owned();
+                record.files[index].facts.name = Some(name);
+                inner.records.promise(id, 0, false, promise, record).await?;
+            }
+            Err(NotPut::Taken) => return Err(name_taken(&claim.names()[index])),
+        }
+    }
+}

@@ -1,0 +1,53 @@
+//! A finished file, open for reading.
+
+use std::os::fd::OwnedFd;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use async_trait::async_trait;
+use bytes::{Bytes, BytesMut};
+use rustix::fs::Statx;
+
+use super::root::io_error;
+use crate::error::Error;
+use crate::store::Reader;
+use crate::upload::FileFacts;
+
+/// Reads at any offset, in place.
+pub(super) struct DiskReader {
+    file: OwnedFd,
+    facts: FileFacts,
+    modified: Option<SystemTime>,
+}
+
+impl DiskReader {
+    pub(super) fn new(file: OwnedFd, stat: &Statx, facts: FileFacts) -> Self {
+        let since = u64::try_from(stat.stx_mtime.tv_sec).ok();
+        Self {
+            file,
+            facts: FileFacts {
+                length: stat.stx_size,
+                ..facts
+            },
+            modified: since.map(|s| UNIX_EPOCH + Duration::new(s, stat.stx_mtime.tv_nsec)),
+        }
+    }
+}
+
+#[async_trait]
+impl Reader for DiskReader {
+    fn facts(&self) -> &FileFacts {
+        &self.facts
+    }
+
+    fn modified(&self) -> Option<SystemTime> {
+        self.modified
+    }
+
+    async fn read_at(&mut self, offset: u64, max: usize) -> Result<Bytes, Error> {
+        let mut buffer = BytesMut::zeroed(max);
+        let get = || rustix::io::pread(&self.file, &mut buffer[..], offset);
+        let read = rustix::io::retry_on_intr(get).map_err(io_error)?;
+        buffer.truncate(read);
+        Ok(buffer.freeze())
+    }
+}

@@ -1,0 +1,126 @@
+//! One temporary file being written, with room kept ahead of the writing.
+
+use std::io::{self, IoSlice};
+use std::os::fd::{AsFd, OwnedFd};
+use std::sync::Arc;
+
+use bytes::Bytes;
+use rustix::fs::{FallocateFlags, Mode, OFlags};
+use rustix::io::Errno;
+
+use super::root::{Root, io_error};
+use crate::error::Error;
+
+/// Below this many bytes a reservation costs more than it is worth: the file is there before a full disk would matter.
+const RESERVE_FROM: u64 = 1 << 20;
+/// The kernel takes at most this many frames at once.
+const IOV_MAX: usize = 1024;
+
+/// A file under way.
+#[derive(Debug)]
+pub(super) struct Writing {
+    /// Its name in the folder of files under way.
+    pub(super) temp: String,
+    /// Bytes written.
+    pub(super) written: u64,
+    /// Whether something was written since the last sync.
+    pub(super) dirty: bool,
+    /// `None` once it has been closed to save a descriptor.
+    pub(super) file: Option<Arc<OwnedFd>>,
+    /// Room is taken up to here.
+    reserved: u64,
+    /// Up to where room may be taken; 0 when it is not to be.
+    expected: u64,
+}
+
+impl Writing {
+    /// Makes a file that was not there, for at most `expect` bytes.
+    pub(super) fn create(root: &Root, temp: String, expect: Option<u64>) -> Result<Self, Error> {
+        let flags =
+            OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let mode = Mode::from_raw_mode(0o666);
+        let file = rustix::fs::openat(root.tmp(), &*temp, flags, mode).map_err(io_error)?;
+        Ok(Self {
+            temp,
+            written: 0,
+            dirty: true,
+            file: Some(Arc::new(file)),
+            reserved: 0,
+            expected: expect.filter(|&bytes| bytes >= RESERVE_FROM).unwrap_or(0),
+        })
+    }
+
+    /// Opens a file as a checkpoint knows it: `stored` bytes long, whatever was written after.
+    pub(super) fn reopen(root: &Root, temp: String, stored: u64) -> Result<Self, Error> {
+        let flags = OFlags::RDWR | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let file =
+            rustix::fs::openat(root.tmp(), &*temp, flags, Mode::empty()).map_err(|e| match e {
+                Errno::NOENT => Error::NotFound,
+                e => io_error(e),
+            })?;
+        let stat = rustix::fs::fstat(&file).map_err(io_error)?;
+        if stat.st_size.cast_unsigned() < stored {
+            return Err(Error::store("a file is shorter than its checkpoint says"));
+        }
+        rustix::fs::ftruncate(&file, stored).map_err(io_error)?;
+        Ok(Self {
+            temp,
+            written: stored,
+            dirty: false,
+            file: Some(Arc::new(file)),
+            reserved: 0,
+            expected: 0,
+        })
+    }
+
+    /// Takes room for the next `ahead` bytes if less than `coming` is left of it.
+    pub(super) fn reserve(&mut self, coming: u64, ahead: u64) -> Result<(), Error> {
+        let from = self.reserved.max(self.written);
+        let wanted = ahead.min(self.expected.saturating_sub(from));
+        if self.written + coming.max(1) <= self.reserved || wanted == 0 {
+            return Ok(());
+        }
+        let Some(file) = &self.file else {
+            return Ok(());
+        };
+        let take = || rustix::fs::fallocate(file, FallocateFlags::KEEP_SIZE, from, wanted);
+        match rustix::io::retry_on_intr(take) {
+            Ok(()) => self.reserved = from + wanted,
+            Err(Errno::OPNOTSUPP | Errno::NOSYS) => self.expected = 0,
+            Err(e) => return Err(io_error(e)),
+        }
+        Ok(())
+    }
+
+    /// Appends `frames` as they lie in memory.
+    pub(super) fn append(&mut self, frames: &[Bytes]) -> Result<(), Error> {
+        let Some(file) = self.file.clone() else {
+            return Err(Error::store("the file is closed already"));
+        };
+        let mut slices: Vec<_> = frames.iter().map(|frame| IoSlice::new(frame)).collect();
+        let mut rest = &mut slices[..];
+        IoSlice::advance_slices(&mut rest, 0);
+        while !rest.is_empty() {
+            let now = &rest[..rest.len().min(IOV_MAX)];
+            let put = || rustix::io::pwritev(&*file, now, self.written);
+            let bytes = rustix::io::retry_on_intr(put).map_err(io_error)?;
+            if bytes == 0 {
+                return Err(Error::store(io::Error::from(io::ErrorKind::WriteZero)));
+            }
+            self.dirty = true;
+            self.written += bytes as u64;
+            IoSlice::advance_slices(&mut rest, bytes);
+        }
+        Ok(())
+    }
+
+    /// Gives back the room that was not needed.
+    pub(super) fn trim(&mut self) -> Result<(), Error> {
+        self.expected = 0;
+        if let Some(file) = self.file.as_ref().filter(|_| self.reserved > self.written) {
+            rustix::fs::ftruncate(file.as_fd(), self.written).map_err(io_error)?;
+            self.reserved = 0;
+        }
+        Ok(())
+    }
+}

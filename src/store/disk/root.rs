@@ -1,0 +1,167 @@
+//! Names below the root, found and made without ever following a link.
+
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::Path;
+use std::sync::Arc;
+
+use rustix::fs::{AtFlags, Mode, OFlags, ResolveFlags, Statx, StatxFlags};
+use rustix::io::Errno;
+
+use super::STATE;
+use crate::error::Error;
+use crate::store::records::{Identity, Kept};
+
+/// The store's folder and the one for files under way, on the same file system.
+#[derive(Debug)]
+pub(super) struct Root {
+    folder: Arc<OwnedFd>,
+    tmp: OwnedFd,
+}
+
+/// Below the root, with no link on the way: whatever others do to the folders meanwhile, the kernel checks each step.
+const BELOW: ResolveFlags = ResolveFlags::BENEATH
+    .union(ResolveFlags::NO_SYMLINKS)
+    .union(ResolveFlags::NO_MAGICLINKS);
+const FOLDER: OFlags = OFlags::RDONLY
+    .union(OFlags::DIRECTORY)
+    .union(OFlags::CLOEXEC);
+
+impl Root {
+    pub(super) fn open(dir: &Path, tmp: &Path) -> io::Result<Self> {
+        let open = |path: &Path| rustix::fs::open(path, FOLDER, Mode::empty());
+        Ok(Self {
+            folder: Arc::new(open(dir)?),
+            tmp: open(tmp)?,
+        })
+    }
+
+    /// The folder of files under way.
+    pub(super) fn tmp(&self) -> BorrowedFd<'_> {
+        self.tmp.as_fd()
+    }
+
+    /// Refuses a place that is in nobody's gift.
+    pub(super) fn admit(place: &str) -> Result<(), Error> {
+        let (first, _) = place.split_once('/').unwrap_or((place, ""));
+        match first.eq_ignore_ascii_case(STATE) {
+            true => Err(Error::UnusableName {
+                reason: format!("{STATE} is the store's own"),
+            }),
+            false => Ok(()),
+        }
+    }
+
+    /// The folder in which `place` is, and its last component; `None` while there is no such folder.
+    pub(super) fn find<'p>(
+        &self,
+        place: &'p str,
+    ) -> Result<Option<(Arc<OwnedFd>, &'p str)>, Error> {
+        let Some((path, name)) = place.rsplit_once('/') else {
+            return Ok(Some((Arc::clone(&self.folder), place)));
+        };
+        match rustix::fs::openat2(&*self.folder, path, FOLDER, Mode::empty(), BELOW) {
+            Ok(folder) => Ok(Some((Arc::new(folder), name))),
+            Err(Errno::NOENT) => Ok(None),
+            Err(e) => Err(in_the_way(path, e)),
+        }
+    }
+
+    /// Like [`Root::find`], but makes the folders that are missing. Every folder that got a new entry by this is added
+    /// to `touched`.
+    pub(super) fn make<'p>(
+        &self,
+        place: &'p str,
+        touched: &mut Vec<Arc<OwnedFd>>,
+    ) -> Result<(Arc<OwnedFd>, &'p str), Error> {
+        if let Some(found) = self.find(place)? {
+            return Ok(found);
+        }
+        let (path, name) = place.rsplit_once('/').unwrap_or(("", place));
+        let mut folder = Arc::clone(&self.folder);
+        for component in path.split('/') {
+            match rustix::fs::mkdirat(&*folder, component, Mode::from_raw_mode(0o777)) {
+                Ok(()) => touched.push(Arc::clone(&folder)),
+                Err(Errno::EXIST) => {}
+                Err(e) => return Err(in_the_way(path, e)),
+            }
+            let next = rustix::fs::openat2(&*folder, component, FOLDER, Mode::empty(), BELOW);
+            folder = Arc::new(next.map_err(|e| in_the_way(path, e))?);
+        }
+        Ok((folder, name))
+    }
+
+    /// Whether something stands at `place`, be it a link that leads nowhere.
+    pub(super) fn is_taken(&self, place: &str) -> Result<bool, Error> {
+        let Some((folder, name)) = self.find(place)? else {
+            return Ok(false);
+        };
+        match rustix::fs::statat(&*folder, name, AtFlags::SYMLINK_NOFOLLOW) {
+            Ok(_) => Ok(true),
+            Err(Errno::NOENT) => Ok(false),
+            Err(e) => Err(io_error(e)),
+        }
+    }
+
+    /// Opens a file that a record speaks of; `None` when it is gone or another one has its name now.
+    pub(super) fn open_kept(&self, kept: &Kept) -> Result<Option<(OwnedFd, Statx)>, Error> {
+        let place = kept.facts.name.as_deref().unwrap_or_default();
+        // Without O_NONBLOCK a pipe that somebody put there would hold the thread.
+        let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC;
+        let file = match rustix::fs::openat2(&*self.folder, place, flags, Mode::empty(), BELOW) {
+            Ok(file) => file,
+            Err(Errno::NOENT | Errno::LOOP | Errno::NOTDIR | Errno::XDEV | Errno::NXIO) => {
+                return Ok(None);
+            }
+            Err(e) => return Err(io_error(e)),
+        };
+        let stat = stat(file.as_fd())?;
+        let ours = is_file(&stat) && is_same(&stat, kept);
+        Ok(ours.then_some((file, stat)))
+    }
+}
+
+impl Identity {
+    pub(super) fn of(stat: &Statx) -> Self {
+        let has_born = StatxFlags::from_bits_retain(stat.stx_mask).contains(StatxFlags::BTIME);
+        Self {
+            inode: stat.stx_ino,
+            born: has_born.then_some((stat.stx_btime.tv_sec, stat.stx_btime.tv_nsec)),
+            modified: (stat.stx_mtime.tv_sec, stat.stx_mtime.tv_nsec),
+        }
+    }
+}
+
+/// The same inode (which the app may have changed since), or a copy that kept its time and length (as from a backup).
+fn is_same(stat: &Statx, kept: &Kept) -> bool {
+    let (now, then) = (Identity::of(stat), kept.identity);
+    let same_inode = now.inode == then.inode && now.born == then.born;
+    same_inode || (now.modified == then.modified && stat.stx_size == kept.facts.length)
+}
+
+/// What is known of an open file.
+pub(super) fn stat(file: BorrowedFd<'_>) -> Result<Statx, Error> {
+    let what = StatxFlags::BASIC_STATS | StatxFlags::BTIME;
+    rustix::fs::statx(file, "", AtFlags::EMPTY_PATH, what).map_err(io_error)
+}
+
+fn is_file(stat: &Statx) -> bool {
+    rustix::fs::FileType::from_raw_mode(stat.stx_mode.into()).is_file()
+}
+
+/// An error of the system, as one of the store.
+pub(super) fn io_error(e: Errno) -> Error {
+    Error::store(io::Error::from(e))
+}
+
+fn in_the_way(path: &str, e: Errno) -> Error {
+    match e {
+        Errno::LOOP | Errno::NOTDIR | Errno::XDEV => Error::UnusableName {
+            reason: format!("a link or a file is in the way of the folder {path:?}"),
+        },
+        Errno::NAMETOOLONG => Error::UnusableName {
+            reason: "the path is too long".into(),
+        },
+        e => io_error(e),
+    }
+}

@@ -1,0 +1,239 @@
+//! One upload being written to disk.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+
+use super::Inner;
+use super::commit::Commit;
+use super::gate::Gate;
+use super::reserve::Writing;
+use super::scratch::Scratch;
+use crate::error::Error;
+use crate::name::OnConflict;
+use crate::store::records::Saved;
+use crate::store::{Checkpoint, Placed, Session};
+use crate::upload::{FileFacts, FileHead, UploadId};
+
+/// The most files that one session keeps open; earlier ones are synced and closed.
+const OPEN_FILES: usize = 64;
+
+/// See [`Session`]. All writing is done in place, on the caller's thread.
+#[derive(Debug)]
+pub(super) struct DiskSession {
+    inner: Arc<Inner>,
+    id: UploadId,
+    gate: Gate,
+    epoch: u64,
+    /// Whether this session has recorded a checkpoint, or goes on from one.
+    has_checkpoint: bool,
+    resumed: Option<Checkpoint>,
+    scratch: Scratch,
+    /// How many files this session has begun, so that none of its temporary names comes twice.
+    begun: u64,
+    /// A sync has failed: what the disk holds is unknown from then on.
+    broken: bool,
+}
+
+impl DiskSession {
+    pub(super) fn create(inner: &Arc<Inner>, id: UploadId) -> Self {
+        Self {
+            gate: inner.gates.enter(id),
+            id,
+            epoch: 0,
+            has_checkpoint: false,
+            resumed: None,
+            scratch: Scratch::new(Arc::clone(&inner.root)),
+            begun: 0,
+            broken: false,
+            inner: Arc::clone(inner),
+        }
+    }
+
+    pub(super) async fn take(inner: &Arc<Inner>, id: UploadId) -> Result<Self, Error> {
+        let mut session = Self::create(inner, id);
+        let Some(Saved { checkpoint, temps }) = inner.records.take(id).await? else {
+            return Err(Error::NotFound);
+        };
+        session.epoch = checkpoint.epoch;
+        session.has_checkpoint = true;
+        session.gate.advance(checkpoint.epoch);
+        session.reopen(&checkpoint, temps)?;
+        session.resumed = Some(checkpoint);
+        Ok(session)
+    }
+
+    /// Cuts every file to its checkpoint. An even newer session may be about to do the same, hence the gate.
+    fn reopen(&mut self, checkpoint: &Checkpoint, temps: Vec<String>) -> Result<(), Error> {
+        let _pass = self.gate.pass(self.epoch)?;
+        self.scratch.keep_only(temps.clone());
+        for (point, temp) in checkpoint.files.iter().zip(temps) {
+            let mut file = Writing::reopen(&self.inner.root, temp, point.stored)?;
+            if self.scratch.files.len() + OPEN_FILES < checkpoint.files.len() {
+                file.file = None;
+            }
+            self.scratch.files.push(file);
+        }
+        Ok(())
+    }
+
+    fn check(&self) -> Result<(), Error> {
+        match self.broken {
+            true => Err(Error::store("an earlier sync of this upload has failed")),
+            false => Ok(()),
+        }
+    }
+
+    /// Makes all data durable. A failed sync is never retried: the kernel may have dropped what it could not write.
+    async fn sync(&mut self) -> Result<(), Error> {
+        let data = self.scratch.unsynced();
+        self.broken = true;
+        self.inner.syncs.data(data).await.map_err(Error::store)?;
+        self.broken = false;
+        for file in &mut self.scratch.files {
+            file.dirty = false;
+        }
+        Ok(())
+    }
+
+    /// Lets go of the file before the next one: of its spare room, and of descriptors if there are many.
+    async fn close_last(&mut self) -> Result<(), Error> {
+        let Some(last) = self.scratch.files.last_mut() else {
+            return Ok(());
+        };
+        last.trim()?;
+        if !self.inner.syncs.any() {
+            last.file = None;
+        }
+        let open = self.scratch.files.iter().filter(|f| f.file.is_some());
+        if open.count() >= OPEN_FILES {
+            self.sync().await?;
+            for file in &mut self.scratch.files {
+                file.file = None;
+            }
+        }
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl Session for DiskSession {
+    fn resumed(&self) -> Option<&Checkpoint> {
+        self.resumed.as_ref()
+    }
+
+    async fn begin_file(&mut self, _head: &FileHead, expect: Option<u64>) -> Result<(), Error> {
+        self.check()?;
+        self.close_last().await?;
+        let _pass = self.gate.pass(self.epoch)?;
+        let temp = format!("{}.{}.{}", self.id, self.epoch, self.begun);
+        self.begun += 1;
+        let file = Writing::create(&self.inner.root, temp, expect)?;
+        self.scratch.files.push(file);
+        let file = self.scratch.files.last_mut().expect("just pushed");
+        file.reserve(0, self.inner.reserve_ahead)
+    }
+
+    async fn write(&mut self, frames: &mut Vec<Bytes>) -> Result<(), Error> {
+        self.check()?;
+        let _pass = self.gate.pass(self.epoch)?;
+        let Some(file) = self.scratch.files.last_mut() else {
+            return Err(Error::store("no file has been begun"));
+        };
+        let coming = frames.iter().map(|frame| frame.len() as u64).sum();
+        file.reserve(coming, self.inner.reserve_ahead)?;
+        file.append(frames)?;
+        frames.clear();
+        Ok(())
+    }
+
+    async fn discard_file(&mut self) -> Result<(), Error> {
+        self.check()?;
+        let _pass = self.gate.pass(self.epoch)?;
+        self.scratch.discard_last();
+        Ok(())
+    }
+
+    async fn checkpoint(&mut self, mut checkpoint: Checkpoint) -> Result<u64, Error> {
+        self.check()?;
+        drop(self.gate.pass(self.epoch)?);
+        if checkpoint.files.len() != self.scratch.files.len() {
+            return Err(Error::store("a checkpoint names every file of its upload"));
+        }
+        self.sync().await?;
+        checkpoint.epoch = self.epoch;
+        for (point, file) in checkpoint.files.iter_mut().zip(&self.scratch.files) {
+            point.stored = file.written;
+        }
+        let offset = checkpoint.offset;
+        let saved = Saved {
+            checkpoint,
+            temps: self.scratch.temps(),
+        };
+        let before = self.scratch.keep_also_all();
+        let how = self
+            .inner
+            .records
+            .save(self.id, self.has_checkpoint, &saved)
+            .await;
+        match how {
+            Ok(()) => {
+                self.scratch.keep_all();
+                self.has_checkpoint = true;
+                Ok(offset)
+            }
+            Err(Error::Superseded) => {
+                self.scratch.keep_only(before);
+                Err(Error::Superseded)
+            }
+            // Nobody knows whether it stands: all stays kept, for whoever takes the upload or for the next start.
+            Err(e) => {
+                self.broken = true;
+                Err(e)
+            }
+        }
+    }
+
+    async fn commit(
+        mut self: Box<Self>,
+        files: Vec<Placed>,
+        on_conflict: OnConflict,
+    ) -> Result<Vec<FileFacts>, Error> {
+        self.check()?;
+        drop(self.gate.pass(self.epoch)?);
+        if files.len() != self.scratch.files.len() {
+            return Err(Error::store("a commit names every file of its upload"));
+        }
+        if let Some(last) = self.scratch.files.last_mut() {
+            last.trim()?;
+        }
+        let inner = Arc::clone(&self.inner);
+        let commit = Commit {
+            inner: self.inner,
+            id: self.id,
+            _gate: self.gate,
+            epoch: self.epoch,
+            has_checkpoint: self.has_checkpoint,
+            scratch: self.scratch,
+            files,
+            on_conflict,
+        };
+        inner.finisher.detached(commit.run()).await
+    }
+
+    async fn abandon(self: Box<Self>) -> Result<(), Error> {
+        if !self.has_checkpoint {
+            return Ok(());
+        }
+        let inner = Arc::clone(&self.inner);
+        let removal = async move {
+            let mut session = self;
+            let records = &session.inner.records;
+            records.drop_checkpoint(session.id, session.epoch).await?;
+            session.scratch.keep_nothing();
+            Ok(())
+        };
+        inner.finisher.detached(removal).await
+    }
+}

@@ -1,0 +1,266 @@
+//! [`Memory`]: a store without a disk, for tests and examples.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::SystemTime;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+
+use super::{Checkpoint, Open, Placed, Reader, Session, Store, free};
+use crate::error::Error;
+use crate::name::OnConflict;
+use crate::upload::{FileFacts, FileHead, UploadId};
+
+/// Keeps everything in memory, without a bound, for as long as it lives. Clones share what they keep.
+#[derive(Clone, Debug, Default)]
+pub struct Memory {
+    kept: Arc<Mutex<Kept>>,
+}
+
+#[derive(Debug, Default)]
+struct Kept {
+    /// Finished files by name.
+    files: HashMap<String, Arc<File>>,
+    /// Finished uploads. A file that has been replaced is not the one under its name any more.
+    uploads: HashMap<UploadId, Vec<Arc<File>>>,
+    checkpoints: HashMap<UploadId, (Checkpoint, Vec<Vec<u8>>)>,
+}
+
+#[derive(Debug)]
+struct File {
+    facts: FileFacts,
+    bytes: Bytes,
+    modified: SystemTime,
+}
+
+impl Memory {
+    /// An empty store.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// The names of all finished files, sorted.
+    #[must_use]
+    pub fn names(&self) -> Vec<String> {
+        let mut names: Vec<_> = self.lock().files.keys().cloned().collect();
+        names.sort();
+        names
+    }
+
+    /// The bytes of the finished file of that name.
+    #[must_use]
+    pub fn bytes(&self, name: &str) -> Option<Bytes> {
+        Some(self.lock().files.get(name)?.bytes.clone())
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Kept> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[async_trait]
+impl Store for Memory {
+    async fn open(&self, id: &UploadId, how: Open) -> Result<Box<dyn Session>, Error> {
+        let mut session = MemorySession {
+            memory: self.clone(),
+            id: *id,
+            epoch: 0,
+            has_checkpoint: false,
+            resumed: None,
+            files: Vec::new(),
+        };
+        if how == Open::Take {
+            let mut kept = self.lock();
+            let (checkpoint, files) = kept.checkpoints.get_mut(id).ok_or(Error::NotFound)?;
+            checkpoint.epoch += 1;
+            session.epoch = checkpoint.epoch;
+            session.has_checkpoint = true;
+            session.resumed = Some(checkpoint.clone());
+            session.files.clone_from(files);
+        }
+        Ok(Box::new(session))
+    }
+
+    async fn stored(&self, id: &UploadId) -> Result<Option<Vec<FileFacts>>, Error> {
+        let kept = self.lock();
+        Ok(kept.uploads.get(id).and_then(|files| {
+            let there = files.is_empty() || files.iter().any(|file| kept.has(file));
+            there.then(|| files.iter().map(|file| file.facts.clone()).collect())
+        }))
+    }
+
+    async fn read(&self, id: &UploadId, index: usize) -> Result<Option<Box<dyn Reader>>, Error> {
+        let kept = self.lock();
+        let file = kept.uploads.get(id).and_then(|files| files.get(index));
+        let file = file.filter(|file| kept.has(file)).map(Arc::clone);
+        Ok(file.map(|file| Box::new(MemoryReader { file }) as Box<dyn Reader>))
+    }
+}
+
+impl Kept {
+    fn has(&self, file: &Arc<File>) -> bool {
+        let name = file.facts.name.as_deref().unwrap_or_default();
+        self.files
+            .get(name)
+            .is_some_and(|now| Arc::ptr_eq(now, file))
+    }
+
+    /// Fails unless a session of `epoch` may go on.
+    fn pass(&self, id: &UploadId, epoch: u64, has_checkpoint: bool) -> Result<(), Error> {
+        let current = match self.checkpoints.get(id) {
+            Some((checkpoint, _)) => checkpoint.epoch == epoch,
+            None => !has_checkpoint,
+        };
+        match current {
+            true => Ok(()),
+            false => Err(Error::Superseded),
+        }
+    }
+
+    fn names_for(&self, files: &[Placed], how: OnConflict) -> Result<Vec<String>, Error> {
+        let mut names: Vec<String> = Vec::with_capacity(files.len());
+        for file in files {
+            let place = file.place.as_str();
+            let is_free = |name: &String| {
+                let taken = how != OnConflict::Replace && self.files.contains_key(name);
+                !taken && !names.contains(name)
+            };
+            let tries = match how {
+                OnConflict::Reject => 1,
+                OnConflict::Rename | OnConflict::Replace => usize::MAX,
+            };
+            let name = free::candidates(place).take(tries).find(is_free);
+            names.push(name.ok_or_else(|| Error::NameTaken { name: place.into() })?);
+        }
+        Ok(names)
+    }
+}
+
+struct MemorySession {
+    memory: Memory,
+    id: UploadId,
+    epoch: u64,
+    has_checkpoint: bool,
+    resumed: Option<Checkpoint>,
+    files: Vec<Vec<u8>>,
+}
+
+impl MemorySession {
+    fn pass(&self) -> Result<MutexGuard<'_, Kept>, Error> {
+        let kept = self.memory.lock();
+        kept.pass(&self.id, self.epoch, self.has_checkpoint)?;
+        Ok(kept)
+    }
+}
+
+#[async_trait]
+impl Session for MemorySession {
+    fn resumed(&self) -> Option<&Checkpoint> {
+        self.resumed.as_ref()
+    }
+
+    async fn begin_file(&mut self, _head: &FileHead, _expect: Option<u64>) -> Result<(), Error> {
+        drop(self.pass()?);
+        self.files.push(Vec::new());
+        Ok(())
+    }
+
+    async fn write(&mut self, frames: &mut Vec<Bytes>) -> Result<(), Error> {
+        drop(self.pass()?);
+        let Some(file) = self.files.last_mut() else {
+            return Err(Error::store("no file has been begun"));
+        };
+        for frame in frames.drain(..) {
+            file.extend_from_slice(&frame);
+        }
+        Ok(())
+    }
+
+    async fn discard_file(&mut self) -> Result<(), Error> {
+        drop(self.pass()?);
+        self.files.pop();
+        Ok(())
+    }
+
+    async fn checkpoint(&mut self, mut checkpoint: Checkpoint) -> Result<u64, Error> {
+        if checkpoint.files.len() != self.files.len() {
+            return Err(Error::store("a checkpoint names every file of its upload"));
+        }
+        let mut kept = self.pass()?;
+        checkpoint.epoch = self.epoch;
+        for (point, file) in checkpoint.files.iter_mut().zip(&self.files) {
+            point.stored = file.len() as u64;
+        }
+        let offset = checkpoint.offset;
+        let saved = (checkpoint, self.files.clone());
+        kept.checkpoints.insert(self.id, saved);
+        drop(kept);
+        self.has_checkpoint = true;
+        Ok(offset)
+    }
+
+    async fn commit(
+        mut self: Box<Self>,
+        files: Vec<Placed>,
+        on_conflict: OnConflict,
+    ) -> Result<Vec<FileFacts>, Error> {
+        if files.len() != self.files.len() {
+            return Err(Error::store("a commit names every file of its upload"));
+        }
+        let all_bytes = std::mem::take(&mut self.files);
+        let mut kept = self.pass()?;
+        let names = kept.names_for(&files, on_conflict)?;
+        let modified = SystemTime::now();
+        let placed = files.into_iter().zip(names).zip(all_bytes);
+        let upload: Vec<_> = placed
+            .map(|((file, name), bytes)| {
+                let facts = FileFacts {
+                    name: Some(name),
+                    length: bytes.len() as u64,
+                    ..file.facts
+                };
+                Arc::new(File {
+                    facts,
+                    bytes: bytes.into(),
+                    modified,
+                })
+            })
+            .collect();
+        for file in &upload {
+            let name = file.facts.name.clone().unwrap_or_default();
+            kept.files.insert(name, Arc::clone(file));
+        }
+        let facts = upload.iter().map(|file| file.facts.clone()).collect();
+        kept.checkpoints.remove(&self.id);
+        kept.uploads.insert(self.id, upload);
+        Ok(facts)
+    }
+
+    async fn abandon(self: Box<Self>) -> Result<(), Error> {
+        self.pass()?.checkpoints.remove(&self.id);
+        Ok(())
+    }
+}
+
+struct MemoryReader {
+    file: Arc<File>,
+}
+
+#[async_trait]
+impl Reader for MemoryReader {
+    fn facts(&self) -> &FileFacts {
+        &self.file.facts
+    }
+
+    fn modified(&self) -> Option<SystemTime> {
+        Some(self.file.modified)
+    }
+
+    async fn read_at(&mut self, offset: u64, max: usize) -> Result<Bytes, Error> {
+        let all = &self.file.bytes;
+        let from = usize::try_from(offset).map_or(all.len(), |at| at.min(all.len()));
+        Ok(all.slice(from..all.len().min(from.saturating_add(max))))
+    }
+}
