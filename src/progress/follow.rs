@@ -130,15 +130,18 @@ impl Expected {
 
     /// Wakes the streams that wait for an upload under one of this one's names.
     pub(super) fn announce(&self, progress: &Progress) {
-        let expected = locked(&self.0);
-        if expected.is_empty() {
-            return;
-        }
-        progress
-            .keys()
-            .filter_map(|key| expected.get(&key))
-            .flatten()
-            .for_each(Bell::ring);
+        let bells: Vec<_> = {
+            let expected = locked(&self.0);
+            if expected.is_empty() {
+                return;
+            }
+            let keys = progress.keys();
+            keys.filter_map(|key| expected.get(&key))
+                .flatten()
+                .cloned()
+                .collect()
+        };
+        bells.iter().for_each(Bell::ring);
     }
 
     #[cfg(test)]

@@ -54,6 +54,8 @@ pub struct Progress {
     received: AtomicU64,
     version: AtomicU64,
     replaced: AtomicBool,
+    /// It stands in the ticker's queue already.
+    queued: AtomicBool,
     /// When somebody last asked for it, in milliseconds of the tracker's clock.
     polled: AtomicU64,
     known: Mutex<Known>,
@@ -72,6 +74,7 @@ impl Progress {
             received: AtomicU64::new(0),
             version: AtomicU64::new(next_version()),
             replaced: AtomicBool::new(false),
+            queued: AtomicBool::new(false),
             polled: AtomicU64::new(0),
             known: Mutex::new(Known::new(upload, now)),
             bells: Mutex::default(),
@@ -134,9 +137,10 @@ impl Progress {
         self.replaced.load(Ordering::Acquire)
     }
 
+    /// Wakes those who follow it. The bells are copied, so that the pump never waits for them to be rung.
     fn ring(&self) {
-        // Ringing only marks a stream's task as ready, it runs no code of the stream: the lock is short.
-        locked(&self.bells).iter().for_each(Bell::ring);
+        let bells = locked(&self.bells).clone();
+        bells.iter().for_each(Bell::ring);
     }
 
     fn is_followed(&self) -> bool {

@@ -2,7 +2,6 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use super::Progress;
@@ -20,6 +19,10 @@ pub(super) struct Records {
     ended: BTreeMap<(Instant, u64), Ended>,
 }
 
+/// There is no room left: every record is of a running upload.
+#[derive(Debug)]
+pub(super) struct Full;
+
 /// An upload that has ended, and when it did.
 #[derive(Debug)]
 pub(super) struct Ended {
@@ -28,24 +31,21 @@ pub(super) struct Ended {
 }
 
 impl Records {
-    /// Lists a running upload; `false` when there is no room left among running ones.
-    pub(super) fn insert(&mut self, progress: &Arc<Progress>, most: usize) -> bool {
+    /// Lists a running upload and gives back the older one whose progress id it takes over.
+    pub(super) fn insert(
+        &mut self,
+        progress: &Arc<Progress>,
+        most: usize,
+    ) -> Result<Option<Arc<Progress>>, Full> {
         while self.by_id.len() >= most {
-            let Some((_, oldest)) = self.ended.pop_first() else {
-                return false;
-            };
+            let (_, oldest) = self.ended.pop_first().ok_or(Full)?;
             self.remove(&oldest.progress);
         }
         self.by_id.insert(progress.id, Arc::clone(progress));
         self.by_watch.insert(progress.watch, Arc::clone(progress));
         self.running.insert(progress.id, Arc::clone(progress));
-        if let Some(key) = progress.key()
-            && let Some(older) = self.by_progress_id.insert(key, Arc::clone(progress))
-        {
-            older.replaced.store(true, Ordering::Release);
-            older.ring();
-        }
-        true
+        let key = progress.key();
+        Ok(key.and_then(|key| self.by_progress_id.insert(key, Arc::clone(progress))))
     }
 
     /// Lists a running upload as ended; one that was never listed has no record to keep.

@@ -120,7 +120,7 @@ impl Tap {
     fn change(&self, change: impl FnOnce(&mut Known, u64)) {
         self.progress.change(self.shared.now(), change);
         if self.progress.is_followed() {
-            self.shared.ring_soon(&self.progress);
+            self.shared.queue.push(&self.progress);
         }
     }
 }

@@ -1,5 +1,6 @@
 //! The thread that publishes: it looks at what has changed, so that the pump need not tell.
 
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -18,7 +19,7 @@ pub(super) struct Queue {
 
 #[derive(Default, Debug)]
 struct Waiting {
-    /// Uploads whose watchers are to be woken now: a first byte, a new state, a file, the end.
+    /// Uploads whose watchers are to be woken now: a first byte, a new state, a file, the end. Each stands here once.
     urgent: Vec<Arc<Progress>>,
     /// An upload has begun since the ticker last looked.
     begun: bool,
@@ -26,8 +27,10 @@ struct Waiting {
 }
 
 impl Queue {
-    pub(super) fn push(&self, progress: Arc<Progress>) {
-        self.tell(|waiting| waiting.urgent.push(progress));
+    pub(super) fn push(&self, progress: &Arc<Progress>) {
+        if !progress.queued.swap(true, Ordering::AcqRel) {
+            self.tell(|waiting| waiting.urgent.push(Arc::clone(progress)));
+        }
     }
 
     pub(super) fn wake(&self) {
@@ -47,7 +50,7 @@ impl Queue {
     fn wait(&self, until: Wait) -> bool {
         loop {
             let (urgent, verdict) = self.next(until);
-            urgent.iter().for_each(|progress| progress.ring());
+            urgent.iter().for_each(ring);
             if let Some(go_on) = verdict {
                 return go_on;
             }
@@ -57,7 +60,7 @@ impl Queue {
     #[cfg(test)]
     pub(super) fn ring_urgent(&self) {
         let urgent = std::mem::take(&mut locked(&self.waiting).urgent);
-        urgent.iter().for_each(|progress| progress.ring());
+        urgent.iter().for_each(ring);
     }
 
     /// The uploads to ring, and whether the wait is over.
@@ -86,6 +89,12 @@ impl Queue {
             };
         }
     }
+}
+
+fn ring(progress: &Arc<Progress>) {
+    // First, so that what changes from now on is queued again.
+    progress.queued.store(false, Ordering::Release);
+    progress.ring();
 }
 
 /// How long to wait.
@@ -145,6 +154,19 @@ fn widen(interval: Duration, calm: Duration, took: Duration) -> Duration {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::upload::{Owner, Protocol, Upload};
+
+    #[test]
+    fn an_upload_that_changes_a_thousand_times_waits_in_the_queue_once() {
+        let upload = Upload::new(Protocol::Put, Owner::from_address([127, 0, 0, 1].into()));
+        let progress = Arc::new(Progress::new(&upload, Instant::now()));
+        let queue = Queue::default();
+        for _ in 0..2 {
+            (0..1000).for_each(|_| queue.push(&progress));
+            assert_eq!(locked(&queue.waiting).urgent.len(), 1);
+            queue.ring_urgent();
+        }
+    }
 
     #[test]
     fn interval_widens_while_a_tick_is_long_and_comes_back_when_calm() {

@@ -172,9 +172,13 @@ impl Shared {
     }
 
     fn list(&self, progress: &Arc<Progress>) {
-        if !locked(&self.records).insert(progress, self.options.max_records) {
+        let listed = locked(&self.records).insert(progress, self.options.max_records);
+        let Ok(older) = listed else {
             tracing::warn!(upload = %progress.id.short(), "too many uploads at once to track this one");
             return;
+        };
+        if let Some(older) = older {
+            older.replaced.store(true, Ordering::Release);
         }
         self.queue.wake();
         self.expected.announce(progress);
@@ -210,10 +214,6 @@ impl Shared {
         let since = u64::try_from(since).unwrap_or(u64::MAX);
         progress.polled.store(since, Ordering::Relaxed);
         Some(progress)
-    }
-
-    pub(super) fn ring_soon(&self, progress: &Arc<Progress>) {
-        self.queue.push(Arc::clone(progress));
     }
 
     /// Publishes what has changed, forgets what is due, and says when to look again.

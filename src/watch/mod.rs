@@ -10,6 +10,7 @@
 //! is unknown and what is not the asker's answer alike. These functions take a request's head and give an answer; paths
 //! are the service's.
 
+mod asked;
 mod nginx;
 mod poll;
 mod sse;

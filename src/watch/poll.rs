@@ -4,8 +4,8 @@ use bytes::Bytes;
 use http::request::Parts;
 use http::{Method, Response};
 
-use super::sse::{self, Ask, Last};
-use super::{PollUnknown, Uploads, Watch, fresh, json, only_get, progress_key};
+use super::asked::{Ask, Last};
+use super::{PollUnknown, Uploads, Watch, fresh, json, only_get, progress_key, sse};
 use crate::accept::prefer;
 use crate::error::Error;
 use crate::problem::problem;

@@ -25,84 +25,20 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::CONTENT_TYPE;
-use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
+use http::{HeaderName, HeaderValue, Response, StatusCode};
 use http_body::Frame;
-use serde::Serialize;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{Instant, sleep_until};
 
+use super::asked::{Ask, Asked, Event, Last, Seen};
 use super::{WatchOptions, fresh};
-use crate::progress::{Bell, Follow, Found, Key, State, Tracker};
+use crate::progress::{Bell, Tracker};
 
 /// The media type of a stream.
 pub(super) const EVENT_STREAM: &str = "text/event-stream";
 /// After how many milliseconds a client comes back when the stream breaks off.
 const RETRY: &str = "retry: 2000\n\n";
 const COMMENT: &[u8] = b":\n\n";
-
-/// One upload as the client asks for it.
-#[derive(Debug)]
-pub(super) struct Ask {
-    pub(super) key: Option<Key>,
-    given: Given,
-}
-
-/// The client's words for it, given back when it is gone.
-#[derive(Clone, Serialize, Debug)]
-#[serde(rename_all = "snake_case")]
-enum Given {
-    Id(Option<String>),
-    ProgressId(Option<String>),
-}
-
-impl Ask {
-    pub(super) fn by_name(name: Option<&str>) -> Self {
-        Self {
-            key: name.and_then(Key::name),
-            given: Given::Id(name.map(str::to_owned)),
-        }
-    }
-
-    pub(super) fn by_progress_id(given: Option<&str>, key: Option<Key>) -> Self {
-        Self {
-            key,
-            given: Given::ProgressId(given.map(str::to_owned)),
-        }
-    }
-}
-
-/// What a client has seen of one upload.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Seen {
-    Nothing,
-    Version(u64),
-    Gone,
-}
-
-impl Seen {
-    fn parse(text: &str) -> Option<Self> {
-        match text {
-            "0" => Some(Self::Nothing),
-            "-" => Some(Self::Gone),
-            version => version.parse().ok().map(Self::Version),
-        }
-    }
-}
-
-/// What a reconnecting client has seen, upload by upload; `None` on a first visit.
-pub(super) struct Last(Option<Vec<Seen>>);
-
-impl Last {
-    /// Reads `Last-Event-ID`. One that is not of ours, or of another list of uploads, counts as none.
-    pub(super) fn of(headers: &HeaderMap, asked: usize) -> Self {
-        let text = headers
-            .get("last-event-id")
-            .and_then(|value| value.to_str().ok());
-        let seen =
-            text.and_then(|text| text.split('.').map(Seen::parse).collect::<Option<Vec<_>>>());
-        Self(seen.filter(|seen| seen.len() == asked))
-    }
-}
 
 /// A stream of `asks`; `None` when the client has seen all there is to come.
 pub(super) fn open(
@@ -114,19 +50,12 @@ pub(super) fn open(
     place: OwnedSemaphorePermit,
 ) -> Option<EventStream> {
     let bell = Bell::default();
-    let returns = last.0.is_some();
-    let seen = last.0.unwrap_or_else(|| vec![Seen::Nothing; asks.len()]);
     let mut asked: Vec<_> = asks
         .into_iter()
-        .zip(seen)
-        .map(|(ask, seen)| Asked {
-            follow: ask.key.map(|key| tracker.follow(key, &bell)),
-            given: ask.given,
-            seen,
-            told: None,
-        })
+        .zip(last.seen)
+        .map(|(ask, seen)| Asked::new(ask, seen, tracker, &bell))
         .collect();
-    if returns && asked.iter_mut().all(Asked::is_over) {
+    if last.returns && asked.iter_mut().all(Asked::is_over) {
         return None;
     }
     let now = Instant::now();
@@ -268,11 +197,7 @@ impl Live {
         text.push_str("id: ");
         for (index, asked) in self.asked.iter().enumerate() {
             let dot = if index == 0 { "" } else { "." };
-            let _ = match asked.seen {
-                Seen::Nothing => write!(text, "{dot}0"),
-                Seen::Gone => write!(text, "{dot}-"),
-                Seen::Version(version) => write!(text, "{dot}{version}"),
-            };
+            let _ = write!(text, "{dot}{}", asked.seen);
         }
         let _ = write!(text, "\ndata: {data}\n\n");
     }
@@ -288,67 +213,5 @@ impl Live {
             until = until.min(self.next_event);
         }
         until
-    }
-}
-
-/// One upload of a stream.
-struct Asked {
-    /// `None` for a name that no upload can have.
-    follow: Option<Follow>,
-    given: Given,
-    seen: Seen,
-    /// The state told last.
-    told: Option<State>,
-}
-
-enum Event {
-    Record(String),
-    Gone(String),
-}
-
-impl Asked {
-    fn look(&mut self) -> Option<&Found> {
-        self.follow.as_mut()?.look()
-    }
-
-    /// Whether nothing can come any more that the client has not seen: it is gone, or ended and told, or was there once
-    /// and is forgotten.
-    fn is_over(&mut self) -> bool {
-        let seen = self.seen;
-        match self.look() {
-            // In this order: after the end no publication follows.
-            Some(found) => {
-                found.progress.state().is_end() && seen == Seen::Version(found.progress.version())
-            }
-            None => seen != Seen::Nothing,
-        }
-    }
-
-    /// Whether its state is another than the one told last, which does not wait for the tick.
-    fn has_turned(&mut self) -> bool {
-        let told = self.told;
-        match self.look() {
-            Some(found) => told != Some(found.progress.state()),
-            None => false,
-        }
-    }
-
-    /// The next event, if there is something that the client has not seen. `late` says that waiting is over.
-    fn event(&mut self, base: &str, late: bool) -> Option<Event> {
-        let seen = self.seen;
-        let Some(found) = self.look() else {
-            let hopeless = late || self.follow.is_none() || seen != Seen::Nothing;
-            return (seen != Seen::Gone && hopeless).then(|| self.gone());
-        };
-        let (version, record) = found.progress.versioned(found.holder, base);
-        self.told = Some(record.state);
-        self.seen = Seen::Version(version);
-        (seen != self.seen).then(|| Event::Record(record.to_json()))
-    }
-
-    fn gone(&mut self) -> Event {
-        self.seen = Seen::Gone;
-        let given = serde_json::to_string(&self.given).expect("strings become JSON");
-        Event::Gone(given)
     }
 }
