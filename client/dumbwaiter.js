@@ -123,6 +123,11 @@ export class Upload {
     return Math.max(this.kept, this.sentOf ? this.sent / this.sentOf : 0);
   }
 
+  /** Whether all of it has been handed to the network: then only the server knows whether it has it. */
+  get whole() {
+    return this.sentOf > 0 && this.sent === this.sentOf;
+  }
+
   /** Whole percent of what the server has (of what was sent, where no stream tells), at most 99 until done. */
   get percent() {
     if (this.state === "done") return 100;
@@ -146,7 +151,7 @@ export class Upload {
     this.#changed(this);
   }
 
-  /** Gives it up. What the server has of it is thrown away there. */
+  /** Gives it up. What the server has of it is thrown away there, unless it has it whole by then. */
   cancel() {
     if (!this.ended) this.#end("cancelled");
   }

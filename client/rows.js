@@ -5,7 +5,7 @@
  * What is known of an upload comes from `dumbwaiter.js`; nothing here guesses. Bars move when the server or the network
  * says so; words change at most once a second, so that they can be read.
  */
-import { EtaWords, countFiles, errorWords, formatBytes, joinParts } from "./words.js";
+import { EtaWords, countFiles, errorWords, formatBytes, joinParts, keptWords } from "./words.js";
 /** @import { Upload } from "./dumbwaiter.js" */
 
 /** How often words change while bars move. */
@@ -136,7 +136,7 @@ function rowWords(upload, eta) {
     case "error":
       return { seen: errorWords(upload), spoken: `${percent}, failed` };
     case "cancelled":
-      return { seen: "Cancelled. Nothing of it is kept.", spoken: "cancelled" };
+      return { seen: `Cancelled. ${keptWords(upload.whole)}`, spoken: "cancelled" };
   }
 }
 

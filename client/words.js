@@ -74,11 +74,15 @@ const ERRORS = {
 };
 
 /** What happened, what is kept, what to do. The code stands beside it. @param {Upload} upload one that failed */
-export function errorWords({ error, state, record }) {
-  if (state !== "error" || error === null) return "";
+export function errorWords({ error, whole }) {
+  if (error === null) return "";
   const [what, act] = ERRORS[error.code] ?? [sentence(error.message), "Choose another file, or ask who runs this page."];
-  const whole = error.code === "connection_lost" && record !== null && record.received === record.length;
-  return `${what} ${whole ? "All of it was received, so it may be here." : "Nothing of it is kept."} ${act}`;
+  return `${what} ${keptWords(whole && error.code === "connection_lost")} ${act}`;
+}
+
+/** What is kept of an upload that ended early. @param {boolean} unsure whether the server may have had it whole */
+export function keptWords(unsure) {
+  return unsure ? "All of it was sent, so it may be here all the same." : "Nothing of it is kept.";
 }
 
 /** One line of an error as a sentence. @param {string} line */
