@@ -69,7 +69,7 @@ class Page {
     const was = row.element.classList.contains("error");
     row.draw();
     if (had && row.button.hidden) this.#focusFrom(row.link.hidden ? row.element.nextElementSibling : row.element);
-    if (upload.state === "error" && !was) this.#voice.alert(`${upload.file.name}: ${row.words.textContent}`);
+    if (upload.state === "error" && !was) this.#voice.failed(`${upload.file.name}: ${row.words.textContent}`);
     this.#total.draw(this.#uploads.list);
   }
 
@@ -132,7 +132,7 @@ class Page {
   #tell(line) {
     this.#notice.hidden = line === "";
     this.#notice.textContent = line;
-    if (line) this.#voice.alert(line);
+    this.#voice.alert(line);
   }
 }
 

@@ -58,7 +58,7 @@ export class Row {
 
   /** The name in two parts: the first is cut where room is short, the second keeps the extension. @param {string} name */
   #name(name) {
-    const letters = Array.from(new Intl.Segmenter().segment(name), ({ segment }) => segment);
+    const letters = lettersOf(name);
     const dot = letters.lastIndexOf(".");
     const kept = dot > 0 && letters.length - dot <= 8 ? letters.length - dot + 3 : 6;
     const cut = Math.max(0, letters.length - kept);
@@ -112,6 +112,12 @@ export class Row {
   }
 }
 
+/** What a reader takes for letters; code points where the browser cannot tell (Firefox before 125). @param {string} text */
+function lettersOf(text) {
+  if (!("Segmenter" in Intl)) return Array.from(text);
+  return Array.from(new Intl.Segmenter().segment(text), ({ segment }) => segment);
+}
+
 /** What a row says, to the eye and to the ear. @param {Upload} upload @param {EtaWords} eta */
 function rowWords(upload, eta) {
   const size = upload.file.size;
@@ -153,24 +159,29 @@ function drawBar(bar, kept, sent) {
 
 // ---- All of them -----------------------------------------------------------------------------------------------
 
-/** The numbers of all uploads that may still arrive or have arrived. @param {Upload[]} list */
+/**
+ * The numbers of all uploads that may still arrive or have arrived. `kept` and `sent` are for the bar; `told` is what
+ * words and percent say: what the server has, or what was sent where no stream tells.
+ * @param {Upload[]} list
+ */
 function sum(list) {
   const live = list.filter((upload) => upload.state !== "error" && upload.state !== "cancelled");
-  const total = { files: live.length, done: 0, bytes: 0, kept: 0, sent: 0, rate: 0, untimed: false, storing: false, running: false };
+  const total = { files: live.length, done: 0, bytes: 0, kept: 0, sent: 0, told: 0, rate: 0, blind: false, untimed: false, storing: true };
   for (const upload of live) {
     const size = Math.max(1, upload.file.size);
+    const blind = upload.state === "uploading" && !upload.watched;
     total.bytes += size;
     total.kept += size * upload.kept;
     total.sent += size * upload.gone;
+    total.told += size * (blind ? upload.gone : upload.kept);
     total.done += upload.state === "done" ? 1 : 0;
     total.rate += upload.running ? (upload.record?.rate ?? 0) : 0;
+    total.blind ||= blind;
     total.untimed ||= upload.state === "uploading" && upload.record?.eta == null;
-    total.storing ||= upload.state === "processing";
-    total.running ||= !upload.ended && upload.state !== "processing";
+    total.storing &&= upload.state === "processing" || upload.state === "done";
   }
-  const part = total.bytes ? total.kept / total.bytes : 0;
-  const percent = total.done === total.files ? 100 : Math.min(99, Math.floor(100 * part));
-  return { ...total, percent };
+  const percent = Math.min(99, Math.floor((100 * total.told) / (total.bytes || 1)));
+  return { ...total, percent: total.done === total.files ? 100 : percent };
 }
 
 /** The row above the list, the document's title and what is spoken. */
@@ -209,11 +220,12 @@ export class Total {
 
   /** @param {ReturnType<typeof sum>} total */
   #drawRunning(total) {
-    const open = total.untimed || total.rate === 0 ? null : (total.bytes - total.kept) / total.rate;
+    const open = total.untimed || total.rate === 0 ? null : (total.bytes - total.told) / total.rate;
     const left = this.#eta.of(open, performance.now());
     const count = total.files > 1 ? `${total.done} of ${countFiles(total.files)}` : "";
     const speed = total.rate ? `${formatBytes(total.rate)}/s` : "";
-    this.#words.textContent = joinParts([count, ofSize(total.kept, total.bytes), speed, left.seen]);
+    const size = `${ofSize(total.told, total.bytes)}${total.blind ? " sent" : ""}`;
+    this.#words.textContent = joinParts([count, size, speed, left.seen]);
     this.#bar.setAttribute("aria-valuetext", joinParts([`${total.percent} percent`, left.spoken], ", "));
   }
 
@@ -221,12 +233,18 @@ export class Total {
   #drawEnd(list, turned) {
     const done = list.filter((upload) => upload.state === "done").length;
     const failed = list.filter((upload) => upload.state === "error").length;
-    const arrived = `${countFiles(done)} ${done === 1 ? "has" : "have"} arrived.`;
-    const sentence = failed ? `${arrived} ${countFiles(failed)} did not.` : `${arrived} You can close this page.`;
-    this.#words.textContent = done || failed ? sentence : "Nothing was sent.";
+    const sentence = endWords(done, failed);
+    this.#words.textContent = sentence;
     if (done && !failed) document.title = `✓ ${countFiles(done)} · ${this.#title}`;
     if (turned && done) this.#voice.say(sentence);
   }
+}
+
+/** How it all ended. @param {number} done @param {number} failed how many files */
+function endWords(done, failed) {
+  if (done === 0) return failed ? `${countFiles(failed)} did not arrive.` : "Nothing was sent.";
+  const arrived = `${countFiles(done)} ${done === 1 ? "has" : "have"} arrived.`;
+  return failed ? `${arrived} ${countFiles(failed)} did not.` : `${arrived} You can close this page.`;
 }
 
 /** Speaks to who cannot see the bars: few words, seldom. */
@@ -254,10 +272,9 @@ export class Voice {
       this.#storingSince = 0;
       return this.say(`Sending ${countFiles(total.files)}.`);
     }
-    const storing = total.storing && !total.running;
-    if (storing && this.#storingSince === 0) this.#storingSince = now;
+    if (total.storing && this.#storingSince === 0) this.#storingSince = now;
     // Storing is worth a word only when it lasts; then it is said once.
-    if (storing && this.#storingSince > 0 && now - this.#storingSince >= WORDS_EVERY_MS) {
+    if (total.storing && now - this.#storingSince >= WORDS_EVERY_MS) {
       this.#storingSince = Infinity;
       return this.say("Everything is received and being stored.");
     }
@@ -266,12 +283,17 @@ export class Voice {
     this.say(`${total.percent} percent of ${countFiles(total.files)}.`);
   }
 
-  /** @param {string} sentence */
+  /** Says at once what needs attention. @param {string} sentence */
   alert(sentence) {
+    this.#alert.textContent = sentence;
+  }
+
+  /** Says why a file did not arrive, once for all that fail together. @param {string} sentence */
+  failed(sentence) {
     if (this.#errors.push(sentence) > 1) return;
     setTimeout(() => {
       const [first, ...others] = this.#errors.splice(0);
-      this.#alert.textContent = others.length ? `${first} ${countFiles(others.length)} more did not arrive.` : `${first}`;
+      this.alert(others.length ? `${first} And ${others.length} more did not arrive.` : `${first}`);
     }, GATHER_ERRORS_MS);
   }
 }

@@ -143,6 +143,7 @@ test("without the event stream the bar shows what was sent, as a trail alone", a
   const seen = await watch(page);
   await page.setInputFiles("#file", file(folder(t), "blind.bin", 5 * MB).path);
   await until(() => words(page, "blind.bin"), (text) => /^\d+(\.\d)? [kM]B of 5\.0 MB sent$/.test(text));
+  await page.waitForFunction(() => /^[1-9]\d? % · 1 file$/.test(document.title));
   await rowIs(page, "blind.bin", "done");
   const running = (await seen()).bars["blind.bin"].filter((step) => !step.done);
   assert.ok(running.every((step) => step.kept === 0), "a bar was drawn that nobody vouched for");

@@ -84,7 +84,7 @@ test("a server that dies mid-way is told in words, and the bar stays where it st
   assert.equal(await words(page, "one.bin"), `! ${said} connection_lost`);
   const kept = await row(page, "one.bin").locator(".bar").evaluate((bar) => parseFloat(bar.style.getPropertyValue("--kept")));
   assert.ok(kept > 0 && kept < 100, `the bar stands at ${kept}`);
-  await until(async () => (await seen()).alerts, (alerts) => alerts.length === 1 && / 1 file more did not arrive\.$/.test(alerts[0]));
+  await until(async () => (await seen()).alerts, (alerts) => alerts.length === 1 && / And 1 more did not arrive\.$/.test(alerts[0]));
 });
 
 test("offline is one line on top, and the files that wait go when the line is back", async (t) => {
