@@ -75,7 +75,9 @@ pub(super) fn piece(text: &[u8], most_fields: usize) -> Result<Piece, Error> {
     Ok(Piece::File(FileHead {
         field: Some(field),
         name: disposition.filename,
-        content_type: content_type.map(|value| String::from_utf8_lossy(&value).into_owned()),
+        content_type: content_type
+            .filter(|value| !value.is_empty())
+            .map(|value| String::from_utf8_lossy(&value).into_owned()),
     }))
 }
 

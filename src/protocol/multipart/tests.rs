@@ -64,6 +64,7 @@ fn cases() -> Vec<Case> {
         ("a form without parts, as browsers send an empty one", "--b--|".into(), ""),
         ("a file input left empty", "--b|Content-Disposition: form-data; name=\"p\"; filename=\"\"|Content-Type: application/octet-stream|||--b--|".into(), "p[ application/octet-stream]=."),
         ("TRAPS, Empty file", format!("--b|{FILE}|||--b--|"), "p[d.jpg -]=."),
+        ("a file of an empty type", format!("--b|{FILE}|Content-Type: ||x|--b--|"), "p[d.jpg -]=x."),
         ("an empty part whose head ends at the boundary", format!("--b|{HEAD}||--b--|"), "n=."),
         ("a part that begins almost like that", format!("--b|{HEAD}||--a|--b--|"), "n=--a."),
         ("a preamble", format!("This is MIME.|--b|{HEAD}||v|--b--|"), "n=v."),
