@@ -47,8 +47,9 @@ fn asset(content_type: &'static str, text: &'static str) -> Response<Bytes> {
         (header::CONTENT_TYPE, content_type),
         (header::CONTENT_SECURITY_POLICY, POLICY),
         (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
-        (header::REFERRER_POLICY, "no-referrer"),
-        // The three belong together: after an update none of them may be an old one.
+        // Not `no-referrer`: a plain form would then be posted with `Origin: null` (Fetch, "append a request Origin header").
+        (header::REFERRER_POLICY, "same-origin"),
+        // They belong together: after an update none of them may be an old one.
         (header::CACHE_CONTROL, "no-cache"),
     ] {
         answer

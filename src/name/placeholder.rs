@@ -83,7 +83,8 @@ impl Key {
                 "" => Err("the file's name has no extension".to_owned()),
                 extension => Ok(extension[1..].to_owned()),
             },
-            Self::Id => Ok(values.id.to_string()),
+            // Names are shown to whoever may watch, and in the folder: the id itself would give the upload away.
+            Self::Id => Ok(values.id.watch().to_string()),
             Self::Date => date(values.at),
             Self::Field => usable(values.field, "form field of the file"),
             Self::Digest => usable(values.digest, "digest of the file"),

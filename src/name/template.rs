@@ -4,7 +4,7 @@
 //! |---|---|
 //! | `{filename}` | the client's name for the file, cleaned |
 //! | `{stem}`, `{ext}` | what is before and behind its last dot |
-//! | `{id}` | the upload's id, so that a name can be foreseen by nobody else |
+//! | `{id}` | 32 hex digits of the upload's own: its watch name, since the id must not be seen in a name |
 //! | `{date}` | the day it began, `2026-11-22`, in UTC |
 //! | `{field}` | the form field that carries it |
 //! | `{form.NAME}` | the value of the form's field NAME, wherever it comes in the form |

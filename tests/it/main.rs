@@ -7,6 +7,7 @@ mod crash;
 mod form;
 mod get;
 mod layers;
+mod nginx;
 mod order;
 mod put;
 mod store;

@@ -70,7 +70,7 @@ fn an_empty_body_is_an_empty_file_and_no_name_is_the_id() {
     let reply = server
         .send(b"PUT /files/ HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n")
         .json();
-    assert_eq!(server.read(reply["id"].as_str().unwrap()), b"");
+    assert_eq!(server.read(reply["watch"].as_str().unwrap()), b"");
 }
 
 #[test]

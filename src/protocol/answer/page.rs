@@ -14,8 +14,8 @@ const POLICY: &str = "default-src 'none'; style-src 'self'; base-uri 'none'; for
 
 /// The page around `inside`, with the same answer as JSON and XML out of sight.
 ///
-/// jquery-form's iframe mode reads the first `textarea` where it wants JSON or text (and takes the status from its
-/// attribute), and the document itself where it wants XML.
+/// jquery-form's iframe mode reads the first `textarea` where it wants JSON or text and the document itself where it wants XML,
+/// and takes the status from an attribute: of the `textarea` in one case, of `body` in the other.
 pub(super) fn reply(
     status: StatusCode,
     inside: &str,
@@ -32,7 +32,7 @@ pub(super) fn reply(
         "<!doctype html>\n<html lang=\"en\">\n<meta charset=\"utf-8\">\n\
          <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n<title>Upload</title>\n\
          <link rel=\"stylesheet\" href=\"{base}/dumbwaiter.css\">\n\
-         <body>\n<main>\n{inside}<p><a href=\"{base}/\">Send more</a></p>\n</main>\n\
+         <body status=\"{status_code}\">\n<main>\n{inside}<p><a href=\"{base}/\">Send more</a></p>\n</main>\n\
          <textarea hidden readonly status=\"{status_code}\">{json}</textarea>\n<div hidden>{xml}</div>\n</body>\n</html>\n"
     );
     let mut answer = super::reply(status, "text/html; charset=utf-8", html);
