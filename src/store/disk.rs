@@ -155,11 +155,12 @@ impl Disk {
         let lock = lock(dir, &state)?;
         let sync = options.durability == Durability::Sync;
         let threads = if sync { options.sync_threads.max(1) } else { 0 };
+        let gates = Arc::new(Gates::default());
         let inner = Arc::new(Inner {
             root: Arc::new(Root::open(dir, &state.join("tmp")).map_err(|e| about(dir, &e))?),
-            records: Records::open(state.join("records.redb"), sync)?,
+            records: Records::open(state.join("records.redb"), sync, gates.count())?,
             syncs: Syncs::start(threads).map_err(Error::store)?,
-            gates: Arc::default(),
+            gates,
             claims: Arc::default(),
             finisher: Finisher::start().map_err(Error::store)?,
             reserve_ahead: options.reserve_ahead,

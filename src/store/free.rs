@@ -30,7 +30,8 @@ fn with_suffix(place: &str, suffix: &str) -> String {
     let dot = name.rfind('.').filter(|&at| at > 0).unwrap_or(name.len());
     let (stem, extension) = name.split_at(dot);
     let room = NAME_MAX.saturating_sub(suffix.len() + 1 + extension.len());
-    let stem = &stem[..stem.floor_char_boundary(room)];
+    let end = (0..=room.min(stem.len())).rfind(|&at| stem.is_char_boundary(at));
+    let stem = &stem[..end.unwrap_or(0)];
     format!("{folder}{stem}-{suffix}{extension}")
 }
 

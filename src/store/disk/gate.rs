@@ -1,6 +1,7 @@
 //! Who may write: of several sessions of one upload only the newest.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::error::Error;
@@ -10,17 +11,26 @@ use crate::upload::UploadId;
 #[derive(Debug, Default)]
 pub(super) struct Gates {
     open: Mutex<HashMap<UploadId, Arc<Mutex<u64>>>>,
+    count: Arc<AtomicUsize>,
 }
 
 impl Gates {
     /// The gate of an upload; it stays open for as long as anybody holds it.
     pub(super) fn enter(self: &Arc<Self>, id: UploadId) -> Gate {
-        let current = Arc::clone(self.lock().entry(id).or_default());
+        let mut open = self.lock();
+        let current = Arc::clone(open.entry(id).or_default());
+        self.count.store(open.len(), Ordering::Relaxed);
+        drop(open);
         Gate {
             gates: Arc::clone(self),
             id,
             current,
         }
+    }
+
+    /// How many uploads that are, kept up to date.
+    pub(super) fn count(&self) -> Arc<AtomicUsize> {
+        Arc::clone(&self.count)
     }
 
     /// Whether the upload has not come to its end yet.
@@ -69,6 +79,7 @@ impl Drop for Gate {
         // The map's and ours: nobody else can come by a third while the map is locked.
         if Arc::strong_count(&self.current) == 2 {
             open.remove(&self.id);
+            self.gates.count.store(open.len(), Ordering::Relaxed);
         }
     }
 }

@@ -4,18 +4,46 @@ use std::fs::{File, OpenOptions};
 use std::io;
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use redb::StorageBackend;
+
+/// What a sync does, for every opening of the same database.
+#[derive(Clone, Debug)]
+pub(super) struct SyncMode {
+    enabled: Arc<AtomicBool>,
+    failed: Arc<AtomicBool>,
+}
+
+impl SyncMode {
+    pub(super) fn new(enabled: bool) -> Self {
+        Self {
+            enabled: Arc::new(AtomicBool::new(enabled)),
+            failed: Arc::default(),
+        }
+    }
+
+    /// Syncs from now on, so that a database which says that it was closed well was.
+    pub(super) fn enable(&self) {
+        self.enabled.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether a sync has ever failed; what the disk holds is unknown then, and no later sync tells.
+    pub(super) fn has_failed(&self) -> bool {
+        self.failed.load(Ordering::Relaxed)
+    }
+}
 
 /// A plain file whose sync may do nothing, so that a commit costs writes to the page cache alone.
 #[derive(Debug)]
 pub(super) struct Backend {
     file: File,
-    sync: bool,
+    mode: SyncMode,
 }
 
 impl Backend {
-    pub(super) fn open(path: &Path, sync: bool) -> io::Result<Self> {
+    pub(super) fn open(path: &Path, mode: SyncMode) -> io::Result<Self> {
         let file = OpenOptions::new()
             .read(true)
             .write(true)
@@ -24,7 +52,7 @@ impl Backend {
             .mode(0o600)
             .custom_flags(rustix::fs::OFlags::NOFOLLOW.bits().cast_signed())
             .open(path)?;
-        Ok(Self { file, sync })
+        Ok(Self { file, mode })
     }
 }
 
@@ -42,10 +70,14 @@ impl StorageBackend for Backend {
     }
 
     fn sync_data(&self) -> io::Result<()> {
-        match self.sync {
-            true => self.file.sync_data(),
-            false => Ok(()),
+        if !self.mode.enabled.load(Ordering::Relaxed) {
+            return Ok(());
         }
+        let how = self.file.sync_data();
+        if how.is_err() {
+            self.mode.failed.store(true, Ordering::Relaxed);
+        }
+        how
     }
 
     fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
