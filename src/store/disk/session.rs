@@ -78,6 +78,11 @@ impl DiskSession {
         Ok(())
     }
 
+    #[cfg(test)]
+    pub(super) fn scratch(&mut self) -> &mut Scratch {
+        &mut self.scratch
+    }
+
     fn check(&self) -> Result<(), Error> {
         match self.broken {
             true => Err(Error::store("an earlier sync of this upload has failed")),

@@ -91,3 +91,169 @@ fn sweep(root: &Root, keep: &HashSet<String>) -> Result<(), Error> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use bytes::Bytes;
+
+    use super::super::put::How;
+    use super::super::session::DiskSession;
+    use super::super::{Disk, Durability};
+    use super::*;
+    use crate::name::OnConflict;
+    use crate::store::records::{Identity, Kept};
+    use crate::store::{Session, Store};
+    use crate::upload::{FileFacts, FileHead};
+
+    const NAMES: [&str; 3] = ["a", "sub/b", "c"];
+
+    fn block_on<F: Future>(work: F) -> F::Output {
+        let runtime = tokio::runtime::Builder::new_current_thread().build();
+        runtime.unwrap().block_on(work)
+    }
+
+    fn open(dir: &Path) -> Disk {
+        let mut options = Disk::options();
+        options.durability = Durability::Close;
+        Disk::open_with(dir, options).unwrap()
+    }
+
+    /// Leaves the folder as a crash does that comes after `moved` of three renames.
+    fn crash_after(dir: &Path, on_conflict: OnConflict, moved: usize) -> UploadId {
+        let (disk, id) = (open(dir), UploadId::random());
+        let mut session = DiskSession::create(&disk.inner, id);
+        block_on(async {
+            for name in NAMES {
+                session
+                    .begin_file(&FileHead::default(), None)
+                    .await
+                    .unwrap();
+                let mut frames = vec![Bytes::from_static(name.as_bytes())];
+                session.write(&mut frames).await.unwrap();
+            }
+            let promise = Promise {
+                temps: session.scratch().temps(),
+                on_conflict,
+            };
+            let record = Record {
+                files: NAMES
+                    .into_iter()
+                    .zip(&promise.temps)
+                    .map(|(name, temp)| kept(dir, name, temp))
+                    .collect(),
+            };
+            disk.inner
+                .records
+                .promise(id, 0, false, &promise, &record)
+                .await
+                .unwrap();
+            let how = how(on_conflict, NAMES.len());
+            assert_ne!(how, How::Over);
+            let mut put = Put::new(Arc::clone(&disk.inner.root), how);
+            for (name, temp) in NAMES.into_iter().zip(&promise.temps).take(moved) {
+                put.file(temp, name).unwrap();
+            }
+        });
+        session.scratch().all_moved();
+        id
+    }
+
+    fn kept(dir: &Path, name: &str, temp: &str) -> Kept {
+        let file = std::fs::File::open(dir.join(".dumbwaiter/tmp").join(temp)).unwrap();
+        let stat = super::super::root::stat(std::os::fd::AsFd::as_fd(&file)).unwrap();
+        Kept {
+            facts: FileFacts {
+                name: Some(name.into()),
+                length: name.len() as u64,
+                ..FileFacts::default()
+            },
+            identity: Identity::of(&stat),
+        }
+    }
+
+    /// The three files as their upload's id gives them.
+    fn contents(disk: &Disk, id: &UploadId) -> [Option<Bytes>; 3] {
+        std::array::from_fn(|index| {
+            block_on(async {
+                let mut reader = disk.read(id, index).await.unwrap()?;
+                Some(reader.read_at(0, 100).await.unwrap())
+            })
+        })
+    }
+
+    fn all() -> [Option<Bytes>; 3] {
+        NAMES.map(|name| Some(Bytes::from_static(name.as_bytes())))
+    }
+
+    fn is_clean(dir: &Path) -> bool {
+        std::fs::read_dir(dir.join(".dumbwaiter/tmp"))
+            .unwrap()
+            .next()
+            .is_none()
+    }
+
+    #[test]
+    fn a_promise_is_kept_after_a_crash_between_any_two_renames() {
+        for on_conflict in [OnConflict::Rename, OnConflict::Replace, OnConflict::Reject] {
+            for moved in 0..=NAMES.len() {
+                let dir = tempfile::tempdir().unwrap();
+                if on_conflict == OnConflict::Replace {
+                    std::fs::write(dir.path().join("a"), "old").unwrap();
+                    std::fs::write(dir.path().join("c"), "old").unwrap();
+                }
+                let id = crash_after(dir.path(), on_conflict, moved);
+                // A second start finds nothing to do.
+                for _ in 0..2 {
+                    let disk = open(dir.path());
+                    assert_eq!(contents(&disk, &id), all(), "{on_conflict:?} {moved}");
+                    assert!(is_clean(dir.path()), "{on_conflict:?} {moved}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_name_taken_while_we_were_down_is_left_alone_and_the_record_says_so() {
+        let dir = tempfile::tempdir().unwrap();
+        let id = crash_after(dir.path(), OnConflict::Rename, 1);
+        std::fs::write(dir.path().join("c"), "somebody else's").unwrap();
+        let disk = open(dir.path());
+        assert_eq!(contents(&disk, &id), all());
+        let files = block_on(disk.stored(&id)).unwrap().unwrap();
+        assert_eq!(files[2].name.as_deref(), Some("c-1"));
+        let theirs = std::fs::read_to_string(dir.path().join("c")).unwrap();
+        assert_eq!(theirs, "somebody else's");
+    }
+
+    #[test]
+    fn with_reject_a_name_taken_while_we_were_down_takes_all_back() {
+        let dir = tempfile::tempdir().unwrap();
+        let id = crash_after(dir.path(), OnConflict::Reject, 2);
+        std::fs::write(dir.path().join("c"), "somebody else's").unwrap();
+        let disk = open(dir.path());
+        assert_eq!(block_on(disk.stored(&id)).unwrap(), None);
+        assert_eq!(contents(&disk, &id), [None, None, None]);
+        assert!(!dir.path().join("a").exists() && !dir.path().join("sub/b").exists());
+        assert!(is_clean(dir.path()));
+        drop(disk);
+        // Not even when the name has become free again.
+        std::fs::remove_file(dir.path().join("c")).unwrap();
+        assert_eq!(contents(&open(dir.path()), &id), [None, None, None]);
+    }
+
+    #[test]
+    fn files_that_the_app_moved_before_the_crash_stay_where_they_are() {
+        let dir = tempfile::tempdir().unwrap();
+        let id = crash_after(dir.path(), OnConflict::Reject, 3);
+        std::fs::rename(dir.path().join("a"), dir.path().join("elsewhere")).unwrap();
+        let disk = open(dir.path());
+        let [a, b, c] = contents(&disk, &id);
+        assert_eq!((a, b.is_some(), c.is_some()), (None, true, true));
+        assert_eq!(
+            std::fs::read_to_string(dir.path().join("elsewhere")).unwrap(),
+            "a"
+        );
+    }
+}
