@@ -239,6 +239,8 @@ mod tests {
     use crate::upload::UploadId;
 
     const ID: &str = "00112233445566778899aabbccddeeff";
+    /// What `{id}` stands for: the id's watch name.
+    const NAME: &str = "ce94c7bc0fd4f41d8118b55a49247b94";
 
     fn render(template: &str, change: impl FnOnce(&mut Values<'_>)) -> String {
         let id = ID.parse().unwrap();
@@ -267,7 +269,7 @@ mod tests {
         for (template, name) in [
             ("{filename}", "paella.tar.gz"),
             ("{stem}-{ext}", "paella.tar-gz"),
-            ("{id}", ID),
+            ("{id}", NAME),
             ("{date}", "1971-01-01"),
             ("{field}.{ext}", "picture.gz"),
             ("{digest}", "abcd"),
@@ -285,8 +287,8 @@ mod tests {
     #[test]
     fn the_first_usable_alternative_names_the_file() {
         assert_eq!(render("{form.no|form.up|form.id}", |_| ()), "7");
-        assert_eq!(render("{filename|id}", |v| v.filename = Some("..")), ID);
-        assert_eq!(render("{filename|id}", |v| v.filename = Some("")), ID);
+        assert_eq!(render("{filename|id}", |v| v.filename = Some("..")), NAME);
+        assert_eq!(render("{filename|id}", |v| v.filename = Some("")), NAME);
         assert_eq!(
             render("{ext|stem}", |v| v.filename = Some("paella")),
             "paella"
@@ -346,9 +348,9 @@ mod tests {
     fn an_id_beside_a_long_name_stays_whole() {
         let long: &str = format!("{}.jpg", "料".repeat(90)).leak();
         let name = render("{filename}-{id}", |v| v.filename = Some(long));
-        assert!(name.ends_with(&format!("料.jpg-{ID}")), "{name}");
+        assert!(name.ends_with(&format!("料.jpg-{NAME}")), "{name}");
         let name = render("{stem}-{id}.{ext}", |v| v.filename = Some(long));
-        assert!(name.ends_with(&format!("料-{ID}.jpg")), "{name}");
+        assert!(name.ends_with(&format!("料-{NAME}.jpg")), "{name}");
     }
 
     #[test]

@@ -4,6 +4,7 @@
 
 mod config;
 mod crash;
+mod examples;
 mod form;
 mod get;
 mod layers;

@@ -47,7 +47,7 @@ fn causes(e: &Error) -> String {
 
 fn place(name: &str) -> Placed {
     Placed {
-        place: SafePath::parse(name).unwrap(),
+        place: SafePath::from_stored(name).unwrap(),
         facts: FileFacts::default(),
     }
 }

@@ -111,10 +111,10 @@ mod tests {
         });
         assert_eq!(
             element(&record),
-            "<upload><eta></eta>\
-             <fields><field name=\"id\">12</field><field name=\"tag\">a</field><field name=\"tag\">&lt;b&gt;</field></fields>\
-             <files><file><name>a&amp;b.jpg</name></file><file><name>c.jpg</name></file></files>\
-             <length>7</length><state>done</state></upload>"
+            "<upload><state>done</state><length>7</length><eta></eta>\
+             <fields><field name=\"id\">12</field><field name=\"tag\">a</field>\
+             <field name=\"tag\">&lt;b&gt;</field></fields>\
+             <files><file><name>a&amp;b.jpg</name></file><file><name>c.jpg</name></file></files></upload>"
         );
     }
 }
