@@ -151,9 +151,6 @@ impl Progress {
     fn tick(&self, now: Instant) -> bool {
         let received = self.received();
         let mut known = locked(&self.known);
-        if known.state != State::Uploading {
-            return false;
-        }
         known.advance(received, now);
         let fresh = known.show(received, now);
         let due = fresh.is_due(known.shown, now.saturating_duration_since(known.shown_at));

@@ -155,6 +155,20 @@ mod tests {
     }
 
     #[test]
+    fn a_long_wait_before_the_first_byte_is_no_slowness_and_a_short_one_is() {
+        let rate_after = |wait: u64| {
+            let now = Instant::now();
+            let mut rate = Rate::begin(now);
+            rate.first_byte(now + Duration::from_secs(wait));
+            rate.advance(10_000, now + Duration::from_secs(wait + 1));
+            rate.per_second()
+        };
+        assert_eq!(rate_after(0), Some(10_000));
+        assert_eq!(rate_after(1), Some(5_000));
+        assert_eq!(rate_after(20), Some(10_000));
+    }
+
+    #[test]
     fn a_clock_that_stands_still_measures_nothing() {
         let now = Instant::now();
         let mut rate = Rate::begin(now);

@@ -516,6 +516,35 @@ fn the_ticker_rings_followers_for_states_and_for_bytes_and_for_what_begins() {
 }
 
 #[test]
+fn a_state_is_rung_without_waiting_for_the_tick() {
+    let tracker = Tracker::start(TrackerOptions {
+        tick: Duration::from_secs(3600),
+        ..TrackerOptions::default()
+    });
+    let tap = tracker.begin(&form("a", Some(100)));
+    let bell = Bell::default();
+    let mut follow = tracker.follow(key("a"), &bell);
+    assert!(follow.look().is_some());
+    tap.received(1);
+    soon(bell.rung());
+    tap.begin_file(&head("a"));
+    soon(bell.rung());
+    tap.done(&[]);
+    soon(bell.rung());
+}
+
+#[test]
+fn a_stream_that_turns_to_the_newer_upload_leaves_the_older_one() {
+    let (tracker, _hand) = by_hand();
+    let older = tracker.begin(&form("a", None));
+    let mut follow = tracker.follow(key("a"), &Bell::default());
+    assert!(follow.look().is_some() && older.progress().is_followed());
+    let newer = tracker.begin(&form("a", None));
+    assert!(follow.look().is_some() && newer.progress().is_followed());
+    assert!(!older.progress().is_followed());
+}
+
+#[test]
 fn the_ticker_forgets_without_being_asked_and_wakes_for_a_new_upload() {
     let tracker = Tracker::start(TrackerOptions {
         keep: Duration::from_millis(30),

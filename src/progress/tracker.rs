@@ -233,12 +233,11 @@ impl Shared {
         }
     }
 
+    /// How long one that is due by [`TrackerOptions::keep`] stays all the same.
     fn kept_until(&self, ended: &Ended) -> Instant {
         let polled = Duration::from_millis(ended.progress.polled.load(Ordering::Relaxed));
         let while_polled = self.began + polled + self.options.keep;
-        while_polled
-            .max(ended.at + self.options.keep)
-            .min(ended.at + self.options.keep_polled.max(self.options.keep))
+        while_polled.min(ended.at + self.options.keep_polled)
     }
 }
 

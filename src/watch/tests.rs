@@ -496,6 +496,7 @@ async fn a_stream_tells_states_at_once_and_numbers_at_most_every_tick_and_ends_a
     assert_eq!(begun.elapsed(), Duration::from_millis(100));
     assert!(stream.is_silent(5 * SECOND).await);
 
+    let over = Instant::now();
     tap.received(60);
     tap.processing();
     house.hand.pass(Duration::ZERO);
@@ -503,6 +504,7 @@ async fn a_stream_tells_states_at_once_and_numbers_at_most_every_tick_and_ends_a
     tap.done(&[]);
     house.hand.pass(Duration::ZERO);
     assert_eq!(stream.event().await.data["state"], "done");
+    assert_eq!(over.elapsed(), Duration::ZERO);
     assert!(stream.has_ended().await);
 }
 
@@ -593,7 +595,18 @@ async fn an_end_that_was_missed_is_told_on_reconnect() {
 async fn a_last_event_id_that_is_not_ours_counts_as_none() {
     let house = House::new();
     let _tap = house.begin("a", 100);
-    for odd in ["", "1.2", "x", "-1", "1.", "99999999999999999999", "--"] {
+    let mut stream = house.open(&live("/uploads?X-Progress-ID=a"));
+    let of_two = format!("{}.0", stream.event().await.id);
+    for odd in [
+        "",
+        &of_two,
+        "1.2",
+        "x",
+        "-1",
+        "1.",
+        "99999999999999999999",
+        "--",
+    ] {
         let mut stream = house.open(&again("/uploads?X-Progress-ID=a", odd));
         assert_eq!(stream.event().await.data["state"], "starting", "{odd}");
     }
