@@ -4,6 +4,7 @@
 
 mod config;
 mod crash;
+mod curl;
 mod examples;
 mod form;
 mod get;
@@ -11,5 +12,6 @@ mod layers;
 mod nginx;
 mod order;
 mod put;
+mod server;
 mod store;
 mod support;

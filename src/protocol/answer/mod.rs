@@ -111,11 +111,17 @@ pub fn refused(headers: &HeaderMap, base: &str, error: &Error) -> Response<Bytes
         "state": "error",
         "error": {"code": error.code(), "message": error.to_string(), "status": status.as_u16()},
     });
-    match language(headers) {
+    let mut answer = match language(headers) {
         Language::Json => problem::problem(error),
         Language::Xml => reply(status, "application/xml", xml::document(&facts)),
         Language::Html => page::reply(status, &page::refused(error), &facts, base),
+    };
+    if let Error::MethodNotAllowed { allow } = error {
+        answer
+            .headers_mut()
+            .insert(header::ALLOW, HeaderValue::from_static(allow));
     }
+    answer
 }
 
 fn reply(status: StatusCode, content_type: &'static str, body: String) -> Response<Bytes> {
