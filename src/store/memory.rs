@@ -70,6 +70,7 @@ impl Store for Memory {
             has_checkpoint: false,
             resumed: None,
             files: Vec::new(),
+            writing: false,
         };
         if how == Open::Take {
             let mut kept = self.lock();
@@ -79,6 +80,7 @@ impl Store for Memory {
             session.has_checkpoint = true;
             session.resumed = Some(checkpoint.clone());
             session.files.clone_from(files);
+            session.writing = !files.is_empty();
         }
         Ok(Box::new(session))
     }
@@ -145,6 +147,8 @@ struct MemorySession {
     has_checkpoint: bool,
     resumed: Option<Checkpoint>,
     files: Vec<Vec<u8>>,
+    /// Whether the last file is still being written, rather than discarded behind.
+    writing: bool,
 }
 
 impl MemorySession {
@@ -164,12 +168,13 @@ impl Session for MemorySession {
     async fn begin_file(&mut self, _head: &FileHead, _expect: Option<u64>) -> Result<(), Error> {
         drop(self.pass()?);
         self.files.push(Vec::new());
+        self.writing = true;
         Ok(())
     }
 
     async fn write(&mut self, frames: &mut Vec<Bytes>) -> Result<(), Error> {
         drop(self.pass()?);
-        let Some(file) = self.files.last_mut() else {
+        let Some(file) = self.files.last_mut().filter(|_| self.writing) else {
             return Err(Error::store("no file has been begun"));
         };
         for frame in frames.drain(..) {
@@ -181,6 +186,7 @@ impl Session for MemorySession {
     async fn discard_file(&mut self) -> Result<(), Error> {
         drop(self.pass()?);
         self.files.pop();
+        self.writing = false;
         Ok(())
     }
 

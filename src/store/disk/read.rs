@@ -4,7 +4,8 @@ use std::os::fd::OwnedFd;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use async_trait::async_trait;
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
+use rustix::buffer::spare_capacity;
 use rustix::fs::Statx;
 
 use super::root::io_error;
@@ -44,10 +45,9 @@ impl Reader for DiskReader {
     }
 
     async fn read_at(&mut self, offset: u64, max: usize) -> Result<Bytes, Error> {
-        let mut buffer = BytesMut::zeroed(max);
-        let get = || rustix::io::pread(&self.file, &mut buffer[..], offset);
-        let read = rustix::io::retry_on_intr(get).map_err(io_error)?;
-        buffer.truncate(read);
-        Ok(buffer.freeze())
+        let mut buffer = Vec::with_capacity(max);
+        let get = || rustix::io::pread(&self.file, spare_capacity(&mut buffer), offset);
+        rustix::io::retry_on_intr(get).map_err(io_error)?;
+        Ok(buffer.into())
     }
 }

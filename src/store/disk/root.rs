@@ -30,9 +30,17 @@ const FOLDER: OFlags = OFlags::RDONLY
 impl Root {
     pub(super) fn open(dir: &Path, tmp: &Path) -> io::Result<Self> {
         let open = |path: &Path| rustix::fs::open(path, FOLDER, Mode::empty());
+        let (folder, tmp) = (open(dir)?, open(tmp)?);
+        if rustix::fs::fstat(&folder)?.st_dev != rustix::fs::fstat(&tmp)?.st_dev {
+            return Err(io::Error::other(format!(
+                "{STATE} is on another file system, where finished files cannot be moved from"
+            )));
+        }
+        let probe = rustix::fs::openat2(&folder, ".", FOLDER, Mode::empty(), BELOW);
+        probe.map_err(|e| io::Error::other(format!("openat2 fails; Linux 5.6 has it ({e})")))?;
         Ok(Self {
-            folder: Arc::new(open(dir)?),
-            tmp: open(tmp)?,
+            folder: Arc::new(folder),
+            tmp,
         })
     }
 

@@ -30,6 +30,8 @@ pub(super) struct DiskSession {
     has_checkpoint: bool,
     resumed: Option<Checkpoint>,
     scratch: Scratch,
+    /// Whether the last file is still being written, rather than discarded behind.
+    writing: bool,
     /// How many files this session has begun, so that none of its temporary names comes twice.
     begun: u64,
     /// A sync has failed: what the disk holds is unknown from then on.
@@ -45,6 +47,7 @@ impl DiskSession {
             has_checkpoint: false,
             resumed: None,
             scratch: Scratch::new(Arc::clone(&inner.root)),
+            writing: false,
             begun: 0,
             broken: false,
             inner: Arc::clone(inner),
@@ -52,10 +55,10 @@ impl DiskSession {
     }
 
     pub(super) async fn take(inner: &Arc<Inner>, id: UploadId) -> Result<Self, Error> {
-        let mut session = Self::create(inner, id);
         let Some(Saved { checkpoint, temps }) = inner.records.take(id).await? else {
             return Err(Error::NotFound);
         };
+        let mut session = Self::create(inner, id);
         session.epoch = checkpoint.epoch;
         session.has_checkpoint = true;
         session.gate.advance(checkpoint.epoch);
@@ -75,6 +78,7 @@ impl DiskSession {
             }
             self.scratch.files.push(file);
         }
+        self.writing = !self.scratch.files.is_empty();
         Ok(())
     }
 
@@ -135,6 +139,7 @@ impl Session for DiskSession {
         let temp = format!("{}.{}.{}", self.id, self.epoch, self.begun);
         self.begun += 1;
         let file = Writing::create(&self.inner.root, temp, expect)?;
+        self.writing = true;
         self.scratch.files.push(file);
         let file = self.scratch.files.last_mut().expect("just pushed");
         file.reserve(0, self.inner.reserve_ahead)
@@ -143,7 +148,7 @@ impl Session for DiskSession {
     async fn write(&mut self, frames: &mut Vec<Bytes>) -> Result<(), Error> {
         self.check()?;
         let _pass = self.gate.pass(self.epoch)?;
-        let Some(file) = self.scratch.files.last_mut() else {
+        let Some(file) = self.scratch.files.last_mut().filter(|_| self.writing) else {
             return Err(Error::store("no file has been begun"));
         };
         let coming = frames.iter().map(|frame| frame.len() as u64).sum();
@@ -157,6 +162,7 @@ impl Session for DiskSession {
         self.check()?;
         let _pass = self.gate.pass(self.epoch)?;
         self.scratch.discard_last();
+        self.writing = false;
         Ok(())
     }
 

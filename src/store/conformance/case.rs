@@ -1,0 +1,172 @@
+//! One upload to try things with.
+
+use std::pin::Pin;
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+
+use bytes::Bytes;
+
+use crate::error::Error;
+use crate::name::{OnConflict, SafePath};
+use crate::store::{Checkpoint, FilePoint, Open, Placed, Reader, Session, Store};
+use crate::upload::{FileFacts, FileHead, UploadId};
+
+/// One upload in a folder that no other case uses.
+pub(super) struct Case<'s> {
+    pub(super) store: &'s dyn Store,
+    pub(super) id: UploadId,
+    folder: String,
+}
+
+impl<'s> Case<'s> {
+    pub(super) fn new(store: &'s dyn Store) -> Self {
+        Self {
+            store,
+            id: UploadId::random(),
+            folder: UploadId::random().to_string(),
+        }
+    }
+
+    /// Another upload in the same folder.
+    pub(super) fn again(&self) -> Self {
+        Self {
+            id: UploadId::random(),
+            folder: self.folder.clone(),
+            store: self.store,
+        }
+    }
+
+    pub(super) async fn create(&self) -> Box<dyn Session> {
+        let session = self.store.open(&self.id, Open::Create).await;
+        session.expect("a new session")
+    }
+
+    pub(super) async fn take(&self) -> Result<Box<dyn Session>, Error> {
+        self.store.open(&self.id, Open::Take).await
+    }
+
+    pub(super) async fn upload(
+        &self,
+        files: &[(&str, &str)],
+        on_conflict: OnConflict,
+    ) -> Result<Vec<FileFacts>, Error> {
+        let mut session = self.create().await;
+        for (_, content) in files {
+            file(&mut session, &[content]).await;
+        }
+        let names: Vec<_> = files.iter().map(|(name, _)| *name).collect();
+        self.commit(session, &names, on_conflict).await
+    }
+
+    pub(super) async fn commit(
+        &self,
+        session: Box<dyn Session>,
+        names: &[&str],
+        on_conflict: OnConflict,
+    ) -> Result<Vec<FileFacts>, Error> {
+        let placed = names.iter().map(|name| self.place(name)).collect();
+        session.commit(placed, on_conflict).await
+    }
+
+    pub(super) fn name(&self, name: &str) -> String {
+        format!("{}/{name}", self.folder)
+    }
+
+    pub(super) fn place(&self, name: &str) -> Placed {
+        Placed {
+            place: SafePath::from_stored(&self.name(name)).expect("a safe path"),
+            facts: FileFacts::default(),
+        }
+    }
+
+    pub(super) async fn stored(&self) -> Option<Vec<FileFacts>> {
+        self.store.stored(&self.id).await.expect("stored")
+    }
+
+    pub(super) async fn read(&self, index: usize) -> Option<Vec<u8>> {
+        let mut reader = self.store.read(&self.id, index).await.expect("read")?;
+        let mut bytes = Vec::new();
+        loop {
+            let more = reader.read_at(bytes.len() as u64, 100_003).await;
+            match more.expect("read at") {
+                more if more.is_empty() => return Some(bytes),
+                more => bytes.extend_from_slice(&more),
+            }
+        }
+    }
+
+    pub(super) async fn is_nowhere(&self, when: &str) {
+        assert_eq!(self.stored().await, None, "{when}");
+        assert!(self.read(0).await.is_none(), "{when}");
+        let taken = self.take().await.map(|_| ());
+        assert!(matches!(taken, Err(Error::NotFound)), "{when}: {taken:?}");
+    }
+}
+
+pub(super) async fn file(session: &mut Box<dyn Session>, frames: &[&str]) {
+    let begun = session.begin_file(&FileHead::default(), None).await;
+    begun.expect("begin");
+    write(session, frames).await;
+}
+
+pub(super) async fn write(session: &mut Box<dyn Session>, frames: &[&str]) {
+    let mut frames = frames
+        .iter()
+        .map(|frame| Bytes::copy_from_slice(frame.as_bytes()))
+        .collect();
+    session.write(&mut frames).await.expect("write");
+}
+
+pub(super) async fn checkpoint(
+    session: &mut Box<dyn Session>,
+    offset: u64,
+    files: usize,
+) -> Result<u64, Error> {
+    let mut checkpoint = Checkpoint::at(offset, b"state".to_vec());
+    checkpoint.files = (0..files)
+        .map(|n| FilePoint {
+            facts: FileFacts {
+                field: Some(format!("field {n}")),
+                ..FileFacts::default()
+            },
+            stored: 0,
+        })
+        .collect();
+    session.checkpoint(checkpoint).await
+}
+
+pub(super) async fn read(reader: &mut dyn Reader, offset: u64, max: usize) -> Bytes {
+    reader.read_at(offset, max).await.expect("read at")
+}
+
+pub(super) fn superseded<T>(how: Result<T, Error>) {
+    match how {
+        Err(Error::Superseded) => {}
+        Err(e) => panic!("not superseded, but {e:?}"),
+        Ok(_) => panic!("not superseded"),
+    }
+}
+
+/// `size` bytes that no other place in the file has.
+pub(super) fn pattern(size: usize, seed: usize) -> Vec<u8> {
+    let byte = |n: usize| (n.wrapping_mul(31).wrapping_add(seed.wrapping_mul(17)) >> 3) as u8;
+    (0..size).map(byte).collect()
+}
+
+pub(super) fn poll_once<F: Future + ?Sized>(future: Pin<&mut F>) -> Poll<F::Output> {
+    future.poll(&mut Context::from_waker(Waker::noop()))
+}
+
+/// Gives other tasks and threads a moment.
+pub(super) async fn breathe() {
+    std::thread::sleep(Duration::from_millis(1));
+    let mut yielded = false;
+    std::future::poll_fn(|context| {
+        if std::mem::replace(&mut yielded, true) {
+            return Poll::Ready(());
+        }
+        context.waker().wake_by_ref();
+        Poll::Pending
+    })
+    .await;
+}

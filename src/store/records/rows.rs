@@ -1,0 +1,111 @@
+//! What the tables hold, and how it is written: as JSON.
+
+use redb::{ReadableTable, Table, TableDefinition, WriteTransaction};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+use crate::error::Error;
+use crate::name::OnConflict;
+use crate::store::Checkpoint;
+use crate::upload::{FileFacts, UploadId};
+
+pub(super) const META: TableDefinition<'_, &str, u64> = TableDefinition::new("meta");
+pub(super) const FILES: Definition = TableDefinition::new("files");
+pub(super) const PROMISES: Definition = TableDefinition::new("promises");
+pub(super) const CHECKPOINTS: Definition = TableDefinition::new("checkpoints");
+
+type Key = [u8; 16];
+type Definition = TableDefinition<'static, Key, &'static [u8]>;
+
+/// The files of a finished upload.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(in crate::store) struct Record {
+    pub(in crate::store) files: Vec<Kept>,
+}
+
+/// A file under its name; `facts.name` is its place below the root.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(in crate::store) struct Kept {
+    pub(in crate::store) facts: FileFacts,
+    pub(in crate::store) identity: Identity,
+}
+
+/// By what a file is known again, so that an id never opens a file that took its place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(in crate::store) struct Identity {
+    pub(in crate::store) inode: u64,
+    /// When the inode was made, seconds and nanoseconds; `None` where the file system does not say.
+    pub(in crate::store) born: Option<(i64, u32)>,
+    pub(in crate::store) modified: (i64, u32),
+}
+
+/// What an upload's commit has promised to do: put each temporary file in the place that its record names.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(in crate::store) struct Promise {
+    pub(in crate::store) temps: Vec<String>,
+    #[serde(with = "Conflict")]
+    pub(in crate::store) on_conflict: OnConflict,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(remote = "OnConflict", rename_all = "lowercase")]
+enum Conflict {
+    Rename,
+    Replace,
+    Reject,
+}
+
+/// A checkpoint and the temporary files that it speaks of, in the order of its files.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(in crate::store) struct Saved {
+    pub(in crate::store) checkpoint: Checkpoint,
+    pub(in crate::store) temps: Vec<String>,
+}
+
+/// The tables of one write transaction.
+pub(super) struct Tables<'t> {
+    pub(super) files: Table<'t, Key, &'static [u8]>,
+    pub(super) promises: Table<'t, Key, &'static [u8]>,
+    pub(super) checkpoints: Table<'t, Key, &'static [u8]>,
+}
+
+impl<'t> Tables<'t> {
+    pub(super) fn open(transaction: &'t WriteTransaction) -> Result<Self, redb::Error> {
+        Ok(Self {
+            files: transaction.open_table(FILES)?,
+            promises: transaction.open_table(PROMISES)?,
+            checkpoints: transaction.open_table(CHECKPOINTS)?,
+        })
+    }
+
+    pub(super) fn saved(&self, id: &UploadId) -> Result<Option<Saved>, redb::Error> {
+        match self.checkpoints.get(id.as_bytes())? {
+            Some(row) => Ok(Some(decode(row.value())?)),
+            None => Ok(None),
+        }
+    }
+
+    pub(super) fn is_current(
+        &self,
+        id: &UploadId,
+        epoch: u64,
+        had: bool,
+    ) -> Result<bool, redb::Error> {
+        Ok(match self.saved(id)? {
+            Some(saved) => saved.checkpoint.epoch == epoch,
+            None => !had,
+        })
+    }
+}
+
+pub(super) fn encode(value: &impl Serialize) -> Result<Vec<u8>, Error> {
+    serde_json::to_vec(value).map_err(Error::store)
+}
+
+pub(super) fn decode<T: DeserializeOwned>(row: &[u8]) -> Result<T, redb::Error> {
+    serde_json::from_slice(row).map_err(corrupt)
+}
+
+pub(super) fn corrupt(e: impl std::fmt::Display) -> redb::Error {
+    redb::Error::Corrupted(format!("a row cannot be read: {e}"))
+}
