@@ -241,9 +241,8 @@ impl Store for Disk {
 impl Inner {
     /// The record of an upload whose commit has come to its end.
     fn finished(&self, id: &UploadId) -> Result<Option<Record>, Error> {
-        if self.gates.is_open(id) {
-            return Ok(None);
-        }
-        self.records.record(id)
+        // In this order: whoever sees a record and then no commit sees the record of one that has ended.
+        let record = self.records.record(id)?;
+        Ok(record.filter(|_| !self.gates.is_committing(id)))
     }
 }

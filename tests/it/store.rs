@@ -401,6 +401,72 @@ fn records_of_a_newer_layout_are_refused_and_left_alone() {
     assert_eq!(visible(records.parent().unwrap()), ["records.redb", "tmp"]);
 }
 
+#[test]
+fn uploads_that_replace_the_same_files_at_once_are_never_mixed() {
+    let dir = tempfile::tempdir().unwrap();
+    let disk = open(dir.path(), Durability::Close);
+    let names = ["x", "y", "z"];
+    for _ in 0..50 {
+        std::thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| {
+                    let id = UploadId::random();
+                    let content = id.to_string();
+                    let files = names.map(|name| (name, content.as_str()));
+                    upload(&disk, &id, &files, OnConflict::Replace)
+                        .await_it()
+                        .unwrap();
+                });
+            }
+        });
+        let now = names.map(|name| std::fs::read_to_string(dir.path().join(name)).unwrap());
+        assert!(now[0] == now[1] && now[1] == now[2], "mixed: {now:?}");
+    }
+}
+
+#[test]
+fn an_older_session_that_is_just_writing_leaves_no_trace_behind_a_take_over() {
+    let dir = tempfile::tempdir().unwrap();
+    let disk = open(dir.path(), Durability::Close);
+    for _ in 0..50 {
+        let id = UploadId::random();
+        std::thread::scope(|scope| {
+            let (tell, told) = std::sync::mpsc::channel();
+            let (disk, id) = (&disk, &id);
+            let older = scope.spawn(move || {
+                block_on(async {
+                    let mut session = begin(disk, id, &["kept"]).await;
+                    let mut checkpoint = Checkpoint::at(4, Vec::new());
+                    checkpoint.files.push(FilePoint::default());
+                    session.checkpoint(checkpoint).await.unwrap();
+                    tell.send(()).unwrap();
+                    for _ in 0..100_000 {
+                        let mut frames = vec![Bytes::from_static(b"old"); 100];
+                        if let Err(e) = session.write(&mut frames).await {
+                            return e;
+                        }
+                    }
+                    panic!("never superseded");
+                })
+            });
+            told.recv().unwrap();
+            block_on(async {
+                let mut newer = disk.open(id, Open::Take).await.unwrap();
+                newer
+                    .write(&mut vec![Bytes::from_static(b" new")])
+                    .await
+                    .unwrap();
+                let place = place(&id.to_string());
+                newer.commit(vec![place], OnConflict::Reject).await.unwrap();
+                assert_eq!(content(disk, id, 0).await.as_deref(), Some("kept new"));
+            });
+            let e = older.join().unwrap();
+            assert!(matches!(e, Error::Superseded), "{e:?}");
+        });
+    }
+    assert_eq!(temporary(dir.path()), [""; 0]);
+}
+
 // === kill -9 ===
 
 /// Names the folder in which [`commits_until_killed`] works.

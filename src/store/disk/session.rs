@@ -219,6 +219,7 @@ impl Session for DiskSession {
         if let Some(last) = self.scratch.files.last_mut() {
             last.trim()?;
         }
+        self.gate.begin_commit();
         let inner = Arc::clone(&self.inner);
         let commit = Commit {
             inner: self.inner,
