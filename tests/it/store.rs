@@ -202,26 +202,6 @@ fn a_link_in_the_way_is_not_followed() {
     assert_eq!(temporary(dir.path()), [""; 0]);
 }
 
-#[test]
-fn the_stores_own_folder_takes_no_upload() {
-    let dir = tempfile::tempdir().unwrap();
-    let disk = open(dir.path(), Durability::Close);
-    for name in [
-        ".dumbwaiter/tmp/x",
-        ".Dumbwaiter/records.redb",
-        ".dumbwaiter",
-    ] {
-        let work = upload(
-            &disk,
-            &UploadId::random(),
-            &[(name, "x")],
-            OnConflict::Replace,
-        )
-        .await_it();
-        assert!(matches!(work, Err(Error::UnusableName { .. })), "{work:?}");
-    }
-}
-
 trait AwaitIt: Future + Sized {
     fn await_it(self) -> Self::Output {
         block_on(self)
@@ -498,12 +478,7 @@ fn a_kill_at_any_moment_leaves_all_of_an_upload_or_nothing() {
 /// Lets a process commit for a random while, kills it and returns what it had acknowledged.
 fn run_and_kill(dir: &Path, durability: &str) -> Vec<String> {
     let mut child = Command::new(std::env::current_exe().unwrap())
-        .args([
-            "--exact",
-            "store::commits_until_killed",
-            "--ignored",
-            "--nocapture",
-        ])
+        .args(["--exact", "store::commits_until_killed", "--nocapture"])
         .env(CHILD, format!("{durability}:{}", dir.display()))
         .stdout(Stdio::piped())
         .spawn()
@@ -572,10 +547,13 @@ fn check_visible(dir: &Path) {
 
 const TASKS: usize = 4;
 
+/// The process that [`a_kill_at_any_moment_leaves_all_of_an_upload_or_nothing`] starts and kills; by itself it does
+/// nothing.
 #[test]
-#[ignore = "the process that a_kill_at_any_moment_leaves_all_of_an_upload_or_nothing kills"]
 fn commits_until_killed() {
-    let todo = std::env::var(CHILD).unwrap();
+    let Ok(todo) = std::env::var(CHILD) else {
+        return;
+    };
     let (durability, dir) = todo.split_once(':').unwrap();
     let disk = open(Path::new(dir), durability.parse().unwrap());
     say("ready");

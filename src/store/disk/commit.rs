@@ -31,9 +31,6 @@ pub(super) struct Commit {
 
 impl Commit {
     pub(super) async fn run(mut self) -> Result<Vec<FileFacts>, Error> {
-        for file in &self.files {
-            Root::admit(file.place.as_str())?;
-        }
         let inner = Arc::clone(&self.inner);
         let mut claim = inner
             .claims

@@ -49,17 +49,6 @@ impl Root {
         self.tmp.as_fd()
     }
 
-    /// Refuses a place that is in nobody's gift.
-    pub(super) fn admit(place: &str) -> Result<(), Error> {
-        let (first, _) = place.split_once('/').unwrap_or((place, ""));
-        match first.eq_ignore_ascii_case(STATE) {
-            true => Err(Error::UnusableName {
-                reason: format!("{STATE} is the store's own"),
-            }),
-            false => Ok(()),
-        }
-    }
-
     /// The folder in which `place` is, and its last component; `None` while there is no such folder.
     pub(super) fn find<'p>(
         &self,
