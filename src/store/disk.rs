@@ -66,7 +66,7 @@ struct Inner {
     finisher: Finisher,
     reserve_ahead: u64,
     /// Held as long as the disk is open. It comes last, so that it is let go after the records are closed.
-    _lock: OwnedFd,
+    _lock: Lock,
 }
 
 /// What a finished upload has survived when its answer is sent.
@@ -75,8 +75,8 @@ pub enum Durability {
     /// Power loss too: data, record, name and folder are synced in this order before the answer; a checkpoint likewise.
     #[default]
     Sync,
-    /// The end of this process, `kill -9` included, but not of the machine: nothing is synced, the kernel writes when it
-    /// likes. After a power cut files may be short or missing, and records that cannot be read are set aside as
+    /// The end of this process, `kill -9` included, but not of the machine: nothing is synced, the kernel writes when
+    /// it likes. After a power cut files may be short or missing, and records that cannot be read are set aside as
     /// `records.redb.broken-SECONDS`; the files themselves stay.
     Close,
 }
@@ -167,6 +167,9 @@ impl Disk {
             _lock: lock,
         });
         start::clear(&inner)?;
+        if sync {
+            sync_folders(&[&state, dir]).map_err(|e| about(dir, &e))?;
+        }
         Ok(Self { inner })
     }
 }
@@ -178,13 +181,36 @@ fn make_folders(dir: &Path, mode: u32) -> std::io::Result<()> {
         .create(dir)
 }
 
-/// Takes the folder for this process, until the descriptor is closed.
-fn lock(dir: &Path, state: &Path) -> Result<OwnedFd, Error> {
+/// Makes the entries of the folders durable, and their own in the folder that holds the last of them.
+fn sync_folders(folders: &[&Path]) -> std::io::Result<()> {
+    for folder in folders {
+        std::fs::File::open(folder)?.sync_all()?;
+    }
+    match folders.last().map(|folder| folder.join("..")) {
+        // A parent that may not be read was not made by us.
+        Some(parent) => std::fs::File::open(parent).map_or(Ok(()), |parent| parent.sync_all()),
+        None => Ok(()),
+    }
+}
+
+/// The folder is this process's for as long as it keeps this.
+#[derive(Debug)]
+struct Lock(OwnedFd);
+
+impl Drop for Lock {
+    fn drop(&mut self) {
+        // Closing alone would not do at once: a child that somebody has just forked has the descriptor too until it
+        // executes its program.
+        let _ = rustix::fs::flock(&self.0, FlockOperation::Unlock);
+    }
+}
+
+fn lock(dir: &Path, state: &Path) -> Result<Lock, Error> {
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     let folder =
         rustix::fs::open(state, flags, Mode::empty()).map_err(|e| about(state, &e.into()))?;
     match rustix::fs::flock(&folder, FlockOperation::NonBlockingLockExclusive) {
-        Ok(()) => Ok(folder),
+        Ok(()) => Ok(Lock(folder)),
         Err(rustix::io::Errno::WOULDBLOCK) => Err(Error::store(format!(
             "another Dumbwaiter serves this folder: {}",
             dir.display()

@@ -48,12 +48,11 @@ pub(super) struct Records {
 }
 
 impl Records {
-    /// Opens the database at `path`, or begins one. With `sync` a commit is durable, else it survives this process only,
-    /// and what a power cut has left unreadable is set aside.
+    /// Opens the database at `path`, or begins one. With `sync` a commit is durable, else it survives this process
+    /// only, and what a power cut has left unreadable is set aside.
     ///
     /// Whoever calls holds the folder's lock: redb's own is not taken, so that the database can be opened anew after an
-    /// error without anybody slipping in between.
-    /// `under_way` counts the uploads that may still bring a change.
+    /// error without anybody slipping in between. `under_way` counts the uploads that may still bring a change.
     pub(super) fn open(
         path: PathBuf,
         sync: bool,
@@ -94,12 +93,13 @@ impl Records {
             let mut promises = Vec::new();
             for row in transaction.open_table(PROMISES)?.iter()? {
                 let (key, promise) = row?;
-                if let Some(record) = files.get(key.value())? {
-                    promises.push((
-                        UploadId::from_bytes(key.value()),
-                        decode(promise.value())?,
-                        decode(record.value())?,
-                    ));
+                let id = UploadId::from_bytes(key.value());
+                match files.get(key.value())? {
+                    Some(record) => {
+                        promises.push((id, decode(promise.value())?, decode(record.value())?));
+                    }
+                    // Its files were found to be gone before the promise was settled.
+                    None => self.settle(id),
                 }
             }
             Ok(promises)

@@ -16,7 +16,7 @@ use crate::store::records::{Identity, Kept};
 #[derive(Debug)]
 pub(super) struct Root {
     folder: Arc<OwnedFd>,
-    tmp: OwnedFd,
+    tmp: Arc<OwnedFd>,
 }
 
 /// Below the root, with no link on the way: whatever others do to the folders meanwhile, the kernel checks each step.
@@ -40,13 +40,18 @@ impl Root {
         probe.map_err(|e| io::Error::other(format!("openat2 fails; Linux 5.6 has it ({e})")))?;
         Ok(Self {
             folder: Arc::new(folder),
-            tmp,
+            tmp: Arc::new(tmp),
         })
     }
 
     /// The folder of files under way.
     pub(super) fn tmp(&self) -> BorrowedFd<'_> {
         self.tmp.as_fd()
+    }
+
+    /// The same, to be synced.
+    pub(super) fn tmp_folder(&self) -> Arc<OwnedFd> {
+        Arc::clone(&self.tmp)
     }
 
     /// The folder in which `place` is, and its last component; `None` while there is no such folder.

@@ -32,6 +32,8 @@ pub(super) struct DiskSession {
     scratch: Scratch,
     /// Whether the last file is still being written, rather than discarded behind.
     writing: bool,
+    /// How many files this session had begun when their names were last synced.
+    named: u64,
     /// How many files this session has begun, so that none of its temporary names comes twice.
     begun: u64,
     /// A sync has failed: what the disk holds is unknown from then on.
@@ -48,6 +50,7 @@ impl DiskSession {
             resumed: None,
             scratch: Scratch::new(Arc::clone(&inner.root)),
             writing: false,
+            named: 0,
             begun: 0,
             broken: false,
             inner: Arc::clone(inner),
@@ -102,6 +105,22 @@ impl DiskSession {
         self.broken = false;
         for file in &mut self.scratch.files {
             file.dirty = false;
+        }
+        Ok(())
+    }
+
+    /// Makes the names of new temporary files durable; a commit has no need of it, since it syncs their final ones.
+    async fn sync_names(&mut self) -> Result<(), Error> {
+        if self.named < self.begun {
+            let folder = self.inner.root.tmp_folder();
+            self.broken = true;
+            self.inner
+                .syncs
+                .folder(folder)
+                .await
+                .map_err(Error::store)?;
+            self.broken = false;
+            self.named = self.begun;
         }
         Ok(())
     }
@@ -173,6 +192,7 @@ impl Session for DiskSession {
             return Err(Error::store("a checkpoint names every file of its upload"));
         }
         self.sync().await?;
+        self.sync_names().await?;
         checkpoint.epoch = self.epoch;
         for (point, file) in checkpoint.files.iter_mut().zip(&self.scratch.files) {
             point.stored = file.written;

@@ -54,8 +54,8 @@ async fn roll_forward(
         Arc::clone(&inner.root),
         how(promise.on_conflict, promise.temps.len()),
     );
-    // Without a file under way every move was made: nothing is left but to say so, and what has become of the files since
-    // is no longer ours.
+    // Without a file under way every move was made: nothing is left but to say so, and what has become of the files
+    // since is no longer ours.
     if !todo.is_empty() {
         for (index, kept) in record.files.iter().enumerate() {
             if !todo.contains(&index) && inner.root.open_kept(kept)?.is_some() {
