@@ -104,6 +104,9 @@ impl Connections {
         let mut connection = http1::Builder::new()
             .timer(TokioTimer::new())
             .header_read_timeout(self.options.head_timeout)
+            // A client that has sent all may close its side and wait, or go: what came whole is taken all the same. Without
+            // this hyper drops a request, bytes already read included, as soon as it sees that nothing more can come.
+            .half_close(true)
             .serve_connection(TokioIo::new(stream), answer);
         if let Err(cause) = poll_fn(|cx| connection.poll_without_shutdown(cx)).await {
             tracing::debug!(%peer, %cause, "the connection broke off");

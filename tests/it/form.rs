@@ -1,6 +1,7 @@
 //! `POST /upload`, byte for byte.
 
 use std::io::Write;
+use std::net::{Shutdown, TcpStream};
 use std::time::Duration;
 
 use crate::support::{Reply, Server, eventually, form, noise, part, post};
@@ -200,6 +201,46 @@ fn what_breaks_off_ends_in_an_error_and_leaves_nothing() {
     }
     assert!(server.files().is_empty(), "{:?}", server.files());
     assert!(server.under_way().is_empty(), "{:?}", server.under_way());
+}
+
+/// A connection on which the next request is read by the control thread: what came first on it was a poll.
+fn polled(server: &Server) -> TcpStream {
+    let mut client = server.connect();
+    client
+        .write_all(b"GET /progress?X-Progress-ID=x HTTP/1.1\r\nHost: a\r\n\r\n")
+        .unwrap();
+    assert_eq!(Reply::read(&mut client).status, 200);
+    client
+}
+
+#[test]
+fn a_client_that_closes_its_side_behind_the_last_byte_gets_its_answer() {
+    let server = Server::start(&[]);
+    let form = form(&[part("f", Some("a.jpg"), &noise(300_000))]);
+    for mut client in [server.connect(), polled(&server)] {
+        client.write_all(&post("/upload", "", &form)).unwrap();
+        client.shutdown(Shutdown::Write).unwrap();
+        assert_eq!(Reply::read(&mut client).status, 201);
+    }
+}
+
+#[test]
+fn an_upload_whose_client_leaves_behind_the_last_byte_is_done() {
+    let server = Server::start(&[]);
+    for (number, length) in [0, 10, 1_000, 100_000, 1_000_000].into_iter().enumerate() {
+        let form = form(&[part("f", Some("a.jpg"), &noise(length))]);
+        for (plane, mut client) in [("data", server.connect()), ("control", polled(&server))] {
+            let id = format!("{plane}{number}");
+            let target = format!("/upload?X-Progress-ID={id}");
+            client.write_all(&post(&target, "", &form)).unwrap();
+            drop(client);
+            eventually(
+                || server.get(&format!("/uploads?X-Progress-ID={id}")).json(),
+                |records| records[0]["state"] == "done",
+            );
+        }
+    }
+    assert_eq!(server.files().len(), 10);
 }
 
 #[test]
