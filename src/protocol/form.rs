@@ -23,5 +23,5 @@ pub async fn post(
     let split = headers::form_boundary(&asked.head.headers)
         .map(|boundary| -> Box<dyn Split> { Box::new(Form::new(&boundary, limits)) });
     let taken = inbound.take(upload, body, split).await;
-    answer::uploaded(&asked, &inbound.tracker, &id, taken)
+    answer::uploaded(&asked, &id, taken)
 }

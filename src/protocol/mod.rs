@@ -4,14 +4,16 @@
 //! [`Inbound::take`]; then it says in its own words how it went. All of them make the same upload, the same record and
 //! the same errors.
 
+use std::sync::Arc;
+
 use http::request::Parts;
 
 use crate::error::Error;
-use crate::progress::Tracker;
+use crate::progress::{Progress, Tracker};
 use crate::query::GivenId;
 use crate::receive::{Body, Naming, Receiver, Split};
 use crate::threads::DataThreads;
-use crate::upload::{FileFacts, Owner, ProgressId, Protocol, Upload};
+use crate::upload::{Owner, ProgressId, Protocol, Upload};
 
 pub mod answer;
 pub mod form;
@@ -57,7 +59,8 @@ impl Inbound {
         upload
     }
 
-    /// Takes the body in, stores its files under their names and ends the record.
+    /// Takes the body in, stores its files under their names and ends the record, which comes back: the tracker may have
+    /// had no room for it.
     ///
     /// `split` is made after the record has begun, so that a refused head is seen by watchers too.
     pub(crate) async fn take(
@@ -65,8 +68,9 @@ impl Inbound {
         upload: Upload,
         body: Body,
         split: Result<Box<dyn Split>, Error>,
-    ) -> Result<Vec<FileFacts>, Error> {
+    ) -> Result<Arc<Progress>, Error> {
         let tap = self.tracker.begin(&upload);
+        let progress = Arc::clone(tap.progress());
         let split = match split {
             Ok(split) => split,
             Err(error) => {
@@ -85,6 +89,7 @@ impl Inbound {
                 }
             })
             .await
+            .map(|_| progress)
     }
 }
 

@@ -20,7 +20,7 @@ pub async fn put(inbound: &Inbound, name: &str, asked: Asked, body: Body) -> Res
     let upload = inbound.announce(Protocol::Put, &asked, &body);
     let id = upload.id;
     let taken = inbound.take(upload, body, split(name, &asked)).await;
-    answer::uploaded(&asked, &inbound.tracker, &id, taken)
+    answer::uploaded(&asked, &id, taken)
 }
 
 fn split(name: &str, asked: &Asked) -> Result<Box<dyn Split>, Error> {

@@ -102,6 +102,25 @@ fn the_length_of_a_running_chunked_upload_is_unknown() {
 }
 
 #[test]
+fn an_upload_for_whose_record_there_was_no_room_is_answered_like_any_other() {
+    let server = Server::start(&["--max-records", "1"]);
+    let mut running = server.connect();
+    running
+        .write_all(
+            b"PUT /files/a?X-Progress-ID=a HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\nx",
+        )
+        .unwrap();
+    eventually(
+        || server.get("/uploads?X-Progress-ID=a").json(),
+        |records| records[0]["received"] == 1,
+    );
+    let reply = server.send(b"PUT /files/b HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nhello");
+    assert_eq!(reply.status, 201, "{reply:?}");
+    let url = reply.header("location").unwrap();
+    assert_eq!(server.get(url).body, b"hello");
+}
+
+#[test]
 fn a_part_of_a_file_is_not_taken_for_the_whole() {
     let server = Server::start(&[]);
     let reply = server.send(

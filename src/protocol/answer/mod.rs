@@ -5,6 +5,8 @@
 //! a plain browser form; it carries both the JSON and the XML out of sight, so that a script which posts through an
 //! iframe finds what it would have got (jquery-form's iframe mode).
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Response, StatusCode, header};
 
@@ -12,9 +14,9 @@ use super::Asked;
 use crate::accept;
 use crate::error::Error;
 use crate::problem;
-use crate::progress::{Holder, Record, Tracker};
+use crate::progress::{Holder, Progress, Record};
 use crate::query;
-use crate::upload::{FileFacts, UploadId};
+use crate::upload::UploadId;
 
 mod page;
 mod xml;
@@ -22,15 +24,12 @@ mod xml;
 /// The answer to an upload that has been taken or refused.
 pub(super) fn uploaded(
     asked: &Asked,
-    tracker: &Tracker,
     id: &UploadId,
-    taken: Result<Vec<FileFacts>, Error>,
+    taken: Result<Arc<Progress>, Error>,
 ) -> Response<Bytes> {
-    let mut answer = match (taken, tracker.by_id(id)) {
-        (Ok(_), Some(progress)) => accepted(asked, &progress.record(Holder::Id, &asked.base)),
-        // The record of an upload that has just ended goes only when very many have ended since.
-        (Ok(_), None) => refused(&asked.head.headers, &asked.base, &Error::NotFound),
-        (Err(error), _) => {
+    let mut answer = match taken {
+        Ok(progress) => accepted(asked, &progress.record(Holder::Id, &asked.base)),
+        Err(error) => {
             log(id, &error);
             refused(&asked.head.headers, &asked.base, &error)
         }
