@@ -285,6 +285,25 @@ fn an_upload_is_gone_when_its_files_are_and_lives_in_a_copy_of_the_folder() {
 }
 
 #[test]
+fn an_id_never_gives_the_file_that_replaced_its_own() {
+    let dir = tempfile::tempdir().unwrap();
+    let disk = open(dir.path(), Durability::Close);
+    block_on(async {
+        // Uploads of one length follow each other faster than the clock of the file system ticks.
+        for round in 0..50 {
+            let (old, new) = (UploadId::random(), UploadId::random());
+            for (id, content) in [(&old, "old"), (&new, "new")] {
+                upload(&disk, id, &[("a", content)], OnConflict::Replace)
+                    .await
+                    .unwrap();
+            }
+            assert_eq!(content(&disk, &old, 0).await, None, "round {round}");
+            assert_eq!(content(&disk, &new, 0).await.as_deref(), Some("new"));
+        }
+    });
+}
+
+#[test]
 fn room_that_was_not_needed_is_given_back() {
     let dir = tempfile::tempdir().unwrap();
     let disk = open(dir.path(), Durability::Close);

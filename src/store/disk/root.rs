@@ -135,10 +135,15 @@ impl Identity {
 }
 
 /// The same inode (which the app may have changed since), or a copy that kept its time and length (as from a backup).
+///
+/// Time and length alone are not enough: clocks of file systems tick some hundred times a second, so that an upload
+/// which replaced this one may share both. But only of a copy the time of change lies before the inode was made.
 fn is_same(stat: &Statx, kept: &Kept) -> bool {
     let (now, then) = (Identity::of(stat), kept.identity);
     let same_inode = now.inode == then.inode && now.born == then.born;
-    same_inode || (now.modified == then.modified && stat.stx_size == kept.facts.length)
+    let is_copy = now.born.is_some_and(|born| born > now.modified);
+    let same_facts = now.modified == then.modified && stat.stx_size == kept.facts.length;
+    same_inode || (is_copy && same_facts)
 }
 
 /// What is known of an open file.
