@@ -304,6 +304,16 @@ fn an_id_never_gives_the_file_that_replaced_its_own() {
 }
 
 #[test]
+fn nothing_is_swept_behind_a_link() {
+    let (dir, elsewhere) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    std::fs::write(elsewhere.path().join("diary"), "dear").unwrap();
+    std::fs::create_dir(dir.path().join(".dumbwaiter")).unwrap();
+    symlink(elsewhere.path(), dir.path().join(".dumbwaiter/tmp")).unwrap();
+    try_open(dir.path(), Durability::Close).unwrap_err();
+    assert_eq!(visible(elsewhere.path()), ["diary"]);
+}
+
+#[test]
 fn room_that_was_not_needed_is_given_back() {
     let dir = tempfile::tempdir().unwrap();
     let disk = open(dir.path(), Durability::Close);

@@ -29,8 +29,9 @@ const FOLDER: OFlags = OFlags::RDONLY
 
 impl Root {
     pub(super) fn open(dir: &Path, tmp: &Path) -> io::Result<Self> {
-        let open = |path: &Path| rustix::fs::open(path, FOLDER, Mode::empty());
-        let (folder, tmp) = (open(dir)?, open(tmp)?);
+        let open = |path: &Path, flags| rustix::fs::open(path, FOLDER | flags, Mode::empty());
+        // What is in the second is swept: it must not be somebody's folder elsewhere.
+        let (folder, tmp) = (open(dir, OFlags::empty())?, open(tmp, OFlags::NOFOLLOW)?);
         if rustix::fs::fstat(&folder)?.st_dev != rustix::fs::fstat(&tmp)?.st_dev {
             return Err(io::Error::other(format!(
                 "{STATE} is on another file system, where finished files cannot be moved from"
