@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
 
-use crate::support::{Reply, Server, form, noise, part, post};
+use crate::support::{Reply, Server, eventually, form, noise, part, post};
 
 const CLIENTS: usize = 4;
 const FILES: [&str; 3] = ["a", "b", "c"];
@@ -29,13 +29,19 @@ fn kill_minus_nine_leaves_all_files_of_a_form_or_none_with_close() {
 fn kill_again_and_again(durability: &str, rounds: usize) {
     let folder = tempfile::tempdir().unwrap();
     let (count, acknowledged) = (AtomicUsize::new(0), Mutex::new(Acknowledged::new()));
-    for _ in 0..rounds {
+    for round in 0..rounds {
         let mut server = Server::start_in(folder.path(), &["--durability", durability]);
         check(&server, &acknowledged.lock().unwrap());
         let over = AtomicBool::new(false);
+        let known = || acknowledged.lock().unwrap().len();
+        let before = known();
         std::thread::scope(|scope| {
             for _ in 0..CLIENTS {
                 scope.spawn(|| upload_until(&over, &server, &count, &acknowledged));
+            }
+            // Every other round waits for an answer, so that a busy machine has something to lose too.
+            if round % 2 == 1 {
+                eventually(known, |now| *now > before);
             }
             // Moments that no run chooses alike: the clock's nanoseconds decide.
             let now = std::time::SystemTime::UNIX_EPOCH
@@ -56,7 +62,7 @@ fn kill_again_and_again(durability: &str, rounds: usize) {
     let acknowledged = acknowledged.into_inner().unwrap();
     check(&server, &acknowledged);
     assert!(
-        acknowledged.len() >= rounds,
+        acknowledged.len() >= rounds / 2,
         "only {} forms were ever answered",
         acknowledged.len()
     );

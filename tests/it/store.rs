@@ -17,6 +17,8 @@ use dumbwaiter::store::{
 use dumbwaiter::upload::{FileFacts, FileHead};
 use dumbwaiter::{Error, UploadId};
 
+use crate::support::eventually;
+
 const BOTH: [Durability; 2] = [Durability::Close, Durability::Sync];
 
 fn block_on<F: Future>(work: F) -> F::Output {
@@ -30,8 +32,26 @@ fn try_open(dir: &Path, durability: Durability) -> Result<Disk, Error> {
     Disk::open_with(dir, options)
 }
 
+/// Opens a folder that nobody serves.
+///
+/// A program that another test starts has, between fork and exec, every open file of this process, the lock of a folder
+/// just closed among them.
 fn open(dir: &Path, durability: Durability) -> Disk {
-    try_open(dir, durability).unwrap()
+    let opened = eventually(
+        || try_open(dir, durability),
+        |opened| !matches!(opened, Err(e) if is_served(e)),
+    );
+    opened.unwrap()
+}
+
+/// As [`open`], for a folder that cannot be served.
+fn fails_to_open(dir: &Path, durability: Durability) -> String {
+    let refused = eventually(|| try_open(dir, durability).unwrap_err(), |e| !is_served(e));
+    causes(&refused)
+}
+
+fn is_served(e: &Error) -> bool {
+    causes(e).contains("another Dumbwaiter serves this folder")
 }
 
 /// The whole chain of causes, as a log shows it.
@@ -359,7 +379,7 @@ fn records_that_cannot_be_read_are_set_aside_with_close_and_an_error_with_sync()
     torn[..512].fill(0xaa);
     for broken in [&torn[..], b"not a database", &whole[..whole.len() / 3]] {
         std::fs::write(&records, broken).unwrap();
-        let e = causes(&try_open(dir.path(), Durability::Sync).unwrap_err());
+        let e = fails_to_open(dir.path(), Durability::Sync);
         assert!(
             e.contains("cannot be read") && e.contains("move them away"),
             "{e}"
@@ -404,7 +424,7 @@ fn records_of_a_newer_layout_are_refused_and_left_alone() {
         transaction.commit().unwrap();
     }
     for durability in BOTH {
-        let e = causes(&try_open(dir.path(), durability).unwrap_err());
+        let e = fails_to_open(dir.path(), durability);
         assert!(e.contains("newer Dumbwaiter") && e.contains("99"), "{e}");
     }
     assert_eq!(visible(records.parent().unwrap()), ["records.redb", "tmp"]);
