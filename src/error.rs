@@ -96,7 +96,7 @@ pub enum Error {
 pub struct Refusal {
     /// Stable, lower case, words joined by `_`.
     pub code: &'static str,
-    /// The status of the answer, 400–599.
+    /// The status of the answer, 400–599; any other counts as 500.
     pub status: u16,
     /// One line for the person who sent the file.
     pub message: String,
@@ -110,6 +110,13 @@ impl Refusal {
             code: "refused",
             status: 422,
             message: message.into(),
+        }
+    }
+
+    fn status(&self) -> u16 {
+        match self.status {
+            status @ 400..=599 => status,
+            _ => 500,
         }
     }
 }
@@ -152,7 +159,7 @@ impl Error {
             Self::MissingEnctype => ("missing_enctype", 415),
             Self::MissingBoundary => ("missing_boundary", 400),
             Self::LimitExceeded { .. } => ("limit_exceeded", 413),
-            Self::Refused(refusal) => (refusal.code, refusal.status),
+            Self::Refused(refusal) => (refusal.code, refusal.status()),
             Self::UnusableName { .. } => ("unusable_name", 422),
             Self::NameTaken { .. } => ("name_taken", 409),
             Self::Superseded => ("superseded", 409),

@@ -40,12 +40,9 @@ pub(crate) fn problem(error: &Error) -> Response<Bytes> {
     response
 }
 
-/// The error's status; a handler may have chosen one that is no refusal, and then it is 500.
-fn status(error: &Error) -> StatusCode {
-    StatusCode::from_u16(error.status())
-        .ok()
-        .filter(|status| status.is_client_error() || status.is_server_error())
-        .unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
+/// The error's status.
+pub(crate) fn status(error: &Error) -> StatusCode {
+    StatusCode::from_u16(error.status()).expect("an error's status is one of 400 to 599")
 }
 
 #[cfg(test)]

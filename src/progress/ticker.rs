@@ -125,7 +125,7 @@ pub(super) fn spawn(shared: Arc<Shared>) {
         .name("ticker".into())
         .spawn(move || run(&shared));
     if let Err(error) = started {
-        tracing::error!(%error, "no thread for the ticker: streams of progress stand still");
+        tracing::error!(cause = %error, "no thread for the ticker: streams of progress stand still");
     }
 }
 

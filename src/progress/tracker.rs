@@ -174,7 +174,10 @@ impl Shared {
     fn list(&self, progress: &Arc<Progress>) {
         let listed = locked(&self.records).insert(progress, self.options.max_records);
         let Ok(older) = listed else {
-            tracing::warn!(upload = %progress.id.short(), "too many uploads at once to track this one");
+            tracing::warn!(
+                upload = progress.id.short(),
+                "too many uploads at once to track this one"
+            );
             return;
         };
         if let Some(older) = older {

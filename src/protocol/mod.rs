@@ -61,6 +61,8 @@ impl Inbound {
 
     /// Takes the body in, stores its files under their names and ends the record, which comes back: the tracker may have
     /// had no room for it.
+    /// Takes the body in, stores its files under their names and ends the record, which it gives back: the answer does
+    /// not depend on whether the tracker could keep it.
     ///
     /// `split` is made after the record has begun, so that a refused head is seen by watchers too.
     pub(crate) async fn take(
@@ -90,6 +92,8 @@ impl Inbound {
             })
             .await
             .map(|_| progress)
+            .await?;
+        Ok(progress)
     }
 }
 
@@ -101,7 +105,7 @@ fn progress_id(head: &Parts, upload: &Upload) -> Option<ProgressId> {
         GivenId::Absent => None,
         GivenId::Unusable => {
             tracing::info!(
-                id = upload.id.short(),
+                upload = upload.id.short(),
                 "the progress id is outside the rule: not tracked under it"
             );
             None

@@ -165,3 +165,22 @@ fn a_get_on_a_connection_that_carried_an_upload_closes_it() {
         .unwrap();
     assert_eq!(Reply::read(&mut client).header("connection"), Some("close"));
 }
+
+#[test]
+fn an_upload_too_many_to_be_tracked_is_stored_and_answered_all_the_same() {
+    let server = Server::start(&["--max-records", "1"]);
+    let mut running = server.connect();
+    running
+        .write_all(
+            b"PUT /files/running?X-Progress-ID=r HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\nx",
+        )
+        .unwrap();
+    eventually(
+        || server.get("/uploads?X-Progress-ID=r").json(),
+        |records| records[0]["received"] == 1,
+    );
+    let reply = server.send(b"PUT /files/more HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\n\r\nx");
+    assert_eq!(reply.status, 201, "{reply:?}");
+    let url = reply.json()["url"].as_str().unwrap().to_owned();
+    assert_eq!(server.get(&url).body, b"x");
+}

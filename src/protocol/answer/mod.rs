@@ -27,28 +27,23 @@ pub(super) fn uploaded(
     id: &UploadId,
     taken: Result<Arc<Progress>, Error>,
 ) -> Response<Bytes> {
-    let mut answer = match taken {
+    match taken {
         Ok(progress) => accepted(asked, &progress.record(Holder::Id, &asked.base)),
         Err(error) => {
             log(id, &error);
             refused(&asked.head.headers, &asked.base, &error)
         }
-    };
-    answer
-        .headers_mut()
-        .insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    answer
-        .headers_mut()
-        .insert(header::VARY, HeaderValue::from_static("Accept"));
-    answer
+    }
 }
 
 fn log(id: &UploadId, error: &Error) {
-    let id = id.short();
-    let cause = std::error::Error::source(error).map(ToString::to_string);
+    let (upload, code) = (id.short(), error.code());
+    let causes = std::iter::successors(std::error::Error::source(error), |cause| cause.source());
+    let causes: Vec<_> = causes.map(ToString::to_string).collect();
+    let cause = (!causes.is_empty()).then(|| causes.join(": "));
     match error.status() {
-        500.. => tracing::error!(id, code = error.code(), cause, "{error}"),
-        _ => tracing::info!(id, code = error.code(), cause, "{error}"),
+        500.. => tracing::error!(upload, code, cause, "{error}"),
+        _ => tracing::info!(upload, code, cause, "{error}"),
     }
 }
 
@@ -87,7 +82,7 @@ fn accepted(asked: &Asked, record: &Record) -> Response<Bytes> {
         Language::Json => reply(status, "application/json", format!("{value}\n")),
         Language::Xml => reply(status, "application/xml", xml::document(&value)),
         Language::Html => match next(asked, record) {
-            Some(next) => return redirect(&next),
+            Some(next) => return fresh(redirect(&next)),
             None => page::reply(status, &page::accepted(record), &value, &asked.base),
         },
     };
@@ -100,12 +95,12 @@ fn accepted(asked: &Asked, record: &Record) -> Response<Bytes> {
     {
         answer.headers_mut().insert(header::LOCATION, url);
     }
-    answer
+    fresh(answer)
 }
 
 /// The answer to a request that is refused, in the client's language; JSON means `application/problem+json`.
 pub fn refused(headers: &HeaderMap, base: &str, error: &Error) -> Response<Bytes> {
-    let status = StatusCode::from_u16(error.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let status = problem::status(error);
     let facts = serde_json::json!({
         "state": "error",
         "error": {"code": error.code(), "message": error.to_string(), "status": status.as_u16()},
@@ -119,6 +114,19 @@ pub fn refused(headers: &HeaderMap, base: &str, error: &Error) -> Response<Bytes
         answer
             .headers_mut()
             .insert(header::ALLOW, HeaderValue::from_static(allow));
+    }
+    fresh(answer)
+}
+
+/// Told to one client in the language it asked for: nobody keeps it for another.
+fn fresh(mut answer: Response<Bytes>) -> Response<Bytes> {
+    for (name, value) in [
+        (header::CACHE_CONTROL, "no-store"),
+        (header::VARY, "Accept"),
+    ] {
+        answer
+            .headers_mut()
+            .insert(name, HeaderValue::from_static(value));
     }
     answer
 }
@@ -172,6 +180,26 @@ fn safe_path(path: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_refusal_is_one_in_every_language_whatever_status_a_handler_chose() {
+        for accept in ["application/json", "application/xml", "text/html"] {
+            let mut headers = HeaderMap::new();
+            headers.insert(header::ACCEPT, HeaderValue::from_static(accept));
+            let refusal = crate::Refusal {
+                status: 200,
+                ..crate::Refusal::new("no")
+            };
+            let answer = refused(&headers, "", &refusal.into());
+            assert_eq!(answer.status(), 500, "{accept}");
+            assert_eq!(answer.headers()[header::VARY], "Accept", "{accept}");
+            assert_eq!(
+                answer.headers()[header::CACHE_CONTROL],
+                "no-store",
+                "{accept}"
+            );
+        }
+    }
 
     #[test]
     fn next_leads_to_this_origin_alone() {
