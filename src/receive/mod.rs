@@ -125,7 +125,7 @@ enum Current {
         name: String,
         value: Vec<u8>,
     },
-    /// A file of which no byte has come yet.
+    /// A file without a name, of which no byte has come yet.
     Head(FileHead),
     File(FileFacts),
 }
@@ -238,6 +238,9 @@ impl Drop for Received {
 impl Received {
     async fn pump(&mut self, mut body: Body, mut split: Box<dyn Split>) -> Result<(), Error> {
         let (mut frames, mut pieces) = (Vec::new(), Vec::new());
+        // Polling the body is what invites it (`100 Continue`): what is refused without it is refused first.
+        split.begin(&mut pieces);
+        self.take(&mut pieces).await?;
         while body.frames(&mut frames).await? {
             let bytes = frames.iter().map(|frame: &Bytes| frame.len() as u64).sum();
             self.tap().received(bytes);
@@ -268,13 +271,23 @@ impl Received {
     async fn take(&mut self, pieces: &mut Vec<Piece>) -> Result<(), Error> {
         for piece in pieces.drain(..) {
             match piece {
-                Piece::File(head) => self.current = Current::Head(head),
+                Piece::File(head) => self.head(head).await?,
                 Piece::Field(name) => self.begin_field(name)?,
                 Piece::Data(bytes) => self.data(bytes).await?,
                 Piece::End => self.end().await?,
             }
         }
         self.write().await
+    }
+
+    /// A browser's form sends an empty file input as a file without name and bytes: such a one begins with its first byte.
+    async fn head(&mut self, head: FileHead) -> Result<(), Error> {
+        let may_be_none = head.name.as_deref() == Some("");
+        self.current = Current::Head(head);
+        match may_be_none {
+            true => Ok(()),
+            false => self.begin_file().await,
+        }
     }
 
     fn begin_field(&mut self, name: String) -> Result<(), Error> {
@@ -319,10 +332,6 @@ impl Received {
     }
 
     async fn end(&mut self) -> Result<(), Error> {
-        // An empty file input of a browser's form comes as a file without name and bytes.
-        if matches!(&self.current, Current::Head(head) if head.name.as_deref() != Some("")) {
-            self.begin_file().await?;
-        }
         match std::mem::replace(&mut self.current, Current::Nothing) {
             Current::File(facts) => self.end_file(facts).await,
             Current::Field { name, value } => {

@@ -9,6 +9,11 @@ use crate::upload::FileHead;
 ///
 /// A pure state machine: no I/O, no clock. It can be saved at any byte and restored, in at most 16 KiB (DECISIONS 1).
 pub trait Split: Send {
+    /// Says what is known of the body before its first byte, so that it can be refused before the client sends it.
+    fn begin(&mut self, pieces: &mut Vec<Piece>) {
+        let _ = pieces;
+    }
+
     /// Takes the next bytes of the body and appends what they hold to `pieces`, as slices without a copy.
     ///
     /// # Errors
@@ -57,13 +62,13 @@ impl Raw {
     pub fn new(head: FileHead) -> Self {
         Self { head: Some(head) }
     }
-
-    fn begin(&mut self, pieces: &mut Vec<Piece>) {
-        pieces.extend(self.head.take().map(Piece::File));
-    }
 }
 
 impl Split for Raw {
+    fn begin(&mut self, pieces: &mut Vec<Piece>) {
+        pieces.extend(self.head.take().map(Piece::File));
+    }
+
     fn split(&mut self, frame: Bytes, pieces: &mut Vec<Piece>) -> Result<(), Error> {
         self.begin(pieces);
         pieces.push(Piece::Data(frame));

@@ -184,3 +184,40 @@ fn an_upload_too_many_to_be_tracked_is_stored_and_answered_all_the_same() {
     let url = reply.json()["url"].as_str().unwrap().to_owned();
     assert_eq!(server.get(&url).body, b"x");
 }
+
+#[test]
+fn what_its_head_condemns_is_refused_without_inviting_the_body() {
+    let server = Server::start(&["--max-file-size", "10"]);
+    for (request, status) in [
+        ("PUT /files/a", 413),
+        (
+            "PUT /files/a?X-Progress-ID=x HTTP/1.1\r\nContent-Range: bytes 0-9/99",
+            400,
+        ),
+        ("POST /upload HTTP/1.1\r\nContent-Type: text/plain", 415),
+        ("POST /nowhere", 404),
+    ] {
+        let (line, headers) = request.split_once(" HTTP/1.1").unwrap_or((request, ""));
+        let head = format!(
+            "{line} HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 1000{headers}\r\n\r\n"
+        );
+        let mut client = server.connect();
+        client.write_all(head.as_bytes()).unwrap();
+        assert_eq!(Reply::read(&mut client).status, status, "{request}");
+    }
+    assert!(server.under_way().is_empty());
+}
+
+#[test]
+fn a_coded_body_is_kept_as_it_is_coded() {
+    let server = Server::start(&[]);
+    let coded = b"\x1f\x8b not to be opened";
+    let mut request = format!(
+        "PUT /files/a.gz HTTP/1.1\r\nHost: a\r\nContent-Encoding: gzip\r\nContent-Length: {}\r\n\r\n",
+        coded.len()
+    )
+    .into_bytes();
+    request.extend(coded);
+    assert_eq!(server.send(&request).json()["length"], coded.len());
+    assert_eq!(server.read("a.gz"), coded);
+}
