@@ -184,6 +184,50 @@ impl From<Refusal> for Error {
 mod tests {
     use super::*;
 
+    /// Each variant leads to the next, so that a new one cannot be left out.
+    fn after(error: &Error) -> Option<Error> {
+        let what = "";
+        Some(match error {
+            Error::ClientGone => Error::Truncated,
+            Error::Truncated => Error::MalformedForm { what },
+            Error::MalformedForm { .. } => Error::NotAForm {
+                given: String::new(),
+            },
+            Error::NotAForm { .. } => Error::MissingEnctype,
+            Error::MissingEnctype => Error::MissingBoundary,
+            Error::MissingBoundary => Error::LimitExceeded { what, limit: 0 },
+            Error::LimitExceeded { .. } => Refusal::new("").into(),
+            Error::Refused(_) => Error::UnusableName {
+                reason: String::new(),
+            },
+            Error::UnusableName { .. } => Error::NameTaken {
+                name: String::new(),
+            },
+            Error::NameTaken { .. } => Error::Superseded,
+            Error::Superseded => Error::NotFound,
+            Error::NotFound => Error::MethodNotAllowed { allow: "" },
+            Error::MethodNotAllowed { .. } => Error::MissingProgressId,
+            Error::MissingProgressId => Error::BadRequest { what },
+            Error::BadRequest { .. } => Error::TooManyWatchers,
+            Error::TooManyWatchers => Error::DiskFull,
+            Error::DiskFull => Error::store("broken"),
+            Error::Store { .. } => return None,
+        })
+    }
+
+    #[test]
+    fn every_code_has_its_line_in_the_docs_with_its_status() {
+        let docs = include_str!("../docs/protocols.md");
+        for error in std::iter::successors(Some(Error::ClientGone), after) {
+            let line = format!("| `{}` | {} | ", error.code(), error.status());
+            assert!(docs.contains(&line), "docs/protocols.md lacks {line}");
+            assert!(
+                (400..600).contains(&error.status()) && !error.to_string().contains('\n'),
+                "{error:?}"
+            );
+        }
+    }
+
     #[test]
     fn a_full_disk_is_told_from_other_failures() {
         let io = |kind| Error::store(std::io::Error::from(kind));
