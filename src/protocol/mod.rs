@@ -1,7 +1,7 @@
 //! Ways in, one file each, and what they share.
 //!
 //! A protocol reads a request's head, settles what the upload is and how its body is split, and gives it to
-//! [`Inbound::take`]; then it says in its own words how it went. All of them make the same upload, the same record and
+//! `Inbound::take`; then it says in its own words how it went. All of them make the same upload, the same record and
 //! the same errors.
 
 use std::sync::Arc;
