@@ -89,7 +89,7 @@ pub struct Config {
         ]))]
     pub progress_format: ProgressFormat,
 
-    /// What /get_upload_progress answers for an unknown id: null, or for 60 s a bar at its start
+    /// What /get_upload_progress answers for an unknown id: null, or for --watch-wait a bar at its start
     #[arg(long, value_name = "WORD", default_value = "null", help_heading = PROGRESS,
         value_parser = words(&[("null", PollUnknown::Null), ("wait", PollUnknown::Wait)]))]
     pub poll_unknown: PollUnknown,
