@@ -48,6 +48,8 @@ async fn serve(config: Config) -> anyhow::Result<()> {
         .dumbwaiter(store)
         .data_threads(data.clone())
         .into_service();
+    // Whoever reads the greeting may tell us to stop.
+    let stop = stop()?;
     greet(&config, listener.local_addr()?);
     let connections = Arc::new(Connections {
         service,
@@ -55,9 +57,10 @@ async fn serve(config: Config) -> anyhow::Result<()> {
         options: config.connections(),
     });
     tokio::select! {
-        () = accept(&listener, &connections) => Ok(()),
-        told = stop() => told,
+        () = accept(&listener, &connections) => {}
+        () = stop => {}
     }
+    Ok(())
 }
 
 async fn listen(address: SocketAddr) -> anyhow::Result<TcpListener> {
@@ -101,14 +104,17 @@ fn welcome(connections: &Arc<Connections>, stream: TcpStream, peer: SocketAddr) 
     tokio::spawn(connections.clone().serve(stream, peer));
 }
 
-async fn stop() -> anyhow::Result<()> {
+/// Waits to be told to stop; listens from the moment it is called.
+fn stop() -> anyhow::Result<impl Future<Output = ()>> {
     let mut terminate = signal(SignalKind::terminate())?;
-    tokio::select! {
-        interrupted = tokio::signal::ctrl_c() => interrupted?,
-        _ = terminate.recv() => {}
-    }
-    tracing::info!("told to stop");
-    Ok(())
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    Ok(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+        tracing::info!("told to stop");
+    })
 }
 
 /// An upload needs two descriptors and a watcher one; the usual soft limit of 1,024 is soon reached.

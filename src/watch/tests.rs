@@ -335,6 +335,12 @@ fn nginx_answers_with_the_modules_own_headers_in_each_form() {
         );
         assert_eq!(response.headers()[CACHE_CONTROL], "no-cache");
         assert_eq!(format.as_str().parse(), Ok(format));
+        let is_script = format == ProgressFormat::Jsonp;
+        assert_eq!(
+            response.headers().contains_key("x-content-type-options"),
+            is_script,
+            "the module sends none; what runs as a script is not guessed at"
+        );
     }
 }
 

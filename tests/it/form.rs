@@ -394,3 +394,45 @@ fn what_a_handler_is_told_to_do_is_done() {
     );
     assert_eq!(server.files(), ["a.png"]);
 }
+
+#[test]
+fn a_form_beyond_a_limit_is_refused_whole() {
+    for (option, what, parts) in [
+        (
+            ["--max-files", "2"],
+            "files",
+            vec![part("f", Some("a"), b"x"); 3],
+        ),
+        (
+            ["--max-fields", "2"],
+            "fields",
+            vec![part("f", None, b"x"); 3],
+        ),
+        (
+            ["--max-field-bytes", "9"],
+            "bytes in fields",
+            vec![part("f", None, b"1234"); 2],
+        ),
+        (
+            ["--max-part-head", "100"],
+            "bytes in a part's head",
+            vec![part("f", Some(&"a".repeat(99)), b"x")],
+        ),
+    ] {
+        let server = Server::start(&option);
+        let first = [part("kept", Some("first"), &noise(300_000))];
+        let reply = server.post("/upload", "", &form(&[&first[..], &parts].concat()));
+        let problem = reply.json();
+        assert_eq!(
+            (reply.status, problem["code"].as_str()),
+            (413, Some("limit_exceeded")),
+            "{option:?}"
+        );
+        assert!(
+            problem["detail"].as_str().unwrap().contains(what),
+            "{problem}"
+        );
+        assert!(server.files().is_empty(), "{option:?}");
+        assert!(server.under_way().is_empty(), "{option:?}");
+    }
+}

@@ -1,6 +1,10 @@
 //! The binary around the service: how it starts, and what it says when it cannot.
 
+use std::io::{Read, Write};
 use std::process::Command;
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal, kill_process};
 
 use crate::support::{Server, form, part};
 
@@ -99,4 +103,49 @@ fn head_has_the_headers_of_get_and_no_body() {
         answer.contains("content-length: 5\r\n") && answer.ends_with("\r\n\r\n"),
         "{answer}"
     );
+}
+
+#[test]
+fn a_client_that_does_not_finish_its_head_is_let_go() {
+    let server = Server::start(&["--head-timeout", "200ms"]);
+    for begun in [
+        "",
+        "G",
+        "GET / HTTP/1.1\r\nHost: a\r\n",
+        "POST /upload HTTP/1.1\r\n",
+    ] {
+        let mut client = server.connect();
+        client.write_all(begun.as_bytes()).unwrap();
+        let mut answer = Vec::new();
+        client
+            .read_to_end(&mut answer)
+            .unwrap_or_else(|e| panic!("{begun:?} is waited for still: {e}"));
+    }
+}
+
+#[test]
+fn a_client_that_sends_on_after_a_refusal_is_cut_off_within_the_bounds() {
+    for bound in [["--linger-time", "200ms"], ["--linger-bytes", "1MB"]] {
+        let server = Server::start(&bound);
+        let mut client = server.connect();
+        client
+            .write_all(
+                b"POST /nowhere HTTP/1.1\r\nHost: a\r\nContent-Length: 1000000000000\r\n\r\n",
+            )
+            .unwrap();
+        let end = Instant::now() + Duration::from_secs(20);
+        while client.write_all(&[0; 64 * 1024]).is_ok() {
+            assert!(Instant::now() < end, "{bound:?}: it is listened to still");
+        }
+    }
+}
+
+#[test]
+fn told_to_stop_it_ends_well() {
+    for signal in [Signal::TERM, Signal::INT] {
+        let mut server = Server::start(&[]);
+        let pid = Pid::from_raw(server.pid().try_into().unwrap()).unwrap();
+        kill_process(pid, signal).unwrap();
+        assert!(server.wait().success(), "{signal:?}");
+    }
 }
