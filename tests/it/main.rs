@@ -5,6 +5,7 @@
 mod config;
 mod crash;
 mod curl;
+mod docs;
 mod examples;
 mod form;
 mod get;
