@@ -74,7 +74,7 @@ impl fmt::Debug for UploadId {
 
 /// The name that shows an upload without giving it away: state, numbers and file names.
 ///
-/// It is what links, QR codes and the page carry (DESIGN, promise 5).
+/// It is what links, QR codes and the page carry.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct WatchId([u8; 16]);
 

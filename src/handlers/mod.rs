@@ -105,7 +105,7 @@ impl From<Refusal> for Stop {
     }
 }
 
-/// How a handler goes on after an interruption (DECISIONS, "The model").
+/// How a handler goes on after an interruption.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Resume {
     /// This state brings it back to where it is now.

@@ -52,7 +52,7 @@ async fn open(inbound: &Inbound, path: &str) -> Result<Box<dyn Reader>, Error> {
         .ok_or(Error::NotFound)
 }
 
-/// `ID` is file 0, `ID/n` the others (DECISIONS 5).
+/// `ID` is file 0, `ID/n` the others.
 fn address(path: &str) -> Option<(UploadId, usize)> {
     let (id, index) = match path.split_once('/') {
         Some((id, index)) => (id, index.parse().ok()?),

@@ -14,7 +14,7 @@ use crate::error::Error;
 type Cause = Box<dyn std::error::Error + Send + Sync>;
 
 /// How many bytes are gathered for one write, where they are there already. HTTP/2 brings frames of 16 KiB; writes of
-/// that size reach a third of the speed of large ones (DESIGN, "Big writes").
+/// that size reach a third of the speed of large ones.
 const GATHER: usize = 256 * 1024;
 
 /// Frames of one write at most, so that the vector of slices stays small.

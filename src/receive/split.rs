@@ -7,7 +7,7 @@ use crate::upload::FileHead;
 
 /// Finds files and fields in the bytes of a body.
 ///
-/// A pure state machine: no I/O, no clock. It can be saved at any byte and restored, in at most 16 KiB (DECISIONS 1).
+/// A pure state machine: no I/O, no clock. It can be saved at any byte and restored, in at most 16 KiB.
 pub trait Split: Send {
     /// Says what is known of the body before its first byte, so that it can be refused before the client sends it.
     fn begin(&mut self, pieces: &mut Vec<Piece>) {

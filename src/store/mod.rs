@@ -9,8 +9,8 @@
 //!                        └─► checkpoint ─► (crash, cut) ─► open(id, Take) ─► Session, from the checkpoint on
 //! ```
 //!
-//! [`Session::write`] promises nothing: only [`Session::checkpoint`] yields an offset that may be told to anybody
-//! (DECISIONS, "The model"). Why not a file-system interface? Because a rename of several files at once, a lock with an
+//! [`Session::write`] promises nothing: only [`Session::checkpoint`] yields an offset that may be told to anybody.
+//! Why not a file-system interface? Because a rename of several files at once, a lock with an
 //! epoch and an object store's multipart upload have no place in one.
 
 use async_trait::async_trait;
@@ -147,7 +147,7 @@ pub trait Reader: Send {
     async fn read_at(&mut self, offset: u64, max: usize) -> Result<Bytes, Error>;
 }
 
-/// Where an interrupted upload goes on: all that must be known besides the bytes (DECISIONS 1).
+/// Where an interrupted upload goes on: all that must be known besides the bytes.
 ///
 /// It is recorded after the data it describes. Resuming cuts every file to `stored`.
 #[derive(Clone, PartialEq, Eq, Default, Debug, serde::Serialize, serde::Deserialize)]

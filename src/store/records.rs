@@ -1,4 +1,4 @@
-//! What must survive a restart, in one embedded database (DECISIONS 4).
+//! What must survive a restart, in one embedded database.
 //!
 //! One thread writes. It takes every change that waits, commits all of them in one transaction and then wakes those who
 //! asked, so that many uploads share one sync:

@@ -35,7 +35,7 @@ pub struct PartLimits {
 }
 
 impl PartLimits {
-    /// What `head_bytes` cannot go beyond, so that a saved parser stays below 16 KiB (DECISIONS 1).
+    /// What `head_bytes` cannot go beyond, so that a saved parser stays below 16 KiB.
     pub const MAX_HEAD_BYTES: usize = 15 * 1024;
 }
 
