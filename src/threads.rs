@@ -1,9 +1,9 @@
 //! The data plane: threads of our own for whatever touches a file.
 //!
 //! A write to a file blocks, now and then for long. On a thread that also accepts connections and answers polls it would
-//! hold all of them up, and handing every chunk to a pool costs more than the write.
-//! So bodies live on data threads and write in place; each runs a small single-threaded runtime, and whoever
-//! writes yields after every write, so that one fast client does not hold the others.
+//! hold all of them up, and handing every chunk to a pool costs more than the write. So bodies live on data
+//! threads and write in place; each runs a small single-threaded runtime, and whoever writes yields after every write, so
+//! that one fast client does not hold the others.
 
 use std::cell::Cell;
 use std::future::Future;

@@ -1,7 +1,8 @@
 //! One socket: which thread it lives on, and how it ends.
 //!
-//! What decides how fast a poll is answered while the disk is saturated is where the *connection* lives. So
-//! one byte is peeked before anything is read: a connection that begins with a method which brings a body is moved whole to a data thread, all others stay on the control thread, which never touches a disk.
+//! What decides how fast a poll is answered while the disk is saturated is where the *connection* lives. So one
+//! byte is peeked before anything is read: a connection that begins with a method which brings a body is moved whole to a
+//! data thread, all others stay on the control thread, which never touches a disk.
 
 use std::future::poll_fn;
 use std::net::SocketAddr;
