@@ -9,7 +9,7 @@ use std::time::Duration;
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
-use crate::support::needs::needs;
+use crate::support::needs::{leave_out, needs};
 use crate::support::{Reply, Server, eventually, form, noise, part, post};
 
 const MODULE: &str = "/usr/lib/nginx/modules/ngx_http_uploadprogress_module.so";
@@ -176,7 +176,10 @@ impl Pair {
 
 fn ready() -> bool {
     let module = Path::new(MODULE).exists();
-    needs("nginx") && (module || needs("nginx with libnginx-mod-http-uploadprogress"))
+    if !module {
+        leave_out("nginx's upload progress module");
+    }
+    module && needs("nginx")
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! Programs that some tests work with, and what happens where one is missing.
 
 use std::env;
+use std::io::Write;
 
 /// Set to `1` by `make test`: then whatever a test needs must be there.
 const ALL: &str = "DUMBWAITER_TEST_ALL";
@@ -13,19 +14,32 @@ const ALL: &str = "DUMBWAITER_TEST_ALL";
 /// # Panics
 /// When the program is missing and `DUMBWAITER_TEST_ALL=1` says that everything must be tested.
 pub(crate) fn needs(program: &str) -> bool {
-    let path = env::var_os("PATH").unwrap_or_default();
-    let mut folders = env::split_paths(&path).chain(["/usr/sbin".into(), "/sbin".into()]);
-    let found = folders.any(|folder| folder.join(program).is_file());
-    found || left_out(program)
+    let here = is_here(program);
+    if !here {
+        leave_out(program);
+    }
+    here
 }
 
-fn left_out(program: &str) -> bool {
+/// Says that the test at hand is left out, since it needs `what`.
+///
+/// # Panics
+/// When `DUMBWAITER_TEST_ALL=1` says that everything must be tested.
+pub(crate) fn leave_out(what: &str) {
     assert!(
         !all_must_run(),
-        "{program} is not here, and {ALL}=1 says that every test must run"
+        "{what} is not here, and {ALL}=1 says that every test must run"
     );
-    eprintln!("left out: this test needs {program}");
-    false
+    let thread = std::thread::current();
+    let test = thread.name().unwrap_or("a test");
+    // Not `eprintln!`, which the harness keeps to itself as long as the test passes.
+    let _ = writeln!(std::io::stderr(), "left out: {test} needs {what}");
+}
+
+fn is_here(program: &str) -> bool {
+    let path = env::var_os("PATH").unwrap_or_default();
+    let mut folders = env::split_paths(&path).chain(["/usr/sbin".into(), "/sbin".into()]);
+    folders.any(|folder| folder.join(program).is_file())
 }
 
 fn all_must_run() -> bool {
@@ -33,11 +47,10 @@ fn all_must_run() -> bool {
 }
 
 #[test]
-fn a_missing_program_is_told_or_fails_where_everything_must_run() {
-    assert!(needs("sh"));
-    let missing = std::panic::catch_unwind(|| needs("a-program-that-nobody-has"));
-    match all_must_run() {
-        true => assert!(missing.is_err()),
-        false => assert!(!missing.unwrap()),
+fn a_missing_program_is_found_missing_and_fails_where_everything_must_run() {
+    assert!(is_here("sh"));
+    assert!(!is_here("a-program-that-nobody-has"));
+    if all_must_run() {
+        assert!(std::panic::catch_unwind(|| leave_out("a program")).is_err());
     }
 }
