@@ -59,8 +59,6 @@ impl Inbound {
         upload
     }
 
-    /// Takes the body in, stores its files under their names and ends the record, which comes back: the tracker may have
-    /// had no room for it.
     /// Takes the body in, stores its files under their names and ends the record, which it gives back: the answer does
     /// not depend on whether the tracker could keep it.
     ///
@@ -90,8 +88,6 @@ impl Inbound {
                     Err(panic) => Err(Error::store(panic)),
                 }
             })
-            .await
-            .map(|_| progress)
             .await?;
         Ok(progress)
     }
