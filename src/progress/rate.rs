@@ -77,19 +77,12 @@ impl Rate {
     }
 }
 
-#[allow(
-    clippy::cast_precision_loss,
-    reason = "an average of bytes a second needs no 53rd bit"
-)]
+/// An average of bytes a second needs no 53rd bit.
 fn as_f64(bytes: u64) -> f64 {
     bytes as f64
 }
 
-#[allow(
-    clippy::cast_possible_truncation,
-    clippy::cast_sign_loss,
-    reason = "a float cast saturates, and an average of counts is not negative"
-)]
+/// The cast saturates, and an average of counts is not negative.
 fn as_u64(rate: f64) -> u64 {
     rate as u64
 }
