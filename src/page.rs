@@ -5,7 +5,7 @@ use http::{HeaderValue, Response, StatusCode, header};
 
 /// Everything from our own origin, nothing inline, nobody may frame it.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob:; connect-src 'self'; \
-                      form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
+                      form-action 'self'; base-uri 'self'; frame-ancestors 'none'";
 
 const HTML: &str = "text/html; charset=utf-8";
 const SCRIPT: &str = "text/javascript; charset=utf-8";
@@ -25,9 +25,17 @@ const FILES: [(&str, &str, &str); 6] = [
     ("/dumbwaiter.css", STYLE, include_str!("../client/page.css")),
 ];
 
-/// The file that stands at `path`, if one does.
-pub(crate) fn get(path: &str) -> Option<Response<Bytes>> {
+/// The file that stands at `path`, if one does. The page's URLs are relative, and `base` is what they begin with.
+pub(crate) fn get(path: &str, base: &str) -> Option<Response<Bytes>> {
     let (_, content_type, text) = FILES.iter().find(|(at, ..)| *at == path)?;
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"/-._~%".contains(&byte);
+    let text = match path {
+        // A router's `nest("/up", …)` gives `/up` and `/up/` to us alike, as `/`.
+        "/" if !base.is_empty() && base.bytes().all(plain) => text
+            .replacen("<head>", &format!("<head>\n<base href=\"{base}/\">"), 1)
+            .into(),
+        _ => Bytes::from_static(text.as_bytes()),
+    };
     Some(asset(content_type, text))
 }
 
@@ -41,8 +49,8 @@ pub(crate) fn with_slash(base: &str) -> Response<Bytes> {
     answer
 }
 
-fn asset(content_type: &'static str, text: &'static str) -> Response<Bytes> {
-    let mut answer = Response::new(Bytes::from_static(text.as_bytes()));
+fn asset(content_type: &'static str, text: Bytes) -> Response<Bytes> {
+    let mut answer = Response::new(text);
     for (name, value) in [
         (header::CONTENT_TYPE, content_type),
         (header::CONTENT_SECURITY_POLICY, POLICY),

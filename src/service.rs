@@ -264,7 +264,7 @@ impl Lift {
                     Uploads::Live(answer) => answer.map(Into::into),
                 }
             }
-            (path, asks) => match page::get(path).filter(|_| self.page) {
+            (path, asks) => match page::get(path, &asked.base).filter(|_| self.page) {
                 Some(file) if matches!(asks, Asks::Get) => file.map(Into::into),
                 file => refuse(&asked, &misplaced(path, file.is_some())),
             },

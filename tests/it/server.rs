@@ -59,6 +59,10 @@ fn under_a_base_every_path_and_url_keeps_it() {
     assert_eq!(server.get("/in/box").header("location"), Some("/in/box/"));
     let page = server.get("/in/box/");
     assert!(page.text().contains("<form"), "{}", page.text());
+    assert!(
+        page.text().contains("<base href=\"/in/box/\">"),
+        "a router that nests us gives us the path without its slash too"
+    );
     assert_eq!(server.get("/in/boxes").status, 404);
 }
 
