@@ -121,6 +121,15 @@ struct Listener(EventStream);
 
 impl Listener {
     /// The next chunk; `None` at the end of the stream.
+    /// Reads on until `most` events have come.
+    async fn tell_all(&mut self, most: usize) {
+        let mut told = 0;
+        while told < most {
+            told += self.events().await.len();
+        }
+        assert_eq!(told, most);
+    }
+
     async fn chunk(&mut self) -> Option<String> {
         let frame = self.0.frame().await?.unwrap();
         Some(String::from_utf8(frame.into_data().unwrap().to_vec()).unwrap())
@@ -726,7 +735,7 @@ async fn one_stream_follows_a_hundred_uploads() {
     let taps: Vec<_> = (0..100).map(|n| house.begin(&n.to_string(), 10)).collect();
     let query: Vec<_> = (0..100).map(|n| format!("X-Progress-ID={n}")).collect();
     let mut stream = house.open(&live(&format!("/uploads?{}", query.join("&"))));
-    assert_eq!(stream.events().await.len(), 100);
+    stream.tell_all(100).await;
     taps[17].received(3);
     taps[71].received(4);
     house.hand.tick();
@@ -738,8 +747,29 @@ async fn one_stream_follows_a_hundred_uploads() {
     assert_eq!(told, [(&json!("17"), &json!(3)), (&json!("71"), &json!(4))]);
     drop(taps);
     house.hand.pass(Duration::ZERO);
-    assert_eq!(stream.events().await.len(), 100);
+    stream.tell_all(100).await;
     assert!(stream.has_ended().await);
+}
+
+#[tokio::test(start_paused = true)]
+async fn much_that_is_new_comes_in_chunks_so_that_others_of_the_thread_get_their_turn() {
+    let house = House::new();
+    let tap = house.begin("a", 1_000_000);
+    for n in 0..300 {
+        tap.begin_file(&FileHead {
+            name: Some(format!("IMG_{n:04}.jpg")),
+            ..FileHead::default()
+        });
+    }
+    let asked = ["X-Progress-ID=a"; 100].join("&");
+    let mut stream = house.open(&live(&format!("/uploads?{asked}")));
+    let (mut events, mut longest) = (0, 0);
+    while events < 100 {
+        let chunk = stream.chunk().await.unwrap();
+        events += chunk.matches("\ndata: ").count();
+        longest = longest.max(chunk.len());
+    }
+    assert!(longest < 128 * 1024, "{longest}");
 }
 
 #[tokio::test(start_paused = true)]
