@@ -34,7 +34,8 @@ pub struct Limits {
     pub files: usize,
     /// Form fields that are no files.
     pub fields: usize,
-    /// Bytes of all fields of one upload, names and values together; they are kept in memory until its end.
+    /// Bytes of all fields of one upload, names and values together, and of the names and types of its files; they are
+    /// kept in memory until its end.
     pub field_bytes: usize,
 }
 
@@ -283,6 +284,9 @@ impl Received {
     /// A browser's form sends an empty file input as a file without name and bytes: such a one begins with its first byte.
     async fn head(&mut self, head: FileHead) -> Result<(), Error> {
         let may_be_none = head.name.as_deref() == Some("");
+        // They stand in the record until it is forgotten: what a thousand files may say of themselves is bounded too.
+        let texts = [&head.field, &head.name, &head.content_type];
+        self.count_field_bytes(texts.into_iter().flatten().map(String::len).sum())?;
         self.current = Current::Head(head);
         match may_be_none {
             true => Ok(()),
@@ -303,7 +307,7 @@ impl Received {
     fn count_field_bytes(&mut self, bytes: usize) -> Result<(), Error> {
         self.field_bytes += bytes;
         limit(
-            "bytes in fields",
+            "bytes in fields and in what is said of files",
             self.field_bytes,
             self.receiver.limits.field_bytes,
         )

@@ -15,6 +15,8 @@ use crate::upload::Owner;
 
 /// What is said while nothing can be: not a length of 0, by which the article's page divides.
 const NOTHING_YET: &str = r#"{"uploaded": 0, "length": 1}"#;
+/// The most bytes of an array of records.
+const MAX_ARRAY: usize = 4 * 1024 * 1024;
 
 impl Watch {
     /// `GET /get_upload_progress?X-Progress-ID=ID`, the article's poll: `{"uploaded": N, "length": M}`, and `null` when
@@ -77,7 +79,7 @@ impl Watch {
                     .record(&asks[0], base)
                     .ok_or(Error::NotFound)?
                     .to_json(),
-                None => self.records(&asks, base),
+                None => self.records(&asks, base)?,
             };
             Ok(Uploads::Now(json(body)))
         });
@@ -116,9 +118,23 @@ impl Watch {
         Some(found.progress.record(found.holder, base))
     }
 
-    fn records(&self, asks: &[Ask], base: &str) -> String {
-        let records: Vec<_> = asks.iter().map(|ask| self.record(ask, base)).collect();
-        serde_json::to_string(&records).expect("a record has string keys only")
+    /// An array in one piece, for which every other poll has to wait: bounded, unlike a stream, which tells much bit by
+    /// bit.
+    fn records(&self, asks: &[Ask], base: &str) -> Result<String, Error> {
+        let mut array = String::from("[");
+        for (index, ask) in asks.iter().enumerate() {
+            let record = self.record(ask, base).map(|record| record.to_json());
+            array.push_str(if index == 0 { "" } else { "," });
+            array.push_str(record.as_deref().unwrap_or("null"));
+            if array.len() > MAX_ARRAY {
+                return Err(Error::LimitExceeded {
+                    what: "bytes in records; ask for fewer uploads at once, or for a stream",
+                    limit: MAX_ARRAY as u64,
+                });
+            }
+        }
+        array.push(']');
+        Ok(array)
     }
 
     fn live(&self, request: &Parts, asks: Vec<Ask>, base: &str) -> Result<Uploads, Error> {

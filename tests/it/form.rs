@@ -410,7 +410,7 @@ fn a_form_beyond_a_limit_is_refused_whole() {
         ),
         (
             ["--max-field-bytes", "9"],
-            "bytes in fields",
+            "bytes in fields and in what is said of files",
             vec![part("f", None, b"1234"); 2],
         ),
         (
@@ -435,4 +435,45 @@ fn a_form_beyond_a_limit_is_refused_whole() {
         assert!(server.files().is_empty(), "{option:?}");
         assert!(server.under_way().is_empty(), "{option:?}");
     }
+}
+
+#[test]
+fn what_a_thousand_files_say_of_themselves_is_bounded() {
+    let server = Server::start(&[]);
+    let part = |number: usize| {
+        let words = "x".repeat(7_000);
+        format!(
+            "--b\r\nContent-Disposition: form-data; name=\"f\"; filename=\"{number}\"\r\nContent-Type: a/{words}\r\n\r\n\r\n"
+        )
+        .into_bytes()
+    };
+    let parts: Vec<_> = (0..1_000).map(part).collect();
+    let reply = server.post("/upload", "", &form(&parts));
+    assert_eq!(reply.status, 413, "{reply:?}");
+    assert_eq!(reply.json()["code"], "limit_exceeded");
+    assert!(server.files().is_empty() && server.under_way().is_empty());
+}
+
+#[test]
+fn an_answer_of_many_large_records_is_bounded() {
+    let server = Server::start(&[]);
+    let parts: Vec<_> = (0..900)
+        .map(|number| part("f", Some(&format!("{number}.jpg")), b""))
+        .collect();
+    let id = server.post("/upload", "", &form(&parts)).json()["id"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    let ask = |times: usize| {
+        server.get(&format!(
+            "/uploads?{}",
+            vec![format!("id={id}"); times].join("&")
+        ))
+    };
+    assert_eq!(ask(2).json().as_array().unwrap().len(), 2);
+    let reply = ask(100);
+    assert_eq!(
+        (reply.status, reply.json()["code"].as_str()),
+        (413, Some("limit_exceeded"))
+    );
 }

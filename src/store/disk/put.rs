@@ -86,7 +86,10 @@ impl Put {
             }
             How::OverAll => {
                 let aside = self.set_aside(temp, &folder, &name)?;
-                self.over(temp, &folder, &name)?;
+                if let Err(e) = self.over(temp, &folder, &name) {
+                    self.leave(temp, &folder, &name);
+                    return Err(e);
+                }
                 aside
             }
         };
@@ -211,11 +214,24 @@ impl Put {
 
     fn bring_back(&self, done: &Done) -> rustix::io::Result<()> {
         let tmp = self.root.tmp();
-        rustix::fs::renameat(&*done.folder, &*done.name, tmp, &*done.temp)?;
+        let taken = rustix::fs::renameat(&*done.folder, &*done.name, tmp, &*done.temp);
         if done.aside {
             rustix::fs::renameat(tmp, old_name(&done.temp), &*done.folder, &*done.name)?;
         }
-        Ok(())
+        taken
+    }
+
+    /// Gives what was set aside its name back, or lets go of its second name where it still has the first.
+    fn leave(&self, temp: &str, folder: &OwnedFd, name: &str) {
+        let (tmp, old) = (self.root.tmp(), old_name(temp));
+        let left = match rustix::fs::renameat_with(tmp, &*old, folder, name, RenameFlags::NOREPLACE)
+        {
+            Err(Errno::EXIST) => rustix::fs::unlinkat(tmp, &*old, AtFlags::empty()),
+            left => left,
+        };
+        if let Err(e) = left {
+            tracing::error!(error = %e, name, "a file that was to be replaced could not be left as it was");
+        }
     }
 }
 
