@@ -76,6 +76,84 @@ pub enum Error {
         /// What cannot be read.
         what: &'static str,
     },
+    /// Nobody said who sends this, or not in a way that is known here.
+    #[error("who is sending this? {how}")]
+    Unauthorized {
+        /// How to say it.
+        how: &'static str,
+    },
+    /// It is known who asks, or from where, and they may not.
+    #[error("this is not for you to do: {why}")]
+    Forbidden {
+        /// The rule that forbids it.
+        why: &'static str,
+    },
+    /// The `Host` field names a server that we are not.
+    #[error("this server is not called {host:?}")]
+    HostNotAllowed {
+        /// The name as sent.
+        host: String,
+    },
+    /// A page of another origin asks for a change.
+    #[error("pages of {origin} may not do this here")]
+    OriginNotAllowed {
+        /// The origin as sent.
+        origin: String,
+    },
+    /// The request's head is larger than the limit.
+    #[error("the request's head is larger than the {limit} bytes taken here")]
+    HeadTooLarge {
+        /// The most bytes that are taken.
+        limit: u64,
+    },
+    /// The upload is, or says it is, larger than the limit.
+    #[error("the upload is larger than the {limit} bytes taken here")]
+    UploadTooLarge {
+        /// The most bytes that are taken.
+        limit: u64,
+    },
+    /// No byte came for too long.
+    #[error("no byte has come for {seconds} s")]
+    Stalled {
+        /// The longest wait.
+        seconds: u64,
+    },
+    /// Bytes come more slowly than the least rate.
+    #[error("the upload is slower than {least} bytes a second")]
+    TooSlow {
+        /// The least rate, in bytes a second.
+        least: u64,
+    },
+    /// The upload has lasted longer than one may.
+    #[error("the upload has taken longer than {seconds} s")]
+    TookTooLong {
+        /// The longest time.
+        seconds: u64,
+    },
+    /// Every place for an upload is taken.
+    #[error("too many uploads are running; try again in a moment")]
+    TooManyUploads,
+    /// Every place for an upload from this address is taken.
+    #[error("too many uploads are running from your address; try again when one has ended")]
+    TooManyFromAddress,
+    /// This owner has too many unfinished uploads.
+    #[error("you have {limit} unfinished uploads; finish or cancel one first")]
+    TooManyUnfinished {
+        /// The most that one owner may have.
+        limit: u64,
+    },
+    /// The store would hold more than it may.
+    #[error("there is no room left here")]
+    StoreLimit,
+    /// The owner would hold more than they may.
+    #[error("you have no room left here")]
+    OwnerLimit,
+    /// Somebody with the right to it ended the upload.
+    #[error("the upload was cancelled")]
+    Cancelled,
+    /// The server is about to stop.
+    #[error("the server is stopping; try again in a moment")]
+    ShuttingDown,
     /// Every place for a watcher is taken.
     #[error("too many are watching already; ask again later")]
     TooManyWatchers,
@@ -167,6 +245,22 @@ impl Error {
             Self::MethodNotAllowed { .. } => ("method_not_allowed", 405),
             Self::MissingProgressId => ("missing_progress_id", 400),
             Self::BadRequest { .. } => ("bad_request", 400),
+            Self::Unauthorized { .. } => ("unauthorized", 401),
+            Self::Forbidden { .. } => ("forbidden", 403),
+            Self::HostNotAllowed { .. } => ("host_not_allowed", 421),
+            Self::OriginNotAllowed { .. } => ("origin_not_allowed", 403),
+            Self::HeadTooLarge { .. } => ("head_too_large", 431),
+            Self::UploadTooLarge { .. } => ("upload_too_large", 413),
+            Self::Stalled { .. } => ("stalled", 408),
+            Self::TooSlow { .. } => ("too_slow", 408),
+            Self::TookTooLong { .. } => ("took_too_long", 408),
+            Self::TooManyUploads => ("too_many_uploads", 503),
+            Self::TooManyFromAddress => ("too_many_from_address", 429),
+            Self::TooManyUnfinished { .. } => ("too_many_unfinished", 429),
+            Self::StoreLimit => ("store_limit", 507),
+            Self::OwnerLimit => ("owner_limit", 413),
+            Self::Cancelled => ("cancelled", 410),
+            Self::ShuttingDown => ("shutting_down", 503),
             Self::TooManyWatchers => ("too_many_watchers", 503),
             Self::DiskFull => ("disk_full", 507),
             Self::Store { .. } => ("store_failed", 500),
