@@ -112,6 +112,12 @@ pub enum Error {
         /// The most bytes that are taken.
         limit: u64,
     },
+    /// The request carries, or says it does, more than one may.
+    #[error("one request may carry {limit} bytes here, and this one has more")]
+    RequestTooLarge {
+        /// The most bytes that are taken.
+        limit: u64,
+    },
     /// No byte came for too long.
     #[error("no byte has come for {seconds} s")]
     Stalled {
@@ -251,6 +257,7 @@ impl Error {
             Self::OriginNotAllowed { .. } => ("origin_not_allowed", 403),
             Self::HeadTooLarge { .. } => ("head_too_large", 431),
             Self::UploadTooLarge { .. } => ("upload_too_large", 413),
+            Self::RequestTooLarge { .. } => ("request_too_large", 413),
             Self::Stalled { .. } => ("stalled", 408),
             Self::TooSlow { .. } => ("too_slow", 408),
             Self::TookTooLong { .. } => ("took_too_long", 408),

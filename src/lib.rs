@@ -48,6 +48,7 @@
 compile_error!("Dumbwaiter runs on Linux on x86-64 and aarch64 only");
 
 mod accept;
+pub mod admission;
 mod error;
 pub mod handlers;
 pub mod name;
@@ -62,6 +63,7 @@ pub mod receive;
 pub mod server;
 mod service;
 pub mod store;
+mod sweep;
 pub mod threads;
 pub mod upload;
 pub mod watch;

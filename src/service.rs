@@ -5,10 +5,12 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::{Method, Request, Response};
 
+use crate::admission::{Admission, AdmissionOptions};
 use crate::error::Error;
 use crate::handlers::{Chain, UploadHandler};
 use crate::name::{OnConflict, Template};
@@ -19,6 +21,7 @@ use crate::protocol::multipart::PartLimits;
 use crate::protocol::{Asked, Inbound, answer, form, get, put};
 use crate::receive::{Body, Limits, Naming, Receiver};
 use crate::store::Store;
+use crate::sweep;
 use crate::threads::DataThreads;
 use crate::upload::{Owner, Peer};
 use crate::watch::{Uploads, Watch, WatchOptions};
@@ -43,6 +46,8 @@ pub struct Dumbwaiter {
     receiver: Receiver,
     naming: Naming,
     part_limits: PartLimits,
+    admission: AdmissionOptions,
+    keep: Option<Duration>,
     tracker: TrackerOptions,
     watch: WatchOptions,
     data: Option<DataThreads>,
@@ -62,6 +67,8 @@ impl Dumbwaiter {
             },
             naming: Naming::default(),
             part_limits: PartLimits::default(),
+            admission: AdmissionOptions::default(),
+            keep: None,
             tracker: TrackerOptions::default(),
             watch: WatchOptions::default(),
             data: None,
@@ -101,6 +108,19 @@ impl Dumbwaiter {
     /// How large the heads of a form's parts may be.
     pub fn part_limits(mut self, limits: PartLimits) -> Self {
         self.part_limits = limits;
+        self
+    }
+
+    /// How many uploads may run, how large they may be, and how much must stay free.
+    pub fn admission(mut self, options: AdmissionOptions) -> Self {
+        self.admission = options;
+        self
+    }
+
+    /// How long finished uploads stay; for ever unless said. Then their files are removed, where they are still the
+    /// ones that were stored, and forgotten.
+    pub fn keep(mut self, time: impl Into<Option<Duration>>) -> Self {
+        self.keep = time.into();
         self
     }
 
@@ -152,9 +172,16 @@ impl Dumbwaiter {
             let cpus = std::thread::available_parallelism().map_or(2, std::num::NonZero::get);
             DataThreads::start(cpus.max(2)).expect("the system has a thread to give")
         });
+        let (store, options) = (&self.receiver.store, self.admission);
+        let limited = options.store_bytes.is_some() || options.owner_bytes.is_some();
+        let admission = Admission::start(options, store, &data);
+        if limited || self.keep.is_some() {
+            sweep::start(self.keep, store, admission.short_of_room(), &data);
+        }
         Service {
             lift: Arc::new(Lift {
                 inbound: Inbound {
+                    admission,
                     receiver: self.receiver,
                     naming: self.naming,
                     tracker: tracker.clone(),
@@ -220,6 +247,7 @@ impl Lift {
             Asked {
                 head,
                 owner: Owner::from_address(peer.0.ip()),
+                address: peer.0.ip(),
                 base: self.base.clone(),
             },
             Body::new(body),

@@ -97,6 +97,7 @@ macro_rules! hex_name {
 }
 hex_name!(UploadId);
 hex_name!(WatchId);
+hex_name!(OwnerKey);
 
 /// The text is not 32 lower-case hex digits.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
@@ -152,10 +153,55 @@ impl Owner {
     /// The owner that stands behind a peer's address.
     #[must_use]
     pub fn from_address(address: IpAddr) -> Self {
-        Self::Address(match address.to_canonical() {
-            IpAddr::V6(v6) => IpAddr::V6(Ipv6Addr::from_bits(v6.to_bits() & !u128::from(u64::MAX))),
-            v4 @ IpAddr::V4(_) => v4,
-        })
+        Self::Address(network(address))
+    }
+}
+
+/// By what addresses are told apart: IPv4-mapped addresses are IPv4, IPv6 counts by /64.
+#[must_use]
+pub fn network(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V6(v6) => IpAddr::V6(Ipv6Addr::from_bits(v6.to_bits() & !u128::from(u64::MAX))),
+        v4 @ IpAddr::V4(_) => v4,
+    }
+}
+
+/// An owner in 128 bits, by which bytes and uploads are counted and which a store keeps with what it stores.
+///
+/// It follows one-way from the owner, so that records that stay for years hold no addresses in plain text. What it was
+/// made of must never change, else what is stored would belong to nobody.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, serde::Serialize, serde::Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct OwnerKey([u8; 16]);
+
+impl Owner {
+    /// The key under which this owner's uploads and bytes are counted.
+    #[must_use]
+    pub fn key(&self) -> OwnerKey {
+        let words = match self {
+            Self::Address(address) => format!("address {address}"),
+        };
+        let hash = Sha256::new()
+            .chain_update(b"dumbwaiter owner\0")
+            .chain_update(words)
+            .finalize();
+        let mut bits = [0; 16];
+        bits.copy_from_slice(&hash[..16]);
+        OwnerKey(bits)
+    }
+}
+
+impl TryFrom<String> for OwnerKey {
+    type Error = NotAnId;
+
+    fn try_from(text: String) -> Result<Self, NotAnId> {
+        text.parse()
+    }
+}
+
+impl From<OwnerKey> for String {
+    fn from(key: OwnerKey) -> Self {
+        key.to_string()
     }
 }
 
@@ -202,6 +248,8 @@ pub struct Upload {
     pub progress_id: Option<ProgressId>,
     /// To whom it belongs.
     pub owner: Owner,
+    /// Where it comes from.
+    pub address: IpAddr,
     /// The way in.
     pub protocol: Protocol,
     /// Declared body bytes; `None` when the client did not say.
@@ -222,6 +270,7 @@ impl Upload {
             id: UploadId::random(),
             progress_id: None,
             owner,
+            address: IpAddr::V4(Ipv4Addr::UNSPECIFIED),
             protocol,
             length: None,
             started_at: SystemTime::now(),
@@ -314,6 +363,22 @@ mod tests {
         for bad in ["", "a\nb", "a\0", "\u{7f}", &"x".repeat(201)] {
             assert!(ProgressId::parse(bad).is_none(), "{bad:?}");
         }
+    }
+
+    #[test]
+    fn the_key_of_an_owner_is_the_same_in_every_version() {
+        let owner = Owner::from_address([127, 0, 0, 1].into());
+        let json = serde_json::to_string(&owner.key()).unwrap();
+        assert_eq!(json, "\"b2bd70fc986da678633c668658150a8e\"");
+        assert_eq!(
+            serde_json::from_str::<OwnerKey>(&json).unwrap(),
+            owner.key()
+        );
+        assert!(serde_json::from_str::<OwnerKey>("\"127.0.0.1\"").is_err());
+        assert_ne!(
+            owner.key(),
+            Owner::from_address([127, 0, 0, 2].into()).key()
+        );
     }
 
     #[test]

@@ -41,13 +41,14 @@ fn is_boundary_byte(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b" '()+_,-./:=?!#$%&*^`|~".contains(&byte)
 }
 
-/// Finds the boundary of the form that a request's head announces.
+/// Finds the boundary of the form that a request's head announces, of at most `most` bytes.
 ///
 /// # Errors
 /// [`Error::MissingEnctype`] for what a browser sends from a form element without `enctype`, [`Error::NotAForm`] for
 /// any other type or none, [`Error::MissingBoundary`] when no boundary, two, or an impossible one is named,
+/// [`Error::LimitExceeded`] when it is too long,
 /// [`Error::BadRequest`] when there are several `Content-Type` fields.
-pub fn form_boundary(headers: &HeaderMap) -> Result<Boundary, Error> {
+pub fn form_boundary(headers: &HeaderMap, most: usize) -> Result<Boundary, Error> {
     let value = content_type(headers)?;
     let (kind, parameters) = cut_at(value, b';');
     let kind = kind.trim_ascii();
@@ -61,6 +62,13 @@ pub fn form_boundary(headers: &HeaderMap) -> Result<Boundary, Error> {
         if name.eq_ignore_ascii_case(b"boundary") && boundary.replace(value).is_some() {
             return Err(Error::MissingBoundary);
         }
+    }
+    let most = most.min(Boundary::MAX_BYTES);
+    if boundary.as_ref().is_some_and(|text| text.len() > most) {
+        return Err(Error::LimitExceeded {
+            what: "bytes in the form's boundary",
+            limit: most as u64,
+        });
     }
     boundary
         .and_then(|text| Boundary::parse(&text))
@@ -253,7 +261,7 @@ mod tests {
         for field in fields {
             headers.append(header::CONTENT_TYPE, field.parse().unwrap());
         }
-        form_boundary(&headers)
+        form_boundary(&headers, Boundary::MAX_BYTES)
             .map(|boundary| boundary.as_str().to_owned())
             .map_err(|error| error.code())
     }

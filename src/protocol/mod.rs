@@ -4,10 +4,12 @@
 //! `Inbound::take`; then it says in its own words how it went. All of them make the same upload, the same record and
 //! the same errors.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use http::request::Parts;
 
+use crate::admission::Admission;
 use crate::error::Error;
 use crate::progress::{Progress, Tracker};
 use crate::query::GivenId;
@@ -30,6 +32,8 @@ pub struct Asked {
     pub head: Parts,
     /// To whom an upload by this client belongs.
     pub owner: Owner,
+    /// Where the client is.
+    pub address: IpAddr,
     /// What every URL in the answer begins with: empty, or a path that begins with `/` and does not end with one.
     pub base: String,
 }
@@ -37,6 +41,8 @@ pub struct Asked {
 /// What every way in shares.
 #[derive(Clone, Debug)]
 pub struct Inbound {
+    /// Lets uploads in.
+    pub admission: Admission,
     /// Takes the bytes.
     pub receiver: Receiver,
     /// Names what was stored.
@@ -53,6 +59,7 @@ impl Inbound {
     pub(crate) fn announce(&self, protocol: Protocol, asked: &Asked, body: &Body) -> Upload {
         let mut upload = Upload::new(protocol, asked.owner.clone());
         upload.progress_id = progress_id(&asked.head, &upload);
+        upload.address = asked.address;
         upload.length = body.declared();
         upload.target = asked.head.uri.clone();
         upload.headers = asked.head.headers.clone();
@@ -62,7 +69,8 @@ impl Inbound {
     /// Takes the body in, stores its files under their names and ends the record, which it gives back: the answer does
     /// not depend on whether the tracker could keep it.
     ///
-    /// `split` is made after the record has begun, so that a refused head is seen by watchers too.
+    /// `split` is made after the record has begun, so that a refused head is seen by watchers too. Whether there is room
+    /// is asked before the first byte is: a client that waits for `100 Continue` gets the refusal in its place.
     pub(crate) async fn take(
         &self,
         upload: Upload,
@@ -71,8 +79,16 @@ impl Inbound {
     ) -> Result<Arc<Progress>, Error> {
         let tap = self.tracker.begin(&upload);
         let progress = Arc::clone(tap.progress());
-        let split = match split {
-            Ok(split) => split,
+        let admitted = match split {
+            Ok(split) => self
+                .admission
+                .admit(&upload)
+                .await
+                .map(|place| (split, place)),
+            Err(error) => Err(error),
+        };
+        let (split, place) = match admitted {
+            Ok(admitted) => admitted,
             Err(error) => {
                 tap.fail(&error);
                 return Err(error);
@@ -81,7 +97,7 @@ impl Inbound {
         let (receiver, naming) = (self.receiver.clone(), self.naming.clone());
         self.data
             .run(async move {
-                let received = receiver.receive(upload, tap, body, split).await?;
+                let received = receiver.receive(upload, tap, place, body, split).await?;
                 // On its own from here: all bytes have come, so the upload ends well even if the client does not wait.
                 match tokio::spawn(async move { received.commit(&naming).await }).await {
                     Ok(stored) => stored,

@@ -14,6 +14,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
+use crate::admission::Place;
 use crate::error::Error;
 use crate::handlers::{Chain, FileHandlers, Stop};
 use crate::name::{OnConflict, Template, Values};
@@ -34,6 +35,8 @@ pub struct Limits {
     pub files: usize,
     /// Form fields that are no files.
     pub fields: usize,
+    /// Bytes of one field's value.
+    pub field_size: usize,
     /// Bytes of all fields of one upload, names and values together, and of the names and types of its files; they are
     /// kept in memory until its end.
     pub field_bytes: usize,
@@ -44,6 +47,7 @@ impl Default for Limits {
         Self {
             files: 1000,
             fields: 1000,
+            field_size: 1024 * 1024,
             field_bytes: 1024 * 1024,
         }
     }
@@ -70,7 +74,7 @@ pub struct Receiver {
 }
 
 impl Receiver {
-    /// Takes `body` to its end, on a data thread.
+    /// Takes `body` to its end, on a data thread. The upload keeps its `place` until nothing of it is under way.
     ///
     /// # Errors
     /// Whatever broke the upload; its record says so already, and nothing of it is left in the store.
@@ -78,10 +82,11 @@ impl Receiver {
         &self,
         upload: Upload,
         tap: Tap,
+        place: Place,
         body: Body,
         split: Box<dyn Split>,
     ) -> Result<Received, Error> {
-        let mut received = Received::new(self.clone(), upload, tap);
+        let mut received = Received::new(self.clone(), upload, tap, place);
         match received.pump(body, split).await {
             Ok(()) => Ok(received),
             Err(error) => Err(received.fail(error)),
@@ -104,6 +109,7 @@ pub struct Received {
     upload: Upload,
     /// Gone when the upload has ended.
     tap: Option<Tap>,
+    place: Option<Place>,
     /// Opened with the first file.
     session: Option<Box<dyn Session>>,
     /// Those of every file, skipped ones too: all hear how the upload ends.
@@ -132,11 +138,12 @@ enum Current {
 }
 
 impl Received {
-    fn new(receiver: Receiver, upload: Upload, tap: Tap) -> Self {
+    fn new(receiver: Receiver, upload: Upload, tap: Tap, place: Place) -> Self {
         Self {
             receiver,
             upload,
             tap: Some(tap),
+            place: Some(place),
             session: None,
             handlers: Vec::new(),
             files: Vec::new(),
@@ -199,6 +206,10 @@ impl Received {
         for handlers in &mut self.handlers {
             handlers.end(Ok(()));
         }
+        // Whoever learns of the end finds the place free.
+        if let Some(place) = self.place.take() {
+            place.keep(files.iter().map(|file| file.length).sum());
+        }
         if let Some(tap) = self.tap.take() {
             tap.done(&files);
         }
@@ -212,8 +223,9 @@ impl Received {
     }
 
     fn broken(&mut self, error: &Error) {
-        // The bytes go first: whoever learns of the end finds nothing left over.
+        // The bytes go first, then the place: whoever learns of the end finds nothing left over.
         drop(self.session.take());
+        drop(self.place.take());
         let Some(tap) = self.tap.take() else { return };
         for handlers in &mut self.handlers {
             handlers.end(Err(error));
@@ -245,6 +257,9 @@ impl Received {
         while body.frames(&mut frames).await? {
             let bytes = frames.iter().map(|frame: &Bytes| frame.len() as u64).sum();
             self.tap().received(bytes);
+            if let Some(place) = &mut self.place {
+                place.take(bytes)?;
+            }
             for frame in frames.drain(..) {
                 split.split(frame, &mut pieces)?;
             }
@@ -319,6 +334,8 @@ impl Received {
         }
         match &mut self.current {
             Current::Field { value, .. } => {
+                let most = self.receiver.limits.field_size;
+                limit("bytes in one field", value.len() + bytes.len(), most)?;
                 value.extend_from_slice(&bytes);
                 self.count_field_bytes(bytes.len())
             }
@@ -363,12 +380,12 @@ impl Received {
         }
         let session = match &mut self.session {
             Some(session) => session,
-            none => none.insert(
-                self.receiver
-                    .store
-                    .open(&self.upload.id, Open::Create)
-                    .await?,
-            ),
+            none => {
+                let opened = self.receiver.store.open(&self.upload.id, Open::Create);
+                let session = none.insert(opened.await?);
+                session.belongs_to(self.upload.owner.key());
+                session
+            }
         };
         session
             .begin_file(

@@ -1,6 +1,7 @@
 //! From what was told to what runs: the parts of the server that a [`Config`] describes.
 
 use super::{Config, ConnectionOptions};
+use crate::admission::AdmissionOptions;
 use crate::handlers::{Digest, Limit, Sniff};
 use crate::progress::TrackerOptions;
 use crate::protocol::multipart::PartLimits;
@@ -39,15 +40,33 @@ impl Config {
             .limits(Limits {
                 files: self.max_files,
                 fields: self.max_fields,
+                field_size: bytes(self.max_field_size),
                 field_bytes: bytes(self.max_field_bytes),
             })
             .part_limits(PartLimits {
                 head_bytes: bytes(self.max_part_head),
-                ..PartLimits::default()
+                head_fields: self.max_part_head_fields,
+                boundary_bytes: self.max_boundary,
             })
+            .admission(self.admission())
+            .keep(self.keep)
             .progress(self.progress())
             .watch(self.watch());
         self.with_handlers(lift)
+    }
+
+    fn admission(&self) -> AdmissionOptions {
+        AdmissionOptions {
+            uploads: self.max_uploads,
+            uploads_per_address: self.max_uploads_per_address,
+            unfinished: self.max_unfinished,
+            upload_bytes: self.max_upload_size,
+            request_bytes: self.max_request_size,
+            store_bytes: self.max_store_size,
+            owner_bytes: self.max_owner_bytes,
+            keep_free: self.keep_free,
+            keep_free_inodes: self.keep_free_inodes,
+        }
     }
 
     fn progress(&self) -> TrackerOptions {
@@ -64,6 +83,7 @@ impl Config {
             progress_format: self.progress_format,
             poll_unknown: self.poll_unknown,
             wait: self.watch_wait,
+            time: self.watch_time,
             max_watchers: self.max_watchers,
             max_ids: self.max_watched,
             ..WatchOptions::default()

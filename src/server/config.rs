@@ -13,8 +13,8 @@ use tracing::level_filters::LevelFilter;
 use crate::handlers::{Algorithm, TypePattern};
 use crate::name::{OnConflict, Template};
 use crate::server::units::{
-    base, count, part_head, size, size_or_none, threads, threads_or_cpus, time, time_above_zero,
-    words,
+    base, boundary, count, part_head, size, size_or_none, threads, threads_or_cpus, time,
+    time_above_zero, time_or_none, words,
 };
 use crate::store::Durability;
 use crate::watch::{PollUnknown, ProgressFormat};
@@ -75,6 +75,10 @@ pub struct Config {
     #[arg(long, value_name = "SIZE", default_value = "none", value_parser = size_or_none, help_heading = FILES)]
     pub max_file_size: std::option::Option<u64>,
 
+    /// How long finished files are kept; none is for ever
+    #[arg(long, value_name = "TIME", default_value = "none", value_parser = time_or_none, help_heading = FILES)]
+    pub keep: std::option::Option<Duration>,
+
     /// Types of file taken, told from the first bytes: image/*, application/pdf; none given, all are
     #[arg(long, value_name = "TYPE", value_delimiter = ',', help_heading = FILES)]
     pub allow_type: Vec<TypePattern>,
@@ -106,6 +110,10 @@ pub struct Config {
     #[arg(long, value_name = "N", default_value = "100000", value_parser = count, help_heading = PROGRESS)]
     pub max_records: usize,
 
+    /// How long a stream lasts; its client then opens another one
+    #[arg(long, value_name = "TIME", default_value = "1h", value_parser = time_above_zero, help_heading = PROGRESS)]
+    pub watch_time: Duration,
+
     /// How long a stream waits for an upload that is not there yet
     #[arg(long, value_name = "TIME", default_value = "60s", value_parser = time, help_heading = PROGRESS)]
     pub watch_wait: Duration,
@@ -122,6 +130,10 @@ pub struct Config {
     #[arg(long, value_name = "N", default_value = "1000", value_parser = count, help_heading = FORMS)]
     pub max_fields: usize,
 
+    /// Most bytes in one such field
+    #[arg(long, value_name = "SIZE", default_value = "1MiB", value_parser = size, help_heading = FORMS)]
+    pub max_field_size: u64,
+
     /// Most bytes in all such fields of one form together
     #[arg(long, value_name = "SIZE", default_value = "1MiB", value_parser = size, help_heading = FORMS)]
     pub max_field_bytes: u64,
@@ -133,6 +145,50 @@ pub struct Config {
     /// Most bytes in the head of one part
     #[arg(long, value_name = "SIZE", default_value = "8KiB", value_parser = part_head, help_heading = FORMS)]
     pub max_part_head: u64,
+
+    /// Most header fields in the head of one part
+    #[arg(long, value_name = "N", default_value = "16", value_parser = count, help_heading = FORMS)]
+    pub max_part_head_fields: usize,
+
+    /// Most bytes in the boundary between the parts
+    #[arg(long, value_name = "N", default_value = "70", value_parser = boundary, help_heading = FORMS)]
+    pub max_boundary: usize,
+
+    /// Most uploads at once
+    #[arg(long, value_name = "N", default_value = "8000", value_parser = count, help_heading = ROOM)]
+    pub max_uploads: usize,
+
+    /// Most uploads at once from one address, IPv6 by /64
+    #[arg(long, value_name = "N", default_value = "2000", value_parser = count, help_heading = ROOM)]
+    pub max_uploads_per_address: usize,
+
+    /// Most unfinished uploads of one owner
+    #[arg(long, value_name = "N", default_value = "2000", value_parser = count, help_heading = ROOM)]
+    pub max_unfinished: usize,
+
+    /// Largest upload taken, in bytes of its whole body
+    #[arg(long, value_name = "SIZE", default_value = "none", value_parser = size_or_none, help_heading = ROOM)]
+    pub max_upload_size: std::option::Option<u64>,
+
+    /// Most bytes that one request may carry
+    #[arg(long, value_name = "SIZE", default_value = "none", value_parser = size_or_none, help_heading = ROOM)]
+    pub max_request_size: std::option::Option<u64>,
+
+    /// Most bytes in all uploads together, finished or not
+    #[arg(long, value_name = "SIZE", default_value = "none", value_parser = size_or_none, help_heading = ROOM)]
+    pub max_store_size: std::option::Option<u64>,
+
+    /// Most bytes in all uploads of one owner, with those declared and still to come
+    #[arg(long, value_name = "SIZE", default_value = "none", value_parser = size_or_none, help_heading = ROOM)]
+    pub max_owner_bytes: std::option::Option<u64>,
+
+    /// Bytes of the disk that stay free; 0 for not looking
+    #[arg(long, value_name = "SIZE", default_value = "256MiB", value_parser = size, help_heading = ROOM)]
+    pub keep_free: u64,
+
+    /// Inodes of the disk that stay free; 0 for not looking
+    #[arg(long, value_name = "N", default_value = "1000", help_heading = ROOM)]
+    pub keep_free_inodes: u64,
 
     /// How long a client may take to send a request's head
     #[arg(long, value_name = "TIME", default_value = "30s", value_parser = time_above_zero, help_heading = CONNECTIONS)]
@@ -183,6 +239,7 @@ const SERVING: &str = "Serving";
 const FILES: &str = "Files";
 const PROGRESS: &str = "Progress";
 const FORMS: &str = "Forms";
+const ROOM: &str = "Room for uploads";
 const CONNECTIONS: &str = "Connections";
 const MACHINE: &str = "Machine, logs, configuration";
 

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 
+use crate::protocol::headers::Boundary;
 use crate::protocol::multipart::PartLimits;
 
 /// Reads `4096`, `10MB` (decimal) or `10MiB` as bytes.
@@ -66,6 +67,14 @@ pub(super) fn time(text: &str) -> Result<Duration, &'static str> {
     }
 }
 
+/// As [`time_above_zero`]; `none` is for ever.
+pub(super) fn time_or_none(text: &str) -> Result<Option<Duration>, &'static str> {
+    match text {
+        "none" => Ok(None),
+        text => time_above_zero(text).map(Some),
+    }
+}
+
 /// As [`time`], where none at all would stop the server from working.
 pub(super) fn time_above_zero(text: &str) -> Result<Duration, &'static str> {
     match time(text)? {
@@ -86,6 +95,14 @@ pub(super) fn count(text: &str) -> Result<usize, &'static str> {
     match text.parse() {
         Ok(0) | Err(_) => Err("a whole number from 1 on is expected"),
         Ok(number) => Ok(number),
+    }
+}
+
+/// Reads how long a boundary may be: RFC 2046 allows no more than [`Boundary::MAX_BYTES`].
+pub(super) fn boundary(text: &str) -> Result<usize, &'static str> {
+    match count(text) {
+        Ok(bytes) if bytes <= Boundary::MAX_BYTES => Ok(bytes),
+        _ => Err("a whole number from 1 to 70 is expected"),
     }
 }
 
@@ -139,6 +156,15 @@ pub(super) fn words<T: Clone + Send + Sync + 'static>(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_kept_for_ever_and_boundaries_have_their_own_words() {
+        assert_eq!(time_or_none("none"), Ok(None));
+        assert_eq!(time_or_none("30d"), time("30d").map(Some));
+        assert!(time_or_none("0s").is_err());
+        assert_eq!((boundary("1"), boundary("70")), (Ok(1), Ok(70)));
+        assert!(boundary("0").is_err() && boundary("71").is_err());
+    }
 
     #[test]
     fn sizes_are_plain_decimal_or_binary() {

@@ -28,7 +28,7 @@ use self::root::Root;
 use self::session::DiskSession;
 use super::records::{Kept, Record, Records};
 use super::sync::Syncs;
-use super::{Open, Reader, Session, Store};
+use super::{Finished, Held, Open, Reader, Session, Space, Store};
 use crate::error::Error;
 use crate::upload::{FileFacts, UploadId};
 
@@ -36,6 +36,7 @@ mod claims;
 mod commit;
 mod detach;
 mod gate;
+mod list;
 mod put;
 mod read;
 mod reserve;
@@ -64,6 +65,7 @@ struct Inner {
     gates: Arc<Gates>,
     claims: Arc<Claims>,
     finisher: Finisher,
+    held: Arc<Held>,
     reserve_ahead: u64,
     /// Held as long as the disk is open. It comes last, so that it is let go after the records are closed.
     _lock: Lock,
@@ -163,10 +165,12 @@ impl Disk {
             gates,
             claims: Arc::default(),
             finisher: Finisher::start().map_err(Error::store)?,
+            held: Arc::default(),
             reserve_ahead: options.reserve_ahead,
             _lock: lock,
         });
         start::clear(&inner)?;
+        start::count(&inner)?;
         if sync {
             sync_folders(&[&state, dir]).map_err(|e| about(dir, &e))?;
         }
@@ -239,12 +243,8 @@ impl Store for Disk {
         let Some(record) = self.inner.finished(id)? else {
             return Ok(None);
         };
-        let mut there = record.files.is_empty();
-        for kept in &record.files {
-            there = there || self.inner.root.open_kept(kept)?.is_some();
-        }
-        if !there {
-            self.inner.records.forget(*id);
+        if !list::is_there(&self.inner, &record)? {
+            self.inner.forget(*id).await?;
             return Ok(None);
         }
         Ok(Some(
@@ -262,9 +262,32 @@ impl Store for Disk {
             Box::new(DiskReader::new(file, &stat, kept.facts)) as Box<dyn Reader>
         }))
     }
+
+    async fn space(&self) -> Result<Option<Space>, Error> {
+        self.inner.root.space().map(Some)
+    }
+
+    fn held(&self) -> Option<Arc<Held>> {
+        Some(Arc::clone(&self.inner.held))
+    }
+
+    async fn list(&self, after: Option<&UploadId>, most: usize) -> Result<Vec<Finished>, Error> {
+        list::list(&self.inner, after, most)
+    }
+
+    async fn remove(&self, id: &UploadId) -> Result<bool, Error> {
+        list::remove(&self.inner, id).await
+    }
 }
 
 impl Inner {
+    async fn forget(&self, id: UploadId) -> Result<(), Error> {
+        if let Some(record) = self.records.forget(id).await? {
+            self.held.sub(record.owner, record.bytes());
+        }
+        Ok(())
+    }
+
     /// The record of an upload whose commit has come to its end.
     fn finished(&self, id: &UploadId) -> Result<Option<Record>, Error> {
         // In this order: whoever sees a record and then no commit sees the record of one that has ended.

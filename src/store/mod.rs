@@ -13,21 +13,27 @@
 //! Why not a file-system interface? Because a rename of several files at once, a lock with an
 //! epoch and an object store's multipart upload have no place in one.
 
+use std::sync::Arc;
+use std::time::SystemTime;
+
 use async_trait::async_trait;
 use bytes::Bytes;
 
 use crate::error::Error;
 use crate::name::{OnConflict, SafePath};
-use crate::upload::{FileFacts, FileHead, UploadId};
+use crate::upload::{FileFacts, FileHead, OwnerKey, UploadId};
 
 pub mod conformance;
 mod disk;
 mod free;
+mod held;
 mod memory;
 mod records;
 mod sync;
 
 pub use disk::{Disk, DiskOptions, Durability, NotADurability};
+pub use held::Held;
+pub(crate) use held::{Count, Share};
 pub use memory::Memory;
 
 /// Keeps the bytes of uploads.
@@ -54,6 +60,62 @@ pub trait Store: Send + Sync + 'static {
     /// # Errors
     /// [`Error::Store`].
     async fn read(&self, id: &UploadId, index: usize) -> Result<Option<Box<dyn Reader>>, Error>;
+
+    /// How much room is left where the bytes go; `None`, the default, when that is not known.
+    ///
+    /// # Errors
+    /// [`Error::Store`].
+    async fn space(&self) -> Result<Option<Space>, Error> {
+        Ok(None)
+    }
+
+    /// What finished uploads hold, counted from what survives a restart and kept up to date as they go: see [`Held`].
+    /// `None`, the default, when the store does not count; then only what comes in this run is.
+    fn held(&self) -> Option<Arc<Held>> {
+        None
+    }
+
+    /// Finished uploads in the order of their ids, at most `most` of them, from the one behind `after` on. None by
+    /// default: then nothing is ever cleared away.
+    ///
+    /// # Errors
+    /// [`Error::Store`].
+    async fn list(&self, after: Option<&UploadId>, most: usize) -> Result<Vec<Finished>, Error> {
+        let _ = (after, most);
+        Ok(Vec::new())
+    }
+
+    /// Removes a finished upload: its files, where they are still the ones that were stored, and all that is known of
+    /// it. `false` when there is none of that id, or one of its names is being given to another upload just now.
+    ///
+    /// # Errors
+    /// [`Error::Store`].
+    async fn remove(&self, id: &UploadId) -> Result<bool, Error> {
+        let _ = id;
+        Ok(false)
+    }
+}
+
+/// Room left where bytes go.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Space {
+    /// Bytes that may still be written.
+    pub free: u64,
+    /// Files that may still be made; `None` where the file system does not say.
+    pub inodes: Option<u64>,
+}
+
+/// A finished upload as [`Store::list`] tells it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Finished {
+    /// Its id.
+    pub id: UploadId,
+    /// When it was finished.
+    pub at: SystemTime,
+    /// Bytes of its files.
+    pub bytes: u64,
+    /// Whether any file of it is still where it was put.
+    pub there: bool,
 }
 
 /// How a session begins.
@@ -74,6 +136,12 @@ pub enum Open {
 pub trait Session: Send {
     /// The checkpoint from which a taken session goes on; `None` in a new one.
     fn resumed(&self) -> Option<&Checkpoint>;
+
+    /// Says to whom the upload belongs, once and before its first file; kept as long as its files. A store that does
+    /// not count by owner need not do anything.
+    fn belongs_to(&mut self, owner: OwnerKey) {
+        let _ = owner;
+    }
 
     /// Begins the next file. `expect` is at most how many bytes may follow, where that is known: a store may reserve
     /// room, so that a full disk says so at the start.

@@ -15,6 +15,7 @@
 //! | `promises` | upload id → [`Promise`] | from the record to the last rename |
 //! | `checkpoints` | upload id → [`Saved`] | until the upload ends |
 
+use std::ops::Bound;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
@@ -158,13 +159,32 @@ impl Records {
         .await
     }
 
-    /// Forgets the record of an upload whose files are gone. Nobody waits for it.
-    pub(super) fn forget(&self, id: UploadId) {
-        let (tell, _) = oneshot::channel();
-        self.send(Message::Change(Pending::boxed(tell, move |tables| {
-            tables.files.remove(id.as_bytes())?;
-            Ok(())
-        })));
+    /// Removes the record of an upload whose files are gone, and gives it to the one who is first.
+    pub(super) async fn forget(&self, id: UploadId) -> Result<Option<Record>, Error> {
+        self.change(move |tables| match tables.files.remove(id.as_bytes())? {
+            Some(row) => Ok(Some(decode(row.value())?)),
+            None => Ok(None),
+        })
+        .await
+    }
+
+    /// Records of finished uploads in the order of their ids, from the one behind `after` on.
+    pub(super) fn list(
+        &self,
+        after: Option<&UploadId>,
+        most: usize,
+    ) -> Result<Vec<(UploadId, Record)>, Error> {
+        let behind = after.map_or(Bound::Unbounded, |id| Bound::Excluded(*id.as_bytes()));
+        self.database.read(|database| {
+            let table = database.begin_read()?.open_table(FILES)?;
+            let rows = table.range::<[u8; 16]>((behind, Bound::Unbounded))?;
+            rows.take(most)
+                .map(|row| {
+                    let (key, value) = row?;
+                    Ok((UploadId::from_bytes(key.value()), decode(value.value())?))
+                })
+                .collect()
+        })
     }
 
     /// Records a checkpoint in the place of the one that the session `had`. [`Error::Superseded`] as with

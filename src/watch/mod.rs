@@ -47,6 +47,8 @@ pub struct WatchOptions {
     /// How long a stream, or the article's poll with [`PollUnknown::Wait`], waits for an id that is not there yet;
     /// default 60 s.
     pub wait: Duration,
+    /// How long a stream lasts; its client comes back by itself and goes on where it was. Default 1 hour.
+    pub time: Duration,
     /// After how long a silence a stream sends a comment, so that proxies keep it open; default 15 s.
     pub comment: Duration,
     /// The most streams at once; default 10,000.
@@ -64,6 +66,7 @@ impl Default for WatchOptions {
             progress_format: ProgressFormat::default(),
             poll_unknown: PollUnknown::default(),
             wait: Duration::from_secs(60),
+            time: Duration::from_secs(60 * 60),
             comment: Duration::from_secs(15),
             max_watchers: 10_000,
             max_ids: 100,

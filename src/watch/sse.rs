@@ -74,6 +74,7 @@ pub(super) fn open(
         at: 0,
         round: Round::default(),
         most: options.max_watchers,
+        end: now + options.time,
         next_event: now,
         speak_by: now + options.comment,
         opened: false,
@@ -147,6 +148,8 @@ struct Live {
     round: Round,
     /// The most streams at once.
     most: usize,
+    /// When the client is to come back, so that nobody holds a place for ever.
+    end: Instant,
     /// Numbers are not told before this time; states are.
     next_event: Instant,
     /// When a comment is due.
@@ -175,7 +178,7 @@ impl Live {
                 self.speak_by = now + self.comment;
                 return Some((bytes, self));
             }
-            if self.asked.iter_mut().all(Asked::is_over) {
+            if now >= self.end || self.asked.iter_mut().all(Asked::is_over) {
                 return None;
             }
             let until = self.wake_at(rung && now < self.next_event);
@@ -247,7 +250,7 @@ impl Live {
     /// When to look again by itself; `held` says that numbers wait for the tick.
     fn wake_at(&self, held: bool) -> Instant {
         let missing = self.asked.iter().any(|asked| asked.seen == Seen::Nothing);
-        let mut until = self.speak_by;
+        let mut until = self.speak_by.min(self.end);
         if missing {
             until = until.min(self.give_up.max(self.next_event));
         }

@@ -4,10 +4,11 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 /// The modules of the crate by rows, the first row at the top. `ARCHITECTURE.md` says what each is for.
-const ROWS: [&[&str]; 9] = [
+const ROWS: [&[&str]; 10] = [
     &["error", "upload"],
     &["name"],
     &["handlers", "progress", "store", "threads"],
+    &["admission", "sweep"],
     &["receive"],
     &["accept", "problem", "query"],
     &["page", "protocol", "watch"],

@@ -32,6 +32,8 @@ pub struct PartLimits {
     pub head_bytes: usize,
     /// The most fields in a part's head.
     pub head_fields: usize,
+    /// The most bytes of the boundary itself; at most [`Boundary::MAX_BYTES`] count.
+    pub boundary_bytes: usize,
 }
 
 impl PartLimits {
@@ -44,6 +46,7 @@ impl Default for PartLimits {
         Self {
             head_bytes: 8 * 1024,
             head_fields: 16,
+            boundary_bytes: Boundary::MAX_BYTES,
         }
     }
 }

@@ -50,6 +50,18 @@ impl Claims {
         Ok(claim)
     }
 
+    /// A claim of these very names; `None` when somebody has one of them.
+    pub(super) fn these(self: &Arc<Self>, names: impl Iterator<Item = String>) -> Option<Claim> {
+        let mut claim = self.claim(Vec::new());
+        for name in names {
+            if !self.take(&name) {
+                return None;
+            }
+            claim.names.push(name);
+        }
+        Some(claim)
+    }
+
     /// A claim of names that nobody else can want, since nothing is under way yet.
     pub(super) fn at_start(self: &Arc<Self>, names: Vec<String>) -> Claim {
         self.lock().extend(names.iter().cloned());

@@ -1,7 +1,9 @@
 //! The end of an upload: data → record → names → folders → answer.
 
-use rustix::fs::{AtFlags, StatxFlags};
 use std::sync::Arc;
+use std::time::UNIX_EPOCH;
+
+use rustix::fs::{AtFlags, StatxFlags};
 
 use super::Inner;
 use super::claims::{Claim, name_taken};
@@ -14,7 +16,7 @@ use crate::error::Error;
 use crate::name::OnConflict;
 use crate::store::Placed;
 use crate::store::records::{Identity, Kept, Promise, Record};
-use crate::upload::{FileFacts, UploadId};
+use crate::upload::{FileFacts, OwnerKey, UploadId};
 
 /// A commit under way; it owns all it needs, since its caller may vanish.
 pub(super) struct Commit {
@@ -25,6 +27,7 @@ pub(super) struct Commit {
     pub(super) epoch: u64,
     pub(super) has_checkpoint: bool,
     pub(super) scratch: Scratch,
+    pub(super) owner: Option<OwnerKey>,
     pub(super) files: Vec<Placed>,
     pub(super) on_conflict: OnConflict,
 }
@@ -78,6 +81,8 @@ impl Commit {
             files: kept
                 .map(|((file, writing), name)| keep(root, file.facts, writing, name))
                 .collect::<Result<_, _>>()?,
+            owner: self.owner,
+            at: UNIX_EPOCH.elapsed().ok().map(|since| since.as_secs()),
         })
     }
 }

@@ -10,6 +10,7 @@ use rustix::io::Errno;
 
 use super::STATE;
 use crate::error::Error;
+use crate::store::Space;
 use crate::store::records::{Identity, Kept};
 
 /// The store's folder and the one for files under way, on the same file system.
@@ -121,6 +122,31 @@ impl Root {
         let stat = stat(file.as_fd())?;
         let ours = is_file(&stat) && is_same(&stat, kept);
         Ok(ours.then_some((file, stat)))
+    }
+
+    /// Removes a file that a record speaks of, if it is still there and still the same.
+    pub(super) fn remove_kept(&self, kept: &Kept) -> Result<(), Error> {
+        let place = kept.facts.name.as_deref().unwrap_or_default();
+        if self.open_kept(kept)?.is_none() {
+            return Ok(());
+        }
+        let Some((folder, name)) = self.find(place)? else {
+            return Ok(());
+        };
+        match rustix::fs::unlinkat(&*folder, name, AtFlags::empty()) {
+            Ok(()) | Err(Errno::NOENT) => Ok(()),
+            Err(e) => Err(io_error(e)),
+        }
+    }
+
+    /// What the file system has left for such as us: what it keeps for root is not counted.
+    pub(super) fn space(&self) -> Result<Space, Error> {
+        let stat = rustix::fs::fstatvfs(&self.folder).map_err(io_error)?;
+        Ok(Space {
+            free: stat.f_bavail.saturating_mul(stat.f_frsize),
+            // Btrfs makes inodes as it needs them and says 0 of 0.
+            inodes: (stat.f_files > 0).then_some(stat.f_favail),
+        })
     }
 }
 

@@ -14,7 +14,7 @@ use crate::error::Error;
 use crate::name::OnConflict;
 use crate::store::records::Saved;
 use crate::store::{Checkpoint, Placed, Session};
-use crate::upload::{FileFacts, FileHead, UploadId};
+use crate::upload::{FileFacts, FileHead, OwnerKey, UploadId};
 
 /// The most files that one session keeps open; earlier ones are synced and closed.
 const OPEN_FILES: usize = 64;
@@ -24,6 +24,7 @@ const OPEN_FILES: usize = 64;
 pub(super) struct DiskSession {
     inner: Arc<Inner>,
     id: UploadId,
+    owner: Option<OwnerKey>,
     gate: Gate,
     epoch: u64,
     /// Whether this session has recorded a checkpoint, or goes on from one.
@@ -45,6 +46,7 @@ impl DiskSession {
         Self {
             gate: inner.gates.enter(id),
             id,
+            owner: None,
             epoch: 0,
             has_checkpoint: false,
             resumed: None,
@@ -151,6 +153,10 @@ impl Session for DiskSession {
         self.resumed.as_ref()
     }
 
+    fn belongs_to(&mut self, owner: OwnerKey) {
+        self.owner = Some(owner);
+    }
+
     async fn begin_file(&mut self, _head: &FileHead, expect: Option<u64>) -> Result<(), Error> {
         self.check()?;
         self.close_last().await?;
@@ -248,6 +254,7 @@ impl Session for DiskSession {
             epoch: self.epoch,
             has_checkpoint: self.has_checkpoint,
             scratch: self.scratch,
+            owner: self.owner,
             files,
             on_conflict,
         };

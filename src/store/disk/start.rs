@@ -32,6 +32,22 @@ pub(super) fn clear(inner: &Arc<Inner>) -> Result<(), Error> {
     )
 }
 
+/// Counts what the records hold.
+pub(super) fn count(inner: &Inner) -> Result<(), Error> {
+    const AT_ONCE: usize = 1000;
+    let mut last = None;
+    loop {
+        let records = inner.records.list(last.as_ref(), AT_ONCE)?;
+        let Some((id, _)) = records.last() else {
+            return Ok(());
+        };
+        last = Some(*id);
+        for (_, record) in &records {
+            inner.held.add(record.owner, record.bytes());
+        }
+    }
+}
+
 /// Goes on with a commit where a crash has stopped it.
 async fn roll_forward(
     inner: Arc<Inner>,
@@ -143,6 +159,8 @@ mod tests {
                     .zip(&promise.temps)
                     .map(|(name, temp)| kept(dir, name, temp))
                     .collect(),
+                owner: None,
+                at: None,
             };
             disk.inner
                 .records

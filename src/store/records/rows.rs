@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::error::Error;
 use crate::name::OnConflict;
 use crate::store::Checkpoint;
-use crate::upload::{FileFacts, UploadId};
+use crate::upload::{FileFacts, OwnerKey, UploadId};
 
 pub(super) const META: TableDefinition<'_, &str, u64> = TableDefinition::new("meta");
 pub(super) const FILES: Definition = TableDefinition::new("files");
@@ -21,6 +21,19 @@ type Definition = TableDefinition<'static, Key, &'static [u8]>;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(in crate::store) struct Record {
     pub(in crate::store) files: Vec<Kept>,
+    /// To whom it belongs; `None` in records from before owners were kept. An older version reads over it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(in crate::store) owner: Option<OwnerKey>,
+    /// When it was finished, in seconds since 1970; `None` as with the owner.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(in crate::store) at: Option<u64>,
+}
+
+impl Record {
+    /// Bytes of all its files.
+    pub(in crate::store) fn bytes(&self) -> u64 {
+        self.files.iter().map(|kept| kept.facts.length).sum()
+    }
 }
 
 /// A file under its name; `facts.name` is its place below the root.

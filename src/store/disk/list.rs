@@ -1,0 +1,63 @@
+//! Finished uploads, one after the other, and how one of them goes.
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use super::Inner;
+use crate::error::Error;
+use crate::store::Finished;
+use crate::store::records::Record;
+use crate::upload::UploadId;
+
+/// See [`crate::store::Store::list`].
+pub(super) fn list(
+    inner: &Inner,
+    after: Option<&UploadId>,
+    most: usize,
+) -> Result<Vec<Finished>, Error> {
+    let finished = |(id, record): (UploadId, Record)| {
+        // A commit under way has its record already, and its files not yet.
+        let there = inner.gates.is_committing(&id) || is_there(inner, &record)?;
+        Ok(Finished {
+            id,
+            at: finished_at(&record),
+            bytes: record.bytes(),
+            there,
+        })
+    };
+    let records = inner.records.list(after, most)?;
+    records.into_iter().map(finished).collect()
+}
+
+/// Whether any file is left; an upload without files has lost none.
+pub(super) fn is_there(inner: &Inner, record: &Record) -> Result<bool, Error> {
+    for kept in &record.files {
+        if inner.root.open_kept(kept)?.is_some() {
+            return Ok(true);
+        }
+    }
+    Ok(record.files.is_empty())
+}
+
+/// Where the record does not say it, it is when its newest file was last changed.
+fn finished_at(record: &Record) -> SystemTime {
+    let modified = record.files.iter().map(|kept| kept.identity.modified.0);
+    let modified = modified.max().and_then(|at| u64::try_from(at).ok());
+    UNIX_EPOCH + Duration::from_secs(record.at.or(modified).unwrap_or_default())
+}
+
+/// See [`crate::store::Store::remove`]. The files go first: after a crash in between their record is found to be of
+/// nothing, and goes too.
+pub(super) async fn remove(inner: &Inner, id: &UploadId) -> Result<bool, Error> {
+    let Some(record) = inner.finished(id)? else {
+        return Ok(false);
+    };
+    let names = record.files.iter().map(|kept| kept.facts.name.clone());
+    let Some(_claim) = inner.claims.these(names.flatten()) else {
+        return Ok(false);
+    };
+    for kept in &record.files {
+        inner.root.remove_kept(kept)?;
+    }
+    inner.forget(*id).await?;
+    Ok(true)
+}
