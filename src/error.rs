@@ -101,10 +101,18 @@ pub enum Error {
         origin: String,
     },
     /// The request's head is larger than the limit.
-    #[error("the request's head is larger than the {limit} bytes taken here")]
+    #[error("the request's head has more than the {limit} {what} taken here")]
     HeadTooLarge {
-        /// The most bytes that are taken.
+        /// The most that is taken.
         limit: u64,
+        /// Of what: `"bytes"` or `"fields"`.
+        what: &'static str,
+    },
+    /// The request's head did not come to its end in time.
+    #[error("the request's head has taken longer than {seconds} s")]
+    HeadTimeout {
+        /// The longest time.
+        seconds: u64,
     },
     /// The upload is, or says it is, larger than the limit.
     #[error("the upload is larger than the {limit} bytes taken here")]
@@ -256,6 +264,7 @@ impl Error {
             Self::HostNotAllowed { .. } => ("host_not_allowed", 421),
             Self::OriginNotAllowed { .. } => ("origin_not_allowed", 403),
             Self::HeadTooLarge { .. } => ("head_too_large", 431),
+            Self::HeadTimeout { .. } => ("head_timeout", 408),
             Self::UploadTooLarge { .. } => ("upload_too_large", 413),
             Self::RequestTooLarge { .. } => ("request_too_large", 413),
             Self::Stalled { .. } => ("stalled", 408),

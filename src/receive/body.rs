@@ -1,6 +1,7 @@
 //! The body as the pump sees it, whoever brought it.
 
 use std::future::poll_fn;
+use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
@@ -29,7 +30,10 @@ pub struct Body {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum End {
     Complete,
+    /// It breaks off.
     Broken,
+    /// It breaks a rule, of chunks say: where it ends is not known.
+    Malformed,
 }
 
 impl Body {
@@ -55,7 +59,7 @@ impl Body {
     /// end of the body; trailers are passed over.
     ///
     /// # Errors
-    /// [`Error::ClientGone`] when the body breaks off.
+    /// [`Error::ClientGone`] when the body breaks off, [`Error::BadRequest`] when its chunks are malformed.
     pub async fn frames(&mut self, frames: &mut Vec<Bytes>) -> Result<bool, Error> {
         poll_fn(|cx| self.poll_frames(cx, frames)).await
     }
@@ -80,14 +84,30 @@ impl Body {
                 }
                 Err(cause) => {
                     tracing::debug!(%cause, "the body broke off");
-                    self.end = Some(End::Broken);
+                    self.end = Some(End::by(&*cause));
                 }
             }
         }
         // What came before the break is still told: where an upload can resume, it is kept.
         match (frames.is_empty(), self.end) {
             (true, Some(End::Broken)) => Poll::Ready(Err(Error::ClientGone)),
+            (true, Some(End::Malformed)) => Poll::Ready(Err(Error::BadRequest {
+                what: "the chunks of its body are malformed",
+            })),
             (none, _) => Poll::Ready(Ok(!none)),
+        }
+    }
+}
+
+impl End {
+    /// What an HTTP implementation's error means: hyper and h2 have an I/O error as its cause, whose kind tells.
+    fn by(cause: &(dyn std::error::Error + 'static)) -> Self {
+        let causes = std::iter::successors(Some(cause), |cause| cause.source());
+        let kinds =
+            causes.filter_map(|cause| cause.downcast_ref::<io::Error>().map(io::Error::kind));
+        match kinds.last() {
+            Some(io::ErrorKind::InvalidInput | io::ErrorKind::InvalidData) => Self::Malformed,
+            _ => Self::Broken,
         }
     }
 }

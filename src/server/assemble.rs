@@ -1,7 +1,7 @@
 //! From what was told to what runs: the parts of the server that a [`Config`] describes.
 
-use super::{Config, ConnectionOptions};
 use crate::admission::AdmissionOptions;
+use super::{Config, ConnectionOptions, HeadLimits};
 use crate::handlers::{Digest, Limit, Sniff};
 use crate::progress::TrackerOptions;
 use crate::protocol::multipart::PartLimits;
@@ -25,6 +25,10 @@ impl Config {
     pub(super) fn connections(&self) -> ConnectionOptions {
         ConnectionOptions {
             head_timeout: self.head_timeout,
+            head: HeadLimits {
+                bytes: bytes(self.max_head_size),
+                fields: self.max_head_fields,
+            },
             linger_bytes: self.linger_bytes,
             linger_time: self.linger_time,
         }

@@ -13,8 +13,8 @@ use tracing::level_filters::LevelFilter;
 use crate::handlers::{Algorithm, TypePattern};
 use crate::name::{OnConflict, Template};
 use crate::server::units::{
-    base, boundary, count, part_head, size, size_or_none, threads, threads_or_cpus, time,
-    time_above_zero, time_or_none, words,
+    base, boundary, count, head_fields, head_size, part_head, size, size_or_none, threads,
+    threads_or_cpus, time, time_above_zero, time_or_none, words,
 };
 use crate::store::Durability;
 use crate::watch::{PollUnknown, ProgressFormat};
@@ -193,6 +193,14 @@ pub struct Config {
     /// How long a client may take to send a request's head
     #[arg(long, value_name = "TIME", default_value = "30s", value_parser = time_above_zero, help_heading = CONNECTIONS)]
     pub head_timeout: Duration,
+
+    /// Most bytes in a request's head
+    #[arg(long, value_name = "SIZE", default_value = "64KiB", value_parser = head_size, help_heading = CONNECTIONS)]
+    pub max_head_size: u64,
+
+    /// Most fields in a request's head
+    #[arg(long, value_name = "N", default_value = "100", value_parser = head_fields, help_heading = CONNECTIONS)]
+    pub max_head_fields: usize,
 
     /// After a refusal, most bytes of the body read and thrown away so that the client sees the answer
     #[arg(long, value_name = "SIZE", default_value = "256MiB", value_parser = size, help_heading = CONNECTIONS)]

@@ -20,6 +20,8 @@ use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tower_service::Service as _;
 
+use crate::problem::problem;
+use crate::server::strict::{HeadLimits, Strict};
 use crate::service::Service;
 use crate::threads::DataThreads;
 use crate::upload::Peer;
@@ -27,8 +29,10 @@ use crate::upload::Peer;
 /// How long a connection is waited for, and how it is let go.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct ConnectionOptions {
-    /// For a request's head, and between two requests.
+    /// For a request's head, from its first byte on; between two requests a connection may be silent for twice that.
     pub head_timeout: Duration,
+    /// How large a head may be.
+    pub head: HeadLimits,
     /// Bytes read on after an answer that came before its request's end, so that the client can read it.
     pub linger_bytes: u64,
     /// How long they are read on.
@@ -39,6 +43,7 @@ impl Default for ConnectionOptions {
     fn default() -> Self {
         Self {
             head_timeout: Duration::from_secs(30),
+            head: HeadLimits::default(),
             linger_bytes: 256 * 1024 * 1024,
             linger_time: Duration::from_secs(30),
         }
@@ -84,16 +89,22 @@ impl Connections {
     async fn http1(&self, stream: TcpStream, peer: SocketAddr, plane: Plane) {
         // An answer is small and complete: it must not wait for the acknowledgement of the one before.
         let _ = stream.set_nodelay(true);
-        let service = self.service.clone();
+        let stream = Strict::new(stream, self.options.head, self.options.head_timeout);
+        let (service, refused) = (self.service.clone(), stream.refused());
         let answer = service_fn(move |mut request: Request<Incoming>| {
+            let refused = refused.take(&request);
             request.extensions_mut().insert(Peer(peer));
-            // On a data thread a request without a body waits for other people's writes: its connection is closed, so
-            // that the client's next one is peeked at again.
-            let misplaced = plane == Plane::Data && request.body().is_end_stream();
+            let last = refused.is_some() || is_last(&request, plane);
             let answer = service.clone().call(request);
             Box::pin(async move {
-                let mut answer = answer.await?;
-                if misplaced {
+                let mut answer = match refused {
+                    Some(error) => {
+                        tracing::debug!(%peer, %error, "refused a request's head");
+                        problem(&error).map(Into::into)
+                    }
+                    None => answer.await?,
+                };
+                if last {
                     answer
                         .headers_mut()
                         .insert(header::CONNECTION, HeaderValue::from_static("close"));
@@ -103,15 +114,18 @@ impl Connections {
         });
         let mut connection = http1::Builder::new()
             .timer(TokioTimer::new())
-            .header_read_timeout(self.options.head_timeout)
             // A client that has sent all may close its side and wait, or go: what came whole is taken all the same. Without
             // this hyper drops a request, bytes already read included, as soon as it sees that nothing more can come.
             .half_close(true)
+            .max_headers(HeadLimits::MAX_FIELDS)
+            // Heads under way are timed by `Strict`, which answers; this is for connections that are silent.
+            .header_read_timeout(self.options.head_timeout * 2)
             .serve_connection(TokioIo::new(stream), answer);
         if let Err(cause) = poll_fn(|cx| connection.poll_without_shutdown(cx)).await {
             tracing::debug!(%peer, %cause, "the connection broke off");
         }
-        self.linger(connection.into_parts().io.into_inner()).await;
+        let stream = connection.into_parts().io.into_inner();
+        self.linger(stream.into_inner()).await;
     }
 
     /// Half-closes, then reads on for a bounded while: closing with unread bytes resets the connection, and the client
@@ -132,6 +146,15 @@ impl Connections {
         // Whoever still sends after that does not read answers.
         let _ = timeout(self.options.linger_time, drain).await;
     }
+}
+
+/// Whether nothing more is read from the connection behind this request.
+fn is_last(request: &Request<Incoming>, plane: Plane) -> bool {
+    // On a data thread a request without a body waits for other people's writes: its connection is closed, so that the
+    // client's next one is peeked at again.
+    let misplaced = plane == Plane::Data && request.body().is_end_stream();
+    // Behind chunks `Strict` cannot tell where the next head begins.
+    misplaced || request.headers().contains_key(header::TRANSFER_ENCODING)
 }
 
 /// POST, PUT and PATCH begin with a P; DELETE needs the disk too.

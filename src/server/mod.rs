@@ -17,10 +17,12 @@ mod assemble;
 pub mod config;
 mod connection;
 pub mod logging;
+pub mod strict;
 mod units;
 
 pub use config::Config;
 pub use connection::ConnectionOptions;
+pub use strict::HeadLimits;
 
 use connection::Connections;
 

@@ -9,6 +9,7 @@ use clap::builder::{PossibleValuesParser, TypedValueParser};
 
 use crate::protocol::headers::Boundary;
 use crate::protocol::multipart::PartLimits;
+use crate::server::strict::HeadLimits;
 
 /// Reads `4096`, `10MB` (decimal) or `10MiB` as bytes.
 pub(super) fn size(text: &str) -> Result<u64, &'static str> {
@@ -37,6 +38,22 @@ pub(super) fn part_head(text: &str) -> Result<u64, &'static str> {
     match size(text)? {
         bytes if bytes <= PartLimits::MAX_HEAD_BYTES as u64 => Ok(bytes),
         _ => Err("a size of at most 15KiB is expected"),
+    }
+}
+
+/// As [`size`], for a request's head: below the least nothing would get through, above the most hyper has its own word.
+pub(super) fn head_size(text: &str) -> Result<u64, &'static str> {
+    match size(text)? {
+        bytes @ 1024..=HeadLimits::MAX_BYTES => Ok(bytes),
+        _ => Err("a size from 1KiB to 64KiB is expected"),
+    }
+}
+
+/// Reads how many fields a request's head may have.
+pub(super) fn head_fields(text: &str) -> Result<usize, &'static str> {
+    match count(text) {
+        Ok(number) if number <= HeadLimits::MAX_FIELDS => Ok(number),
+        _ => Err("a whole number from 1 to 100 is expected"),
     }
 }
 

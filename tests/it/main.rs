@@ -15,4 +15,5 @@ mod order;
 mod put;
 mod server;
 mod store;
+mod strict;
 mod support;
