@@ -59,6 +59,7 @@ pub mod progress;
 pub mod protocol;
 mod query;
 pub mod receive;
+pub mod rights;
 #[cfg(feature = "server")]
 pub mod server;
 mod service;

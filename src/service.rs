@@ -8,7 +8,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{Method, Request, Response};
+use http::{Method, Request, Response, StatusCode, header};
 
 use crate::admission::{Admission, AdmissionOptions};
 use crate::error::Error;
@@ -20,10 +20,11 @@ use crate::progress::{Tracker, TrackerOptions};
 use crate::protocol::multipart::PartLimits;
 use crate::protocol::{Asked, Inbound, answer, form, get, put};
 use crate::receive::{Body, Limits, Naming, Receiver};
+use crate::rights::{Act, Allow, Client, Cookie, Rights, Rule, Source, is_preflight, preflight};
 use crate::store::Store;
 use crate::sweep;
 use crate::threads::DataThreads;
-use crate::upload::{Owner, Peer};
+use crate::upload::Peer;
 use crate::watch::{Uploads, Watch, WatchOptions};
 
 /// The upload side of an app, about to be built.
@@ -52,6 +53,9 @@ pub struct Dumbwaiter {
     watch: WatchOptions,
     data: Option<DataThreads>,
     base: String,
+    only_below_base: bool,
+    rights: Rights,
+    app: Option<Rule>,
     downloads: bool,
     page: bool,
 }
@@ -73,6 +77,9 @@ impl Dumbwaiter {
             watch: WatchOptions::default(),
             data: None,
             base: String::new(),
+            only_below_base: false,
+            rights: Rights::default(),
+            app: None,
             downloads: true,
             page: true,
         }
@@ -143,6 +150,38 @@ impl Dumbwaiter {
         self
     }
 
+    /// Whether a path outside the base is unknown. Unless said it is taken as one from which a router has stripped the
+    /// base; a base that is a secret must not be left out.
+    pub fn only_below_base(mut self, on: bool) -> Self {
+        self.only_below_base = on;
+        self
+    }
+
+    /// Who may upload, whose forwarding fields count, which pages may send and read. Unless said all may upload, and
+    /// only our own page may send.
+    pub fn rights(mut self, rights: Rights) -> Self {
+        self.rights = rights;
+        self
+    }
+
+    /// Asks the app before each upload, look and download, besides all other rules, and takes its word on the owner.
+    ///
+    /// ```
+    /// use dumbwaiter::rights::{Ask, Grant};
+    /// use dumbwaiter::upload::Owner;
+    /// use dumbwaiter::{Dumbwaiter, Refusal, store::Memory};
+    ///
+    /// let lift = Dumbwaiter::new(Memory::default()).allow(async |ask: Ask| match ask.headers.get("x-user") {
+    ///     Some(user) => Ok(Grant { owner: Some(Owner::Named(format!("{user:?}").into())) }),
+    ///     None => Err(Refusal { status: 401, ..Refusal::new("log in first") }),
+    /// });
+    /// # drop(lift);
+    /// ```
+    pub fn allow(mut self, app: impl Allow) -> Self {
+        self.app = Some(Rule::Ask(Arc::new(app)));
+        self
+    }
+
     /// The threads on which bodies live; as many as there are CPUs, at least two, unless said.
     pub fn data_threads(mut self, threads: DataThreads) -> Self {
         self.data = Some(threads);
@@ -166,7 +205,8 @@ impl Dumbwaiter {
     /// # Panics
     /// When the system gives no thread.
     #[must_use]
-    pub fn into_service(self) -> Service {
+    pub fn into_service(mut self) -> Service {
+        self.rights.rules.extend(self.app);
         let tracker = Tracker::start(self.tracker);
         let data = self.data.unwrap_or_else(|| {
             let cpus = std::thread::available_parallelism().map_or(2, std::num::NonZero::get);
@@ -190,6 +230,8 @@ impl Dumbwaiter {
                 part_limits: self.part_limits,
                 watch: Watch::new(tracker, self.watch),
                 base: self.base,
+                only_below_base: self.only_below_base,
+                rights: self.rights,
                 downloads: self.downloads,
                 page: self.page,
             }),
@@ -211,6 +253,8 @@ struct Lift {
     part_limits: PartLimits,
     watch: Watch,
     base: String,
+    only_below_base: bool,
+    rights: Rights,
     downloads: bool,
     page: bool,
 }
@@ -231,7 +275,7 @@ where
     fn call(&mut self, request: Request<B>) -> Self::Future {
         let lift = self.lift.clone();
         let (asked, body) = lift.read(request);
-        Box::pin(async move { Ok(lift.answer(asked, body).await) })
+        Box::pin(async move { Ok(lift.serve(asked, body).await) })
     }
 }
 
@@ -243,48 +287,97 @@ impl Lift {
     {
         let (head, body) = request.into_parts();
         let peer = head.extensions.get::<Peer>().copied().unwrap_or_default();
-        (
-            Asked {
-                head,
-                owner: Owner::from_address(peer.0.ip()),
-                address: peer.0.ip(),
-                base: self.base.clone(),
-            },
-            Body::new(body),
-        )
+        let client = Client::of(&head.headers, peer.0, &self.rights.trust);
+        let asked = Asked {
+            owner: client.owner(),
+            address: client.address(),
+            base: self.base_for(&client),
+            client,
+            head,
+        };
+        (asked, Body::new(body))
+    }
+
+    /// What URLs begin with for this client. A proxy and we may have been told of the same path.
+    fn base_for(&self, client: &Client) -> String {
+        match client.prefix() {
+            prefix if prefix == self.base => self.base.clone(),
+            prefix => format!("{prefix}{}", self.base),
+        }
     }
 
     /// The path below the base.
-    fn path(&self, asked: &Asked) -> String {
+    fn path(&self, asked: &Asked) -> Result<String, Error> {
         let path = asked.head.uri.path();
         let below = path
             .strip_prefix(&self.base)
             .filter(|rest| rest.is_empty() || rest.starts_with('/'));
-        below.unwrap_or(path).to_owned()
+        match below {
+            None if self.only_below_base => Err(Error::NotFound),
+            below => Ok(below.unwrap_or(path).to_owned()),
+        }
     }
 
-    async fn answer(&self, asked: Asked, body: Body) -> Response<ResponseBody> {
-        let path = self.path(&asked);
+    async fn serve(&self, asked: Asked, body: Body) -> Response<ResponseBody> {
+        let source = self.rights.source(&asked.head, &asked.client);
+        let mut answer = match self.screen(&asked, &source) {
+            Ok(_) if is_preflight(&asked.head) => preflight().map(Into::into),
+            Ok(path) => self.answer(path, asked, body).await,
+            Err(error) => refuse(&asked, &error),
+        };
+        if answer.status() == StatusCode::UNAUTHORIZED {
+            self.rights.challenge(answer.headers_mut());
+        }
+        self.rights.share(&source, answer.headers_mut());
+        answer
+    }
+
+    /// Whether the request is for us and no foreign page forged it; gives the path.
+    fn screen(&self, asked: &Asked, source: &Source) -> Result<String, Error> {
+        self.rights.check_host(&asked.head, &asked.client)?;
+        let path = self.path(asked)?;
+        self.rights.check_origin(&asked.head, source)?;
+        Ok(path)
+    }
+
+    /// Asks who may, before the body; the answer can say to whom the upload belongs.
+    async fn ask(&self, act: Act, asked: &mut Asked) -> Result<(), Error> {
+        let granted = self.rights.ask(act, &asked.head, &asked.client).await?;
+        if let Some(owner) = granted.owner {
+            asked.owner = owner;
+        }
+        Ok(())
+    }
+
+    async fn answer(&self, path: String, mut asked: Asked, body: Body) -> Response<ResponseBody> {
+        let asks = Asks::of(&asked.head.method);
+        if let Some(act) = act(&path, asks)
+            && let Err(error) = self.ask(act, &mut asked).await
+        {
+            return refuse(&asked, &error);
+        }
         if let Some(name) = path.strip_prefix("/files/") {
             return self.file(name, asked, body).await;
         }
-        let asks = Asks::of(&asked.head.method);
         match (path.as_str(), asks) {
             ("" | "/" | "/upload", Asks::Post) => {
                 form::post(&self.inbound, self.part_limits, asked, body)
                     .await
                     .map(Into::into)
             }
-            ("", Asks::Get) if self.page => page::with_slash(&self.base).map(Into::into),
+            ("", Asks::Get) if self.page => page::with_slash(&asked.base).map(Into::into),
             ("/get_upload_progress", Asks::Get) => self
                 .watch
-                .article(&asked.head, &asked.owner)
+                .article(&asked.head, &asked.owners())
                 .map(Into::into),
-            ("/progress", Asks::Get) => self.watch.nginx(&asked.head, &asked.owner).map(Into::into),
+            ("/progress", Asks::Get) => self
+                .watch
+                .nginx(&asked.head, &asked.owners())
+                .map(Into::into),
             (path, Asks::Get) if path == "/uploads" || path.starts_with("/uploads/") => {
                 match self.watch.uploads(
                     &asked.head,
-                    &asked.owner,
+                    &asked.owners(),
                     &asked.base,
                     path.strip_prefix("/uploads/"),
                 ) {
@@ -293,7 +386,9 @@ impl Lift {
                 }
             }
             (path, asks) => match page::get(path, &asked.base).filter(|_| self.page) {
-                Some(file) if matches!(asks, Asks::Get) => file.map(Into::into),
+                Some(file) if matches!(asks, Asks::Get) => {
+                    with_cookie(file, path, &asked).map(Into::into)
+                }
                 file => refuse(&asked, &misplaced(path, file.is_some())),
             },
         }
@@ -337,6 +432,28 @@ impl Asks {
             _ => Self::Other,
         }
     }
+}
+
+/// For what the rules are asked: what is not ours, and what everyone may see, is `None`.
+fn act(path: &str, asks: Asks) -> Option<Act> {
+    match (path, asks) {
+        ("" | "/" | "/upload", Asks::Post) => Some(Act::Upload),
+        (path, Asks::Put) if path.starts_with("/files/") => Some(Act::Upload),
+        (path, Asks::Get) if path.starts_with("/files/") => Some(Act::Read),
+        ("/", Asks::Get) => Some(Act::Page),
+        ("/get_upload_progress" | "/progress" | "/uploads", Asks::Get) => Some(Act::Watch),
+        (path, Asks::Get) if path.starts_with("/uploads/") => Some(Act::Watch),
+        _ => None,
+    }
+}
+
+/// Our page gives a browser its cookie, so that what is sent from there belongs to it.
+fn with_cookie(mut file: Response<Bytes>, path: &str, asked: &Asked) -> Response<Bytes> {
+    if path == "/" && asked.client.cookie().is_none() {
+        let cookie = Cookie::random().set(&asked.base, asked.client.is_https());
+        file.headers_mut().insert(header::SET_COOKIE, cookie);
+    }
+    file
 }
 
 /// What is wrong with a request that nobody takes: its method, where the path is ours, else its path.

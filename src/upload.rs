@@ -7,7 +7,7 @@
 //! |---|---|---|
 //! | [`UploadId`] | we, at random | everything: resume, read, delete |
 //! | [`WatchId`] | follows one-way from the id | state, numbers and file names |
-//! | [`ProgressId`] | the client | the numbers, and only together with its [`Owner`] |
+//! | [`ProgressId`] | the client | only together with its [`Owner`]: under an address the numbers, else everything |
 //! | file name | the client | nothing: it is data |
 
 use std::fmt;
@@ -144,6 +144,10 @@ impl ProgressId {
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 #[non_exhaustive]
 pub enum Owner {
+    /// A name that the app gave: whoever it says its user is.
+    Named(Box<str>),
+    /// A browser, by a one-way image of its `dw` cookie. Nobody else has it, so what it finds shows everything.
+    Cookie([u8; 16]),
     /// The client's address, as in the article: IPv4-mapped addresses are IPv4, IPv6 counts by /64. Behind one NAT
     /// many share it, so what it finds shows numbers only.
     Address(IpAddr),
@@ -179,6 +183,8 @@ impl Owner {
     #[must_use]
     pub fn key(&self) -> OwnerKey {
         let words = match self {
+            Self::Named(name) => format!("name {name}"),
+            Self::Cookie(image) => format!("cookie {}", u128::from_be_bytes(*image)),
             Self::Address(address) => format!("address {address}"),
         };
         let hash = Sha256::new()

@@ -6,7 +6,7 @@
 //! ```
 //!
 //! What a head says is believed only against the one who says it: declared bytes that have not come count with their
-//! owner and nowhere else, so that nobody can fill the store with promises (DECISIONS 19). In all, what counts is what
+//! owner and nowhere else, so that nobody can fill the store with promises. In all, what counts is what
 //! has come.
 //!
 //! The way of the bytes pays one comparison and one relaxed load for each write; where `--max-store-size` is set, or

@@ -15,7 +15,8 @@ pub enum Holder {
     Id,
     /// The watch name: no id, no URLs, no form fields.
     Watch,
-    /// A progress id. Under an address, which many may share, it shows the numbers alone.
+    /// A progress id. Under an address, which many may share, it shows the numbers alone; under a cookie or an app's
+    /// word, which nobody shares, everything.
     ProgressId,
 }
 
@@ -208,6 +209,8 @@ impl Sight {
             (Holder::Id, _) => Self::Full,
             (Holder::Watch, _) => Self::Names,
             (Holder::ProgressId, Owner::Address(_)) => Self::Numbers,
+            // Only the uploader, and the app that named it, can be this owner.
+            (Holder::ProgressId, Owner::Cookie(_) | Owner::Named(_)) => Self::Full,
         }
     }
 

@@ -14,6 +14,7 @@ use crate::error::Error;
 use crate::progress::{Progress, Tracker};
 use crate::query::GivenId;
 use crate::receive::{Body, Naming, Receiver, Split};
+use crate::rights::Client;
 use crate::threads::DataThreads;
 use crate::upload::{Owner, ProgressId, Protocol, Upload};
 
@@ -28,14 +29,28 @@ mod range;
 /// A request as the ways in and out see it: its head, and what the service found out about it.
 #[derive(Debug)]
 pub struct Asked {
-    /// The request's head; the path has lost the base.
+    /// The request's head; its path still has the base.
     pub head: Parts,
+    /// Who asks.
+    pub client: Client,
     /// To whom an upload by this client belongs.
     pub owner: Owner,
     /// Where the client is.
     pub address: IpAddr,
     /// What every URL in the answer begins with: empty, or a path that begins with `/` and does not end with one.
     pub base: String,
+}
+
+impl Asked {
+    /// Everybody that the asker is, the most telling first: whose uploads a progress id finds.
+    #[must_use]
+    pub fn owners(&self) -> Vec<Owner> {
+        let mut owners = self.client.owners();
+        if !owners.contains(&self.owner) {
+            owners.insert(0, self.owner.clone());
+        }
+        owners
+    }
 }
 
 /// What every way in shares.

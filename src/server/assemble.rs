@@ -1,11 +1,14 @@
 //! From what was told to what runs: the parts of the server that a [`Config`] describes.
 
-use crate::admission::AdmissionOptions;
+use anyhow::Context as _;
+
 use super::{Config, ConnectionOptions, HeadLimits};
+use crate::admission::AdmissionOptions;
 use crate::handlers::{Digest, Limit, Sniff};
 use crate::progress::TrackerOptions;
 use crate::protocol::multipart::PartLimits;
 use crate::receive::Limits;
+use crate::rights::{HostName, Rights, Rule, Tokens, Trust};
 use crate::service::Dumbwaiter;
 use crate::store::{DiskOptions, Store};
 use crate::watch::WatchOptions;
@@ -40,6 +43,7 @@ impl Config {
             .name(self.name.clone())
             .on_conflict(self.on_conflict)
             .base(self.base.clone())
+            .only_below_base(self.secret_link)
             .downloads(self.downloads)
             .limits(Limits {
                 files: self.max_files,
@@ -70,6 +74,31 @@ impl Config {
             owner_bytes: self.max_owner_bytes,
             keep_free: self.keep_free,
             keep_free_inodes: self.keep_free_inodes,
+        }
+    }
+
+    /// The tokens that let upload, if they are asked for.
+    pub(super) fn tokens(&self) -> anyhow::Result<Option<Tokens>> {
+        let open = |path: &std::path::PathBuf| {
+            Tokens::open(path).with_context(|| format!("--token {}", path.display()))
+        };
+        self.token.as_ref().map(open).transpose()
+    }
+
+    /// Who may do what, and whose word counts.
+    pub(super) fn rights(&self, tokens: Option<Tokens>) -> Rights {
+        let networks = Some(self.allow_from.clone()).filter(|networks| !networks.is_empty());
+        let rules = [tokens.map(Rule::Tokens), networks.map(Rule::Addresses)];
+        let loopback = self.listen.ip().to_canonical().is_loopback();
+        Rights {
+            rules: rules.into_iter().flatten().collect(),
+            trust: Trust {
+                proxies: self.trusted_proxy.clone(),
+                forwarding: self.forwarding,
+            },
+            hosts: Some([vec![HostName::Own], self.host.clone()].concat()),
+            origins: self.allow_origin.clone(),
+            local_origins: loopback && self.allow_origin.is_empty(),
         }
     }
 

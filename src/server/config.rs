@@ -12,6 +12,7 @@ use tracing::level_filters::LevelFilter;
 
 use crate::handlers::{Algorithm, TypePattern};
 use crate::name::{OnConflict, Template};
+use crate::rights::{AllowOrigin, Forwarding, HostName, Network};
 use crate::server::units::{
     base, boundary, count, head_fields, head_size, part_head, size, size_or_none, threads,
     threads_or_cpus, time, time_above_zero, time_or_none, words,
@@ -41,6 +42,46 @@ pub struct Config {
     #[arg(long, value_name = "WORD", default_value = "on", value_parser = words(&[("on", true), ("off", false)]),
         action = clap::ArgAction::Set, help_heading = SERVING)]
     pub downloads: bool,
+
+    /// File of tokens, one a line; who uploads must send one, as a bearer or as the password of a Basic login
+    #[arg(long, value_name = "FILE", help_heading = RIGHTS)]
+    pub token: Option<PathBuf>,
+
+    /// Networks from which uploads are taken: 10.0.0.0/8, 2001:db8::/32, one address; none given, all are
+    #[arg(long, value_name = "CIDR", value_delimiter = ',', help_heading = RIGHTS)]
+    pub allow_from: Vec<Network>,
+
+    /// Let everyone who reaches the server upload, also where it is not only this machine
+    #[arg(long, value_name = "WORD", default_value = "off", default_missing_value = "on", num_args = 0..=1,
+        require_equals = true, value_parser = words(&[("on", true), ("off", false)]),
+        action = clap::ArgAction::Set, help_heading = RIGHTS)]
+    pub allow_anyone: bool,
+
+    /// Put everything under a path of 128 random bits, so that only who has the link can upload
+    #[arg(long, value_name = "WORD", default_value = "off", default_missing_value = "on", num_args = 0..=1,
+        require_equals = true, value_parser = words(&[("on", true), ("off", false)]),
+        action = clap::ArgAction::Set, help_heading = RIGHTS)]
+    pub secret_link: bool,
+
+    /// Names of this server, besides its addresses and localhost; a request for another is refused
+    #[arg(long, value_name = "NAME", value_delimiter = ',', help_heading = RIGHTS)]
+    pub host: Vec<HostName>,
+
+    /// Other origins whose pages may upload and read: https://app.example, or * for all but without their cookies; none
+    /// given, pages of this machine may while the server listens on loopback
+    #[arg(long, value_name = "ORIGIN", value_delimiter = ',', help_heading = RIGHTS)]
+    pub allow_origin: Vec<AllowOrigin>,
+
+    /// Networks of the proxies in front, whose word about client, scheme, host and path prefix counts
+    #[arg(long, value_name = "CIDR", value_delimiter = ',', help_heading = RIGHTS)]
+    pub trusted_proxy: Vec<Network>,
+
+    /// Which header fields those proxies write: X-Forwarded-For and its like, or Forwarded
+    #[arg(long, value_name = "WORD", default_value = "x-forwarded", help_heading = RIGHTS, value_parser = words(&[
+        ("x-forwarded", Forwarding::XForwarded),
+        ("forwarded", Forwarding::Forwarded),
+    ]))]
+    pub forwarding: Forwarding,
 
     /// Folder for the files; made if it is not there
     #[arg(long, value_name = "FOLDER", default_value = "uploads", help_heading = FILES)]
@@ -244,6 +285,7 @@ pub struct Config {
 }
 
 const SERVING: &str = "Serving";
+const RIGHTS: &str = "Rights";
 const FILES: &str = "Files";
 const PROGRESS: &str = "Progress";
 const FORMS: &str = "Forms";
@@ -266,6 +308,20 @@ impl Config {
         anyhow::ensure!(
             self.digest.is_some() || !self.name.needs_digest(),
             "--name uses {{digest}}, yet --digest is none: choose --digest sha256 or blake3"
+        );
+        let (all, some) = (
+            self.allow_anyone,
+            self.token.is_some() || !self.allow_from.is_empty(),
+        );
+        anyhow::ensure!(
+            self.listen.ip().to_canonical().is_loopback() || all || some || self.secret_link,
+            "{} can be reached from other machines, and nothing says who may upload: choose --token FILE, \
+             --allow-from CIDR, --secret-link or --allow-anyone",
+            self.listen
+        );
+        anyhow::ensure!(
+            !(all && some),
+            "--allow-anyone lets everyone in, --token and --allow-from do not: choose"
         );
         Ok(self)
     }

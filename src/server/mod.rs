@@ -18,6 +18,7 @@ pub mod config;
 mod connection;
 pub mod logging;
 pub mod strict;
+mod secret;
 mod units;
 
 pub use config::Config;
@@ -40,15 +41,21 @@ pub fn run() -> anyhow::Result<()> {
     runtime.block_on(serve(config))
 }
 
-async fn serve(config: Config) -> anyhow::Result<()> {
+async fn serve(mut config: Config) -> anyhow::Result<()> {
     let listener = listen(config.listen).await?;
+    // Before anything is made on the disk.
+    let tokens = config.tokens()?;
     let dir = config.dir.clone();
     let store = Disk::open_with(&dir, config.disk())
         .with_context(|| format!("cannot store uploads in {}", dir.display()))?;
+    if config.secret_link {
+        config.base = format!("{}/{}", config.base, secret::open(&dir)?);
+    }
     let data = DataThreads::start(config.data_threads).context("cannot start the data threads")?;
     let service = config
         .dumbwaiter(store)
         .data_threads(data.clone())
+        .rights(config.rights(tokens))
         .into_service();
     // Whoever reads the greeting may tell us to stop.
     let stop = stop()?;
@@ -85,6 +92,12 @@ fn greet(config: &Config, address: SocketAddr) {
         dir.display(),
         config.name,
     );
+    let link = format!("http://{}{}/", secret::reachable(address), config.base);
+    let code = config.secret_link.then(|| secret::qr(&link)).flatten();
+    let words = match code {
+        Some(code) => format!("{words}The secret link is {link}\n{code}\n"),
+        None => words,
+    };
     // Whoever does not listen wants to be served all the same.
     let _ = std::io::stdout().lock().write_all(words.as_bytes());
 }

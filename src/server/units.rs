@@ -9,6 +9,7 @@ use clap::builder::{PossibleValuesParser, TypedValueParser};
 
 use crate::protocol::headers::Boundary;
 use crate::protocol::multipart::PartLimits;
+use crate::rights::parse_base;
 use crate::server::strict::HeadLimits;
 
 /// Reads `4096`, `10MB` (decimal) or `10MiB` as bytes.
@@ -145,19 +146,9 @@ pub(super) fn threads_or_cpus(text: &str) -> Result<usize, &'static str> {
 /// Reads the path under which all URLs stand, and gives it with a leading slash and without one at the end; the root
 /// is empty.
 pub(super) fn base(text: &str) -> Result<String, &'static str> {
-    if ["", "/"].contains(&text) {
-        return Ok(String::new());
-    }
-    let unreserved = |c: u8| c.is_ascii_alphanumeric() || b"-._~".contains(&c);
-    let inner = text.strip_prefix('/').unwrap_or(text);
-    let inner = inner.strip_suffix('/').unwrap_or(inner);
-    let plain = |part: &str| !["", ".", ".."].contains(&part) && part.bytes().all(unreserved);
-    match inner.split('/').all(plain) {
-        true => Ok(format!("/{inner}")),
-        false => Err(
-            "a path such as /files is expected, of letters, digits and - . _ ~ between its slashes",
-        ),
-    }
+    parse_base(text).ok_or(
+        "a path such as /files is expected, of letters, digits and - . _ ~ between its slashes",
+    )
 }
 
 /// A parser of the words in `table`, each with what it means.

@@ -180,6 +180,18 @@ impl Watch {
         }
     }
 
+    /// The key of a progress id: it means something only together with the asker. Of all that the asker is, whoever has
+    /// an upload of that name is meant; if nobody has yet, the first.
+    fn progress_key(&self, owners: &[Owner], given: GivenId) -> Option<Key> {
+        let GivenId::Id(id) = given else { return None };
+        let key = |owner: &Owner| Key::Progress(owner.clone(), id.clone());
+        let known = owners
+            .iter()
+            .map(key)
+            .find(|key| self.tracker.find(key).is_some());
+        known.or_else(|| owners.first().map(key))
+    }
+
     /// Whether an unknown id is still within its time of grace, which its first poll begins.
     fn is_awaited(&self, key: &Key) -> bool {
         let (now, wait) = (Instant::now(), self.options.wait);
@@ -220,12 +232,4 @@ fn fresh<B>(status: StatusCode, body: B) -> Response<B> {
     let headers = response.headers_mut();
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     response
-}
-
-/// The key of a progress id: it means something only together with the asker.
-fn progress_key(owner: &Owner, given: GivenId) -> Option<Key> {
-    match given {
-        GivenId::Id(id) => Some(Key::Progress(owner.clone(), id)),
-        GivenId::Absent | GivenId::Unusable => None,
-    }
 }

@@ -9,7 +9,7 @@ use http::header::{CACHE_CONTROL, CONTENT_TYPE, EXPIRES, X_CONTENT_TYPE_OPTIONS}
 use http::request::Parts;
 use http::{HeaderValue, Response};
 
-use super::{ProgressFormat, Watch, only_get, progress_key};
+use super::{ProgressFormat, Watch, only_get};
 use crate::error::Error;
 use crate::problem::problem;
 use crate::progress::{Numbers, State};
@@ -36,12 +36,12 @@ impl Watch {
     ///
     /// Other methods get 405, a request without id 404, a JSONP callback with other characters than a name's 400.
     #[must_use]
-    pub fn nginx(&self, request: &Parts, owner: &Owner) -> Response<Bytes> {
-        self.nginx_report(request, owner)
+    pub fn nginx(&self, request: &Parts, owners: &[Owner]) -> Response<Bytes> {
+        self.nginx_report(request, owners)
             .unwrap_or_else(|error| problem(&error))
     }
 
-    fn nginx_report(&self, request: &Parts, owner: &Owner) -> Result<Response<Bytes>, Error> {
+    fn nginx_report(&self, request: &Parts, owners: &[Owner]) -> Result<Response<Bytes>, Error> {
         only_get(request)?;
         let given = GivenId::in_header(&request.headers).or(GivenId::in_query(&request.uri));
         if given == GivenId::Absent {
@@ -52,7 +52,8 @@ impl Watch {
             ProgressFormat::Jsonp => callback(request)?,
             _ => String::new(),
         };
-        let report = progress_key(owner, given)
+        let report = self
+            .progress_key(owners, given)
             .and_then(|key| self.tracker.find(&key))
             .map_or(Report::Starting, |found| {
                 Report::of(found.progress.numbers())

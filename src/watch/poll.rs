@@ -5,7 +5,7 @@ use http::request::Parts;
 use http::{Method, Response};
 
 use super::asked::{Ask, Last};
-use super::{PollUnknown, Uploads, Watch, fresh, json, only_get, progress_key, sse};
+use super::{PollUnknown, Uploads, Watch, fresh, json, only_get, sse};
 use crate::accept::prefer;
 use crate::error::Error;
 use crate::problem::problem;
@@ -25,18 +25,18 @@ impl Watch {
     /// `uploaded` stays below `length` until the upload is done, so that the page shows no 100 % while work remains.
     /// After a failure the last numbers stay with `state` and `error` beside them. An unknown length is 0 of 1.
     #[must_use]
-    pub fn article(&self, request: &Parts, owner: &Owner) -> Response<Bytes> {
-        self.article_body(request, owner)
+    pub fn article(&self, request: &Parts, owners: &[Owner]) -> Response<Bytes> {
+        self.article_body(request, owners)
             .map_or_else(|error| problem(&error), json)
     }
 
-    fn article_body(&self, request: &Parts, owner: &Owner) -> Result<String, Error> {
+    fn article_body(&self, request: &Parts, owners: &[Owner]) -> Result<String, Error> {
         only_get(request)?;
         let given = match GivenId::in_query(&request.uri) {
             GivenId::Absent => return Err(Error::MissingProgressId),
             given => given,
         };
-        let Some(key) = progress_key(owner, given) else {
+        let Some(key) = self.progress_key(owners, given) else {
             return Ok("null".to_owned());
         };
         Ok(match self.tracker.find(&key) {
@@ -55,7 +55,7 @@ impl Watch {
 
     /// `GET /uploads/NAME`, with `NAME` an id or a watch name, or `GET /uploads?id=A&id=B&X-Progress-ID=C` for several:
     /// the record, or an array with `null` for what is unknown; with `Accept: text/event-stream` an [`EventStream`] of
-    /// them all. `base` is the path under which everything stands.
+    /// them all. `base` is the path under which everything stands, `owners` is everybody that the asker is.
     ///
     /// A single unknown name is [`Error::NotFound`], and not being allowed looks the same.
     ///
@@ -64,13 +64,13 @@ impl Watch {
     pub fn uploads(
         &self,
         request: &Parts,
-        owner: &Owner,
+        owners: &[Owner],
         base: &str,
         name: Option<&str>,
     ) -> Uploads {
         let live = request.method == Method::GET && wants_stream(request);
         let answer = only_get(request).and_then(|()| {
-            let asks = self.asks(request, owner, name)?;
+            let asks = self.asks(request, owners, name)?;
             if live {
                 return self.live(request, asks, base);
             }
@@ -87,7 +87,12 @@ impl Watch {
     }
 
     /// What is asked for, in order: never empty, never more than the bound.
-    fn asks(&self, request: &Parts, owner: &Owner, name: Option<&str>) -> Result<Vec<Ask>, Error> {
+    fn asks(
+        &self,
+        request: &Parts,
+        owners: &[Owner],
+        name: Option<&str>,
+    ) -> Result<Vec<Ask>, Error> {
         if let Some(name) = name {
             return Ok(vec![Ask::by_name(Some(name))]);
         }
@@ -95,7 +100,7 @@ impl Watch {
             .filter_map(|(name, value)| match &*name {
                 "id" => Some(Ask::by_name(value.as_deref())),
                 other if query::is_progress_id(other) => {
-                    let key = progress_key(owner, GivenId::from_value(value.as_deref()));
+                    let key = self.progress_key(owners, GivenId::from_value(value.as_deref()));
                     Some(Ask::by_progress_id(value.as_deref(), key))
                 }
                 _ => None,

@@ -69,11 +69,11 @@ impl House {
     }
 
     fn article(&self, uri: &str) -> (u16, String) {
-        body(&self.watch.article(&get(uri), &me()))
+        body(&self.watch.article(&get(uri), &[me()]))
     }
 
     fn nginx(&self, uri: &str) -> (u16, String) {
-        body(&self.watch.nginx(&get(uri), &me()))
+        body(&self.watch.nginx(&get(uri), &[me()]))
     }
 
     fn uploads(&self, request: &Parts) -> Uploads {
@@ -82,7 +82,7 @@ impl House {
             .path()
             .strip_prefix("/uploads/")
             .map(str::to_owned);
-        self.watch.uploads(request, &me(), "/up", name.as_deref())
+        self.watch.uploads(request, &[me()], "/up", name.as_deref())
     }
 
     fn now(&self, request: &Parts) -> Response<Bytes> {
@@ -212,7 +212,7 @@ fn article_keeps_showing_where_a_cut_upload_stopped_while_it_is_polled() {
 #[test]
 fn article_poll_is_never_cached_and_is_json() {
     let house = House::new();
-    let response = house.watch.article(&get("/?X-Progress-ID=a"), &me());
+    let response = house.watch.article(&get("/?X-Progress-ID=a"), &[me()]);
     assert_eq!(response.headers()[CACHE_CONTROL], "no-store");
     assert_eq!(response.headers()[CONTENT_TYPE], "application/json");
 }
@@ -229,7 +229,7 @@ fn article_refuses_a_poll_without_id_and_a_post_and_takes_an_odd_id_as_unknown()
     }
     let mut post = get("/?X-Progress-ID=a");
     post.method = Method::POST;
-    let response = house.watch.article(&post, &me());
+    let response = house.watch.article(&post, &[me()]);
     assert_eq!(response.status(), 405);
     assert_eq!(response.headers()["allow"], "GET, HEAD");
 }
@@ -241,10 +241,20 @@ fn article_and_nginx_show_nobody_elses_upload() {
     tap.received(40);
     let stranger = Owner::from_address("192.0.2.1".parse().unwrap());
     let request = get("/?X-Progress-ID=a");
-    let nginx = house.watch.nginx(&request, &stranger);
-    assert_eq!(house.watch.article(&request, &stranger).body(), "null");
+    let nginx = house.watch.nginx(&request, std::slice::from_ref(&stranger));
+    assert_eq!(
+        house
+            .watch
+            .article(&request, std::slice::from_ref(&stranger))
+            .body(),
+        "null"
+    );
     assert_eq!(nginx.body(), "{ \"state\" : \"starting\" }\r\n");
-    let Uploads::Now(response) = house.watch.uploads(&request, &stranger, "", None) else {
+    let Uploads::Now(response) =
+        house
+            .watch
+            .uploads(&request, std::slice::from_ref(&stranger), "", None)
+    else {
         panic!("a stream");
     };
     assert_eq!(response.body(), "[null]");
@@ -334,7 +344,7 @@ fn nginx_answers_with_the_modules_own_headers_in_each_form() {
         });
         let response = house
             .watch
-            .nginx(&get("/progress?X-Progress-ID=a&callback=cb.x"), &me());
+            .nginx(&get("/progress?X-Progress-ID=a&callback=cb.x"), &[me()]);
         assert_eq!(response.status(), 200);
         assert_eq!(response.body(), body);
         assert_eq!(response.headers()[CONTENT_TYPE], content_type);
@@ -359,7 +369,7 @@ fn nginx_takes_the_header_before_the_query_and_needs_one_of_them() {
     let (_here, there) = (house.begin("here", 10), house.begin("there", 10));
     there.received(5);
     let request = with("/progress?X-Progress-ID=here", "x-progress-id", "there");
-    let response = house.watch.nginx(&request, &me());
+    let response = house.watch.nginx(&request, &[me()]);
     assert!(body(&response).1.contains("\"received\" : 5,"));
     assert_eq!(house.nginx("/progress").0, 404);
     assert_eq!(
@@ -368,7 +378,7 @@ fn nginx_takes_the_header_before_the_query_and_needs_one_of_them() {
     );
     let mut put = request;
     put.method = Method::PUT;
-    assert_eq!(house.watch.nginx(&put, &me()).status(), 405);
+    assert_eq!(house.watch.nginx(&put, &[me()]).status(), 405);
 }
 
 #[test]
@@ -821,7 +831,8 @@ fn a_head_request_opens_no_stream() {
 async fn with_the_real_ticker_a_stream_goes_from_waiting_to_its_end() {
     let tracker = Tracker::start(TrackerOptions::default());
     let watch = Watch::new(tracker.clone(), WatchOptions::default());
-    let Uploads::Live(response) = watch.uploads(&live("/uploads?X-Progress-ID=a"), &me(), "", None)
+    let Uploads::Live(response) =
+        watch.uploads(&live("/uploads?X-Progress-ID=a"), &[me()], "", None)
     else {
         panic!("no stream");
     };

@@ -10,7 +10,7 @@ const ROWS: [&[&str]; 10] = [
     &["handlers", "progress", "store", "threads"],
     &["admission", "sweep"],
     &["receive"],
-    &["accept", "problem", "query"],
+    &["accept", "problem", "query", "rights"],
     &["page", "protocol", "watch"],
     &["outbound"],
     &["lib", "service"],

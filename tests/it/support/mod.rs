@@ -39,7 +39,8 @@ impl Server {
     pub(crate) fn start_by(mut command: Command, dir: &Path, args: &[&str]) -> Self {
         command
             .env_remove("DUMBWAITER_TEST_ALL")
-            .args(["--listen", "127.0.0.1:0", "--dir"])
+            // "a" is what the requests of these tests call the server.
+            .args(["--listen", "127.0.0.1:0", "--host", "a", "--dir"])
             .arg(dir)
             .args(args);
         let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
