@@ -27,6 +27,10 @@ pub use self::names::{
     reject_is_all_or_none, rename_finds_a_free_name, replace_takes_the_place_of_the_old_file,
     two_files_of_one_upload_never_share_a_name, uploads_at_once_never_share_a_name,
 };
+pub use self::remove::{
+    a_removed_upload_is_nowhere_and_its_names_are_free, removing_leaves_what_took_the_place,
+    what_is_not_finished_cannot_be_removed,
+};
 pub use self::resume::{
     a_discarded_file_of_a_checkpoint_comes_back, a_taken_session_goes_on_from_its_checkpoint,
     an_ended_upload_cannot_be_taken, an_older_session_is_superseded, the_last_checkpoint_counts,
@@ -36,6 +40,7 @@ mod bytes;
 mod case;
 mod ends;
 mod names;
+mod remove;
 mod resume;
 
 /// Runs the whole suite.
@@ -63,4 +68,7 @@ pub async fn all(store: &dyn Store) {
     uploads_at_once_never_share_a_name(store).await;
     a_commit_needs_an_entry_for_each_file(store).await;
     a_commit_survives_its_caller(store).await;
+    a_removed_upload_is_nowhere_and_its_names_are_free(store).await;
+    removing_leaves_what_took_the_place(store).await;
+    what_is_not_finished_cannot_be_removed(store).await;
 }

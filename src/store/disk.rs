@@ -39,6 +39,7 @@ mod gate;
 mod list;
 mod put;
 mod read;
+mod remove;
 mod reserve;
 mod root;
 mod scratch;
@@ -276,7 +277,8 @@ impl Store for Disk {
     }
 
     async fn remove(&self, id: &UploadId) -> Result<bool, Error> {
-        list::remove(&self.inner, id).await
+        let removal = remove::remove(Arc::clone(&self.inner), *id);
+        self.inner.finisher.detached(removal).await
     }
 }
 

@@ -99,6 +99,22 @@ impl Store for Memory {
         let file = file.filter(|file| kept.has(file)).map(Arc::clone);
         Ok(file.map(|file| Box::new(MemoryReader { file }) as Box<dyn Reader>))
     }
+
+    async fn remove(&self, id: &UploadId) -> Result<bool, Error> {
+        let mut kept = self.lock();
+        let Some(files) = kept.uploads.remove(id) else {
+            return Ok(false);
+        };
+        let mut there = files.is_empty();
+        for file in files {
+            if kept.has(&file) {
+                there = true;
+                kept.files
+                    .remove(file.facts.name.as_deref().unwrap_or_default());
+            }
+        }
+        Ok(there)
+    }
 }
 
 impl Kept {

@@ -85,15 +85,15 @@ pub trait Store: Send + Sync + 'static {
         Ok(Vec::new())
     }
 
-    /// Removes a finished upload: its files, where they are still the ones that were stored, and all that is known of
-    /// it. `false` when there is none of that id, or one of its names is being given to another upload just now.
+    /// Removes the files of a finished upload and all that is known of it; `false` when there is no such upload. A file
+    /// that has been replaced since is somebody else's and stays. After the answer nothing of it comes back.
+    ///
+    /// Once called it runs to its end even if the caller drops the future. An upload that has only a checkpoint is not
+    /// finished: [`Open::Take`] and [`Session::abandon`] end that.
     ///
     /// # Errors
-    /// [`Error::Store`].
-    async fn remove(&self, id: &UploadId) -> Result<bool, Error> {
-        let _ = id;
-        Ok(false)
-    }
+    /// [`Error::Store`]; some of the files may be gone then, and a second call goes on.
+    async fn remove(&self, id: &UploadId) -> Result<bool, Error>;
 }
 
 /// Room left where bytes go.

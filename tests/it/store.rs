@@ -133,6 +133,30 @@ fn disk_keeps_every_promise_at_both_durabilities() {
 }
 
 #[test]
+fn a_removed_upload_stays_away_over_a_restart_and_a_strangers_file_stays_there() {
+    for durability in BOTH {
+        let dir = tempfile::tempdir().unwrap();
+        let disk = open(dir.path(), durability);
+        let id = UploadId::random();
+        block_on(async {
+            let files = [("mine", "x"), ("theirs", "y")];
+            upload(&disk, &id, &files, OnConflict::Reject)
+                .await
+                .unwrap();
+            std::fs::remove_file(dir.path().join("theirs")).unwrap();
+            std::fs::write(dir.path().join("theirs"), "put there by hand").unwrap();
+            assert!(disk.remove(&id).await.unwrap());
+        });
+        drop(disk);
+        let disk = open(dir.path(), durability);
+        assert_eq!(block_on(disk.stored(&id)).unwrap(), None);
+        assert!(!dir.path().join("mine").exists());
+        let theirs = std::fs::read_to_string(dir.path().join("theirs")).unwrap();
+        assert_eq!(theirs, "put there by hand");
+    }
+}
+
+#[test]
 fn finished_and_unfinished_uploads_are_there_after_a_restart() {
     for durability in BOTH {
         let dir = tempfile::tempdir().unwrap();

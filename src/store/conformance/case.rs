@@ -95,6 +95,10 @@ impl<'s> Case<'s> {
         }
     }
 
+    pub(super) async fn remove(&self) -> bool {
+        self.store.remove(&self.id).await.expect("remove")
+    }
+
     pub(super) async fn is_nowhere(&self, when: &str) {
         assert_eq!(self.stored().await, None, "{when}");
         assert!(self.read(0).await.is_none(), "{when}");

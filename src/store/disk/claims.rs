@@ -50,16 +50,10 @@ impl Claims {
         Ok(claim)
     }
 
-    /// A claim of these very names; `None` when somebody has one of them.
-    pub(super) fn these(self: &Arc<Self>, names: impl Iterator<Item = String>) -> Option<Claim> {
-        let mut claim = self.claim(Vec::new());
-        for name in names {
-            if !self.take(&name) {
-                return None;
-            }
-            claim.names.push(name);
-        }
-        Some(claim)
+    /// A claim of exactly these names, once nobody else has one of them.
+    pub(super) async fn those(self: &Arc<Self>, names: Vec<String>) -> Claim {
+        self.wait_for(&names).await;
+        self.claim(names)
     }
 
     /// A claim of names that nobody else can want, since nothing is under way yet.

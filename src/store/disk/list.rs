@@ -1,4 +1,4 @@
-//! Finished uploads, one after the other, and how one of them goes.
+//! Finished uploads, one after the other.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -43,21 +43,4 @@ fn finished_at(record: &Record) -> SystemTime {
     let modified = record.files.iter().map(|kept| kept.identity.modified.0);
     let modified = modified.max().and_then(|at| u64::try_from(at).ok());
     UNIX_EPOCH + Duration::from_secs(record.at.or(modified).unwrap_or_default())
-}
-
-/// See [`crate::store::Store::remove`]. The files go first: after a crash in between their record is found to be of
-/// nothing, and goes too.
-pub(super) async fn remove(inner: &Inner, id: &UploadId) -> Result<bool, Error> {
-    let Some(record) = inner.finished(id)? else {
-        return Ok(false);
-    };
-    let names = record.files.iter().map(|kept| kept.facts.name.clone());
-    let Some(_claim) = inner.claims.these(names.flatten()) else {
-        return Ok(false);
-    };
-    for kept in &record.files {
-        inner.root.remove_kept(kept)?;
-    }
-    inner.forget(*id).await?;
-    Ok(true)
 }

@@ -124,21 +124,6 @@ impl Root {
         Ok(ours.then_some((file, stat)))
     }
 
-    /// Removes a file that a record speaks of, if it is still there and still the same.
-    pub(super) fn remove_kept(&self, kept: &Kept) -> Result<(), Error> {
-        let place = kept.facts.name.as_deref().unwrap_or_default();
-        if self.open_kept(kept)?.is_none() {
-            return Ok(());
-        }
-        let Some((folder, name)) = self.find(place)? else {
-            return Ok(());
-        };
-        match rustix::fs::unlinkat(&*folder, name, AtFlags::empty()) {
-            Ok(()) | Err(Errno::NOENT) => Ok(()),
-            Err(e) => Err(io_error(e)),
-        }
-    }
-
     /// What the file system has left for such as us: what it keeps for root is not counted.
     pub(super) fn space(&self) -> Result<Space, Error> {
         let stat = rustix::fs::fstatvfs(&self.folder).map_err(io_error)?;
