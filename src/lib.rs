@@ -52,6 +52,7 @@ pub mod admission;
 mod error;
 pub mod handlers;
 pub mod name;
+mod operator;
 mod outbound;
 mod page;
 mod problem;
@@ -71,6 +72,8 @@ pub mod watch;
 
 pub use error::{Error, Refusal};
 pub use handlers::{Stop, UploadHandler};
+pub use operator::Operator;
 pub use outbound::ResponseBody;
+pub use problem::RefusalCode;
 pub use service::{Dumbwaiter, Service};
 pub use upload::{Peer, UploadId};

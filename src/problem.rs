@@ -7,6 +7,10 @@ use serde::Serialize;
 
 use crate::error::Error;
 
+/// The code of the error that an answer tells, in the answer's extensions: for whoever counts refusals.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct RefusalCode(pub &'static str);
+
 #[derive(Serialize)]
 struct Problem<'a> {
     r#type: &'static str,
@@ -30,6 +34,7 @@ pub(crate) fn problem(error: &Error) -> Response<Bytes> {
     let body = serde_json::to_vec(&body).expect("a problem has string keys only");
     let mut response = Response::new(Bytes::from(body));
     *response.status_mut() = status;
+    response.extensions_mut().insert(RefusalCode(error.code()));
     let headers = response.headers_mut();
     let json = HeaderValue::from_static("application/problem+json");
     headers.insert(CONTENT_TYPE, json);

@@ -14,11 +14,12 @@ use crate::admission::{Admission, AdmissionOptions};
 use crate::error::Error;
 use crate::handlers::{Chain, UploadHandler};
 use crate::name::{OnConflict, Template};
+use crate::operator::Operator;
 use crate::outbound::ResponseBody;
 use crate::page;
-use crate::progress::{Tracker, TrackerOptions};
+use crate::progress::{Ledger, Tracker, TrackerOptions};
 use crate::protocol::multipart::PartLimits;
-use crate::protocol::{Asked, Inbound, answer, form, get, put};
+use crate::protocol::{Asked, Inbound, answer, form, get, put, remove};
 use crate::receive::{Body, Limits, Naming, Receiver};
 use crate::rights::{Act, Allow, Client, Cookie, Rights, Rule, Source, is_preflight, preflight};
 use crate::store::Store;
@@ -50,6 +51,7 @@ pub struct Dumbwaiter {
     admission: AdmissionOptions,
     keep: Option<Duration>,
     tracker: TrackerOptions,
+    ledger: Option<Arc<dyn Ledger>>,
     watch: WatchOptions,
     data: Option<DataThreads>,
     base: String,
@@ -74,6 +76,7 @@ impl Dumbwaiter {
             admission: AdmissionOptions::default(),
             keep: None,
             tracker: TrackerOptions::default(),
+            ledger: None,
             watch: WatchOptions::default(),
             data: None,
             base: String::new(),
@@ -134,6 +137,12 @@ impl Dumbwaiter {
     /// How long progress is remembered, and of how many uploads.
     pub fn progress(mut self, options: TrackerOptions) -> Self {
         self.tracker = options;
+        self
+    }
+
+    /// Who keeps count of what comes and how it ends.
+    pub fn ledger(mut self, ledger: impl Ledger) -> Self {
+        self.ledger = Some(Arc::new(ledger));
         self
     }
 
@@ -207,7 +216,7 @@ impl Dumbwaiter {
     #[must_use]
     pub fn into_service(mut self) -> Service {
         self.rights.rules.extend(self.app);
-        let tracker = Tracker::start(self.tracker);
+        let tracker = Tracker::start_with(self.tracker, self.ledger);
         let data = self.data.unwrap_or_else(|| {
             let cpus = std::thread::available_parallelism().map_or(2, std::num::NonZero::get);
             DataThreads::start(cpus.max(2)).expect("the system has a thread to give")
@@ -245,6 +254,14 @@ impl Dumbwaiter {
 #[derive(Clone, Debug)]
 pub struct Service {
     lift: Arc<Lift>,
+}
+
+impl Service {
+    /// The right to see and end all uploads, for whoever runs the server.
+    #[must_use]
+    pub fn operator(&self) -> Operator {
+        Operator::new(self.lift.inbound.clone(), self.lift.watch.clone())
+    }
 }
 
 #[derive(Debug)]
@@ -366,6 +383,12 @@ impl Lift {
                     .map(Into::into)
             }
             ("", Asks::Get) if self.page => page::with_slash(&asked.base).map(Into::into),
+            (path, Asks::Delete) if path.starts_with("/uploads/") => {
+                let name = path.strip_prefix("/uploads/").unwrap_or_default();
+                remove::delete(&self.inbound, name, &asked)
+                    .await
+                    .map(Into::into)
+            }
             ("/get_upload_progress", Asks::Get) => self
                 .watch
                 .article(&asked.head, &asked.owners())
@@ -403,7 +426,7 @@ impl Lift {
                 get::get(&self.inbound, name, &asked).await.map(Into::into)
             }
             Asks::Get => refuse(&asked, &Error::NotFound),
-            Asks::Post | Asks::Other => refuse(
+            Asks::Post | Asks::Delete | Asks::Other => refuse(
                 &asked,
                 &Error::MethodNotAllowed {
                     allow: "GET, HEAD, PUT",
@@ -420,6 +443,7 @@ enum Asks {
     Get,
     Post,
     Put,
+    Delete,
     Other,
 }
 
@@ -429,6 +453,7 @@ impl Asks {
             Method::GET | Method::HEAD => Self::Get,
             Method::POST => Self::Post,
             Method::PUT => Self::Put,
+            Method::DELETE => Self::Delete,
             _ => Self::Other,
         }
     }
@@ -463,7 +488,8 @@ fn misplaced(path: &str, is_page: bool) -> Error {
         "" | "/" if is_page => "GET, HEAD, POST",
         "" | "/" => "POST",
         "/get_upload_progress" | "/progress" | "/uploads" => "GET, HEAD",
-        _ if is_page || path.starts_with("/uploads/") => "GET, HEAD",
+        _ if is_page => "GET, HEAD",
+        _ if path.starts_with("/uploads/") => "GET, HEAD, DELETE",
         _ => return Error::NotFound,
     };
     Error::MethodNotAllowed { allow }

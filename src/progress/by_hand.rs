@@ -20,6 +20,7 @@ pub(crate) fn tracker(options: TrackerOptions) -> (Tracker, Hand) {
     let tracker = Tracker::by_clock(
         options,
         Arc::new(move || began + Duration::from_millis(clock.load(Ordering::SeqCst))),
+        None,
     );
     let hand = Hand {
         tracker: tracker.clone(),

@@ -11,7 +11,9 @@
 //! Records are memory: they end some minutes after their upload. What maps an id to its stored file is the store's.
 
 mod follow;
+mod halt;
 mod known;
+mod ledger;
 mod rate;
 mod record;
 mod records;
@@ -25,6 +27,7 @@ pub(crate) mod by_hand;
 #[cfg(test)]
 mod tests;
 
+use std::net::IpAddr;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Instant, SystemTime};
@@ -32,6 +35,8 @@ use std::time::{Instant, SystemTime};
 use crate::upload::{Owner, ProgressId, Protocol, Upload, UploadId, WatchId};
 
 pub use follow::{Bell, Follow, Key};
+pub use halt::Why;
+pub use ledger::{End, Ledger};
 pub use record::{FileRecord, Holder, Record, RecordError};
 pub use state::{State, percent};
 pub use tap::Tap;
@@ -50,8 +55,13 @@ pub struct Progress {
     progress_id: Option<ProgressId>,
     owner: Owner,
     protocol: Protocol,
+    client: Option<IpAddr>,
     started_at: SystemTime,
+    began: Instant,
     received: AtomicU64,
+    /// How many of them the ledger knows of.
+    counted: AtomicU64,
+    halt: halt::Halt,
     version: AtomicU64,
     replaced: AtomicBool,
     /// It stands in the ticker's queue already.
@@ -70,8 +80,12 @@ impl Progress {
             progress_id: upload.progress_id.clone(),
             owner: upload.owner.clone(),
             protocol: upload.protocol,
+            client: Some(upload.address).filter(|address| !address.is_unspecified()),
             started_at: upload.started_at,
+            began: now,
             received: AtomicU64::new(0),
+            counted: AtomicU64::new(0),
+            halt: halt::Halt::default(),
             version: AtomicU64::new(next_version()),
             replaced: AtomicBool::new(false),
             queued: AtomicBool::new(false),
@@ -85,6 +99,12 @@ impl Progress {
     #[must_use]
     pub fn id(&self) -> UploadId {
         self.id
+    }
+
+    /// The name under which others may watch it.
+    #[must_use]
+    pub fn watch(&self) -> WatchId {
+        self.watch
     }
 
     /// Where it stands.
@@ -191,17 +211,24 @@ pub struct Numbers {
     pub error: Option<(&'static str, u16)>,
 }
 
+static NEXT: AtomicU64 = AtomicU64::new(0);
+
+/// Another number after each publication of any upload in this process.
+#[must_use]
+pub fn latest_version() -> u64 {
+    NEXT.load(Ordering::Acquire)
+}
+
 /// The next publication's number. It starts at the wall clock's microseconds, which no run publishes faster than, so
 /// that a number given out before a restart is never given out again.
 fn next_version() -> u64 {
-    static NEXT: AtomicU64 = AtomicU64::new(0);
     if NEXT.load(Ordering::Relaxed) == 0 {
         let clock = SystemTime::UNIX_EPOCH.elapsed().unwrap_or_default();
         let micros = u64::try_from(clock.as_micros()).unwrap_or(1);
         // Losing the race means that another thread has seeded it.
         let _ = NEXT.compare_exchange(0, micros.max(1), Ordering::Relaxed, Ordering::Relaxed);
     }
-    NEXT.fetch_add(1, Ordering::Relaxed)
+    NEXT.fetch_add(1, Ordering::AcqRel)
 }
 
 /// A lock that outlives a panic of another holder: what it guards here is never left half-changed.

@@ -13,6 +13,8 @@ use crate::upload::{Owner, UploadId};
 pub enum Holder {
     /// The upload's id, or the app: everything.
     Id,
+    /// Whoever runs the server: everything but id and URLs, so that no screen or log carries the right to an upload.
+    Operator,
     /// The watch name: no id, no URLs, no form fields.
     Watch,
     /// A progress id. Under an address, which many may share, it shows the numbers alone; under a cookie or an app's
@@ -186,7 +188,8 @@ impl Progress {
             eta: known.shown.eta,
             started_at: rfc3339(self.started_at),
             updated_at: rfc3339(known.updated_at),
-            fields: (sight == Sight::Full).then(|| Fields::new(&known.fields)),
+            fields: matches!(sight, Sight::Full | Sight::Operator)
+                .then(|| Fields::new(&known.fields)),
             files: file_records(known, sight, urls.as_ref()),
             url: urls.map(|urls| urls.of_all(known.files.len())),
             phase: (),
@@ -199,6 +202,7 @@ impl Progress {
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Sight {
     Full,
+    Operator,
     Names,
     Numbers,
 }
@@ -207,6 +211,7 @@ impl Sight {
     fn of(holder: Holder, owner: &Owner) -> Self {
         match (holder, owner) {
             (Holder::Id, _) => Self::Full,
+            (Holder::Operator, _) => Self::Operator,
             (Holder::Watch, _) => Self::Names,
             (Holder::ProgressId, Owner::Address(_)) => Self::Numbers,
             // Only the uploader, and the app that named it, can be this owner.
@@ -216,7 +221,7 @@ impl Sight {
 
     fn dim(self, error: RecordError) -> RecordError {
         match self {
-            Self::Full | Self::Names => error,
+            Self::Full | Self::Operator | Self::Names => error,
             // The words may name a file.
             Self::Numbers => RecordError {
                 message: None,

@@ -76,6 +76,17 @@ impl Records {
         self.ended.first_key_value().map(|((due, _), _)| *due)
     }
 
+    /// Forgets one that has ended.
+    pub(super) fn forget_one(&mut self, id: &UploadId) {
+        let ended = |ended: &Ended| ended.progress.id == *id;
+        let place = self.ended.iter().find(|(_, entry)| ended(entry));
+        if let Some(place) = place.map(|(place, _)| *place)
+            && let Some(entry) = self.ended.remove(&place)
+        {
+            self.remove(&entry.progress);
+        }
+    }
+
     fn remove(&mut self, progress: &Arc<Progress>) {
         self.by_id.remove(&progress.id);
         self.by_watch.remove(&progress.watch);

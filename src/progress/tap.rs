@@ -4,8 +4,9 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use super::known::{File, Known};
+use super::ledger::End;
 use super::tracker::Shared;
-use super::{Progress, State};
+use super::{Progress, State, locked};
 use crate::error::Error;
 use crate::upload::{FileFacts, FileHead};
 
@@ -88,7 +89,7 @@ impl Tap {
 
     /// The upload is stored and handed over, as these files.
     pub fn done(self, files: &[FileFacts]) {
-        self.end(|known, received| {
+        self.end(None, |known, received| {
             known.turn(State::Processing);
             if known.turn(State::Done) {
                 known.offset = Some(received);
@@ -104,16 +105,33 @@ impl Tap {
     }
 
     fn end_with(&self, why: &Error) {
-        self.end(|known, _| {
+        self.end(Some(why), |known, _| {
             if known.turn(State::Error) {
                 known.error = Some(why.into());
             }
         });
     }
 
-    fn end(&self, change: impl FnOnce(&mut Known, u64)) {
+    fn end(&self, error: Option<&Error>, change: impl FnOnce(&mut Known, u64)) {
+        // Counted before it is told: whoever sees an upload's end finds it in the numbers.
+        self.account(error);
         self.change(change);
         self.shared.ended(&self.progress);
+    }
+
+    fn account(&self, error: Option<&Error>) {
+        let progress = &self.progress;
+        self.shared.count(progress);
+        self.shared.tell(&End {
+            id: progress.id,
+            protocol: progress.protocol,
+            progress_id: progress.progress_id.as_ref(),
+            client: progress.client,
+            error,
+            received: progress.received(),
+            files: locked(&progress.known).files.len(),
+            lasted: self.shared.now().saturating_duration_since(progress.began),
+        });
     }
 
     /// Changes the record and has the ticker wake those who follow it: the pump itself wakes nobody.

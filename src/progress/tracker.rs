@@ -5,6 +5,8 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use super::follow::{Bell, Expected, Follow, Key};
+use super::halt::Why;
+use super::ledger::{End, Ledger, Running};
 use super::record::Holder;
 use super::records::{Ended, Records};
 use super::ticker::{self, Queue};
@@ -70,16 +72,28 @@ impl Tracker {
     /// A tracker with its ticker running.
     #[must_use]
     pub fn start(options: TrackerOptions) -> Self {
-        let tracker = Self::by_clock(options, Arc::new(Instant::now));
+        Self::start_with(options, None)
+    }
+
+    /// The same, with a ledger that is told what comes and how it ends.
+    #[must_use]
+    pub fn start_with(options: TrackerOptions, ledger: Option<Arc<dyn Ledger>>) -> Self {
+        let tracker = Self::by_clock(options, Arc::new(Instant::now), ledger);
         ticker::spawn(Arc::clone(&tracker.shared));
         tracker
     }
 
-    pub(super) fn by_clock(options: TrackerOptions, clock: Clock) -> Self {
+    pub(super) fn by_clock(
+        options: TrackerOptions,
+        clock: Clock,
+        ledger: Option<Arc<dyn Ledger>>,
+    ) -> Self {
         let shared = Arc::new(Shared {
             began: clock(),
             clock: clock.into(),
             options,
+            ledger,
+            running: Running::default(),
             records: Mutex::default(),
             expected: Expected::default(),
             queue: Queue::default(),
@@ -96,6 +110,7 @@ impl Tracker {
     pub fn begin(&self, upload: &Upload) -> Tap {
         let shared = Arc::clone(&self.shared);
         let progress = Arc::new(Progress::new(upload, shared.now()));
+        shared.running.begin();
         shared.list(&progress);
         Tap::new(shared, progress)
     }
@@ -123,6 +138,51 @@ impl Tracker {
     #[must_use]
     pub fn find(&self, key: &Key) -> Option<Found> {
         self.shared.find(key)
+    }
+
+    /// Every upload that can be found, the ones begun last first.
+    #[must_use]
+    pub fn all(&self) -> Vec<Arc<Progress>> {
+        let mut all: Vec<_> = locked(&self.shared.records)
+            .by_id
+            .values()
+            .cloned()
+            .collect();
+        all.sort_by_key(|progress| std::cmp::Reverse((progress.began, *progress.id.as_bytes())));
+        all
+    }
+
+    /// How many uploads can be found.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        locked(&self.shared.records).by_id.len()
+    }
+
+    /// Whether no upload can be found.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// How many uploads run, those too that cannot be found.
+    #[must_use]
+    pub fn running(&self) -> usize {
+        self.shared.running.count()
+    }
+
+    /// Has every running upload end.
+    pub fn halt_all(&self, why: Why) {
+        let running: Vec<_> = locked(&self.shared.records)
+            .running
+            .values()
+            .cloned()
+            .collect();
+        running.iter().for_each(|progress| progress.halt(why));
+    }
+
+    /// Forgets an upload that has ended, before its time.
+    pub fn forget(&self, id: &UploadId) {
+        locked(&self.shared.records).forget_one(id);
     }
 
     /// How often changed numbers are published when all is calm.
@@ -161,6 +221,8 @@ pub(super) struct Shared {
     pub(super) options: TrackerOptions,
     clock: Now,
     began: Instant,
+    ledger: Option<Arc<dyn Ledger>>,
+    running: Running,
     pub(super) records: Mutex<Records>,
     pub(super) expected: Expected,
     pub(super) queue: Queue,
@@ -185,6 +247,24 @@ impl Shared {
         }
         self.queue.wake();
         self.expected.announce(progress);
+    }
+
+    /// Tells the ledger of the bytes that it does not know of yet.
+    pub(super) fn count(&self, progress: &Progress) {
+        if let Some(ledger) = &self.ledger
+            && let bytes @ 1.. = progress.uncounted()
+        {
+            ledger.received(progress.protocol, bytes);
+        }
+    }
+
+    /// Tells log and ledger how an upload has ended.
+    pub(super) fn tell(&self, end: &End<'_>) {
+        self.running.end();
+        end.log();
+        if let Some(ledger) = &self.ledger {
+            ledger.ended(end);
+        }
     }
 
     pub(super) fn ended(&self, progress: &Arc<Progress>) {
@@ -223,6 +303,7 @@ impl Shared {
     pub(super) fn tick(&self, now: Instant) -> Next {
         let running: Vec<_> = locked(&self.records).running.values().cloned().collect();
         for progress in &running {
+            self.count(progress);
             if progress.tick(now) {
                 progress.ring();
             }

@@ -19,9 +19,8 @@ pub async fn post(
     body: Body,
 ) -> Response<Bytes> {
     let upload = inbound.announce(Protocol::Form, &asked, &body);
-    let id = upload.id;
     let split = headers::form_boundary(&asked.head.headers, limits.boundary_bytes)
         .map(|boundary| -> Box<dyn Split> { Box::new(Form::new(&boundary, limits)) });
     let taken = inbound.take(upload, body, split).await;
-    answer::uploaded(&asked, &id, taken)
+    answer::uploaded(&asked, taken)
 }

@@ -25,6 +25,7 @@ pub mod headers;
 pub mod multipart;
 pub mod put;
 mod range;
+pub mod remove;
 
 /// A request as the ways in and out see it: its head, and what the service found out about it.
 #[derive(Debug)]

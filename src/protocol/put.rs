@@ -18,9 +18,8 @@ use crate::upload::{FileHead, Protocol};
 /// Takes a file in; `name` is the path behind `/files/`, still percent-encoded.
 pub async fn put(inbound: &Inbound, name: &str, asked: Asked, body: Body) -> Response<Bytes> {
     let upload = inbound.announce(Protocol::Put, &asked, &body);
-    let id = upload.id;
     let taken = inbound.take(upload, body, split(name, &asked)).await;
-    answer::uploaded(&asked, &id, taken)
+    answer::uploaded(&asked, taken)
 }
 
 fn split(name: &str, asked: &Asked) -> Result<Box<dyn Split>, Error> {

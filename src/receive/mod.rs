@@ -254,7 +254,18 @@ impl Received {
         // Polling the body is what invites it (`100 Continue`): what is refused without it is refused first.
         split.begin(&mut pieces);
         self.take(&mut pieces).await?;
-        while body.frames(&mut frames).await? {
+        let mut halted = std::pin::pin!(Arc::clone(self.tap().progress()).halted());
+        loop {
+            // In this order: a halt is listened to only where the client is waited for anyway.
+            let more = tokio::select! {
+                biased;
+                more = body.frames(&mut frames) => more?,
+                halt = &mut halted => return Err(halt),
+            };
+            if !more {
+                break;
+            }
+            self.tap().progress().go_on()?;
             let bytes = frames.iter().map(|frame: &Bytes| frame.len() as u64).sum();
             self.tap().received(bytes);
             if let Some(place) = &mut self.place {

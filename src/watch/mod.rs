@@ -10,6 +10,7 @@
 //! is unknown and what is not the asker's answer alike. These functions take a request's head and give an answer; paths
 //! are the service's.
 
+mod all;
 mod asked;
 mod nginx;
 mod poll;
@@ -190,6 +191,11 @@ impl Watch {
             .map(key)
             .find(|key| self.tracker.find(key).is_some());
         known.or_else(|| owners.first().map(key))
+    }
+
+    /// How many streams there may be at once.
+    fn most(&self) -> usize {
+        self.options.max_watchers.min(Semaphore::MAX_PERMITS)
     }
 
     /// Whether an unknown id is still within its time of grace, which its first poll begins.

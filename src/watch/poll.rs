@@ -156,7 +156,7 @@ impl Watch {
     }
 }
 
-fn wants_stream(request: &Parts) -> bool {
+pub(super) fn wants_stream(request: &Parts) -> bool {
     let offers = ["application/json", sse::EVENT_STREAM];
     prefer(&request.headers, &offers) == Some(sse::EVENT_STREAM)
 }

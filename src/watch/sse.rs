@@ -37,8 +37,8 @@ use crate::progress::{Bell, Tracker};
 /// The media type of a stream.
 pub(super) const EVENT_STREAM: &str = "text/event-stream";
 /// After how many milliseconds a client comes back when the stream breaks off.
-const RETRY: &str = "retry: 2000\n\n";
-const COMMENT: &[u8] = b":\n\n";
+pub(super) const RETRY: &str = "retry: 2000\n\n";
+pub(super) const COMMENT: &[u8] = b":\n\n";
 /// After how many bytes a stream lets others of its thread go first: records of a hundred uploads with a thousand files
 /// each are 15 MB.
 const CHUNK: usize = 64 * 1024;
@@ -80,9 +80,7 @@ pub(super) fn open(
         opened: false,
         place,
     };
-    Some(EventStream {
-        next: Some(Box::pin(live.next())),
-    })
+    Some(EventStream::of(live))
 }
 
 /// The stream's answer: never kept, never held back by a proxy.
@@ -102,7 +100,22 @@ pub struct EventStream {
     next: Option<Next>,
 }
 
-type Next = Pin<Box<dyn Future<Output = Option<(Bytes, Live)>> + Send>>;
+/// Waits for the next piece; with it comes what follows.
+pub(super) type Next = Pin<Box<dyn Future<Output = Option<(Bytes, Box<dyn Source>)>> + Send>>;
+
+/// What a stream tells, piece by piece.
+pub(super) trait Source: Send + 'static {
+    /// The next piece; `None` when all has been said.
+    fn next(self: Box<Self>) -> Next;
+}
+
+impl EventStream {
+    pub(super) fn of(source: impl Source) -> Self {
+        Self {
+            next: Some(Box::new(source).next()),
+        }
+    }
+}
 
 impl std::fmt::Debug for EventStream {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -124,8 +137,8 @@ impl http_body::Body for EventStream {
             return Poll::Ready(None);
         };
         let said = ready!(next.as_mut().poll(cx));
-        let (bytes, live) = said.map_or((None, None), |(bytes, live)| (Some(bytes), Some(live)));
-        self.next = live.map(|live| Box::pin(live.next()) as Next);
+        let (bytes, source) = said.unzip();
+        self.next = source.map(Source::next);
         Poll::Ready(bytes.map(|bytes| Ok(Frame::data(bytes))))
     }
 
@@ -165,9 +178,15 @@ struct Round {
     told: bool,
 }
 
+impl Source for Live {
+    fn next(self: Box<Self>) -> Next {
+        Box::pin(self.wait())
+    }
+}
+
 impl Live {
     /// Waits for something to say; `None` when all has been said.
-    async fn next(mut self) -> Option<(Bytes, Self)> {
+    async fn wait(mut self: Box<Self>) -> Option<(Bytes, Box<dyn Source>)> {
         if self.at > 0 {
             tokio::task::yield_now().await;
         }
@@ -176,7 +195,7 @@ impl Live {
             let now = Instant::now();
             if let Some(bytes) = self.say(now) {
                 self.speak_by = now + self.comment;
-                return Some((bytes, self));
+                return Some((bytes, self as Box<dyn Source>));
             }
             if now >= self.end || self.asked.iter_mut().all(Asked::is_over) {
                 return None;

@@ -12,7 +12,7 @@ const ROWS: [&[&str]; 10] = [
     &["receive"],
     &["accept", "problem", "query", "rights"],
     &["page", "protocol", "watch"],
-    &["outbound"],
+    &["operator", "outbound"],
     &["lib", "service"],
     &["main", "server"],
 ];

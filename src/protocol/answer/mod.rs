@@ -16,7 +16,6 @@ use crate::error::Error;
 use crate::problem;
 use crate::progress::{Holder, Progress, Record};
 use crate::query;
-use crate::upload::UploadId;
 
 mod page;
 mod xml;
@@ -24,26 +23,11 @@ mod xml;
 /// The answer to an upload that has been taken or refused.
 pub(super) fn uploaded(
     asked: &Asked,
-    id: &UploadId,
     taken: Result<Arc<Progress>, Error>,
 ) -> Response<Bytes> {
     match taken {
         Ok(progress) => accepted(asked, &progress.record(Holder::Id, &asked.base)),
-        Err(error) => {
-            log(id, &error);
-            refused(&asked.head.headers, &asked.base, &error)
-        }
-    }
-}
-
-fn log(id: &UploadId, error: &Error) {
-    let (upload, code) = (id.short(), error.code());
-    let causes = std::iter::successors(std::error::Error::source(error), |cause| cause.source());
-    let causes: Vec<_> = causes.map(ToString::to_string).collect();
-    let cause = (!causes.is_empty()).then(|| causes.join(": "));
-    match error.status() {
-        500.. => tracing::error!(upload, code, cause, "{error}"),
-        _ => tracing::info!(upload, code, cause, "{error}"),
+        Err(error) => refused(&asked.head.headers, &asked.base, &error),
     }
 }
 
@@ -110,6 +94,9 @@ pub fn refused(headers: &HeaderMap, base: &str, error: &Error) -> Response<Bytes
         Language::Xml => reply(status, "application/xml", xml::document(&facts)),
         Language::Html => page::reply(status, &page::refused(error), &facts, base),
     };
+    answer
+        .extensions_mut()
+        .insert(problem::RefusalCode(error.code()));
     if let Error::MethodNotAllowed { allow } = error {
         answer
             .headers_mut()

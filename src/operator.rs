@@ -1,0 +1,67 @@
+//! What whoever runs the server may see and do: all uploads, by their watch names.
+//!
+//! An operator needs no id: one that stood on a screen or in a log would give away the right to resume and delete
+//! (DESIGN, promise 5). The binary's admin listener is made of this; a host may build its own.
+
+use http::request::Parts;
+
+use crate::error::Error;
+use crate::progress::Why;
+use crate::protocol::Inbound;
+use crate::protocol::remove::{self, Removed};
+use crate::upload::WatchId;
+use crate::watch::{Uploads, Watch};
+
+/// The right to see and end all uploads of one [`Service`](crate::Service). Whom to give it to is the host's affair.
+#[derive(Clone, Debug)]
+pub struct Operator {
+    inbound: Inbound,
+    watch: Watch,
+}
+
+impl Operator {
+    pub(crate) fn new(inbound: Inbound, watch: Watch) -> Self {
+        Self { inbound, watch }
+    }
+
+    /// All uploads that run or have ended not long ago: a JSON array, or with `Accept: text/event-stream` a stream of
+    /// all changes. Records have no id and no URLs.
+    #[must_use]
+    pub fn uploads(&self, request: &Parts) -> Uploads {
+        self.watch.all(request)
+    }
+
+    /// One upload's record, or 404.
+    #[must_use]
+    pub fn upload(&self, watch: &WatchId) -> Uploads {
+        self.watch.one(watch)
+    }
+
+    /// Cancels the upload if it runs, else removes its files and its record.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] also for one whose record is no longer kept; [`Error::Store`].
+    pub async fn remove(&self, watch: &WatchId) -> Result<Removed, Error> {
+        match self.inbound.tracker.by_watch(watch) {
+            Some(progress) => remove::remove(&self.inbound, progress.id()).await,
+            None => Err(Error::NotFound),
+        }
+    }
+
+    /// Has every running upload end with [`Error::ShuttingDown`], which its client is told.
+    pub fn end_all(&self) {
+        self.inbound.tracker.halt_all(Why::ShuttingDown);
+    }
+
+    /// How many uploads run.
+    #[must_use]
+    pub fn running(&self) -> usize {
+        self.inbound.tracker.running()
+    }
+
+    /// How many streams of progress are open.
+    #[must_use]
+    pub fn watchers(&self) -> usize {
+        self.watch.watchers()
+    }
+}

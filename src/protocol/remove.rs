@@ -1,0 +1,99 @@
+//! `DELETE /uploads/ID`: a running upload is cancelled, a finished one is removed.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{HeaderValue, Response, StatusCode, header};
+
+use super::{Asked, Inbound, answer};
+use crate::error::Error;
+use crate::progress::{Bell, Key, Progress, State, Why};
+use crate::upload::UploadId;
+
+/// How long an answer waits for the end of an upload that was told to end. Only a disk that hangs takes so long.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Whether an upload is gone.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Removed {
+    /// Nothing of it is left.
+    Gone,
+    /// It was told to end, and has not come to it yet.
+    Ending,
+}
+
+impl From<Removed> for StatusCode {
+    fn from(removed: Removed) -> Self {
+        match removed {
+            Removed::Gone => Self::NO_CONTENT,
+            Removed::Ending => Self::ACCEPTED,
+        }
+    }
+}
+
+/// Answers a DELETE of `name`: only an upload's id gives the right to it. All other names are unknown.
+pub async fn delete(inbound: &Inbound, name: &str, asked: &Asked) -> Response<Bytes> {
+    let removed = match name.parse() {
+        Ok(id) => remove(inbound, id).await,
+        Err(_) => Err(Error::NotFound),
+    };
+    removed.map_or_else(
+        |error| answer::refused(&asked.head.headers, &asked.base, &error),
+        |removed| empty(removed.into()),
+    )
+}
+
+/// An answer without a body, which nobody keeps.
+#[must_use]
+pub fn empty(status: StatusCode) -> Response<Bytes> {
+    let mut answer = Response::new(Bytes::new());
+    *answer.status_mut() = status;
+    let no_store = HeaderValue::from_static("no-store");
+    answer.headers_mut().insert(header::CACHE_CONTROL, no_store);
+    answer
+}
+
+/// Ends the upload if it runs, which its record then says and its uploader is answered; else removes its files and its
+/// record. What came to its end meanwhile is removed too.
+///
+/// # Errors
+/// [`Error::NotFound`], [`Error::Store`].
+pub async fn remove(inbound: &Inbound, id: UploadId) -> Result<Removed, Error> {
+    let listed = inbound.tracker.by_id(&id);
+    if let Some(progress) = &listed
+        && !progress.state().is_end()
+    {
+        match end(inbound, progress).await {
+            None => return Ok(Removed::Ending),
+            Some(State::Error) => return Ok(Removed::Gone),
+            Some(_) => {}
+        }
+    }
+    let store = Arc::clone(&inbound.receiver.store);
+    let stored = inbound
+        .data
+        .run(async move { store.remove(&id).await })
+        .await?;
+    inbound.tracker.forget(&id);
+    match stored || listed.is_some() {
+        true => Ok(Removed::Gone),
+        false => Err(Error::NotFound),
+    }
+}
+
+/// Tells a running upload to end, and gives the state that it has ended in; `None` when that takes too long.
+async fn end(inbound: &Inbound, progress: &Arc<Progress>) -> Option<State> {
+    let bell = Bell::default();
+    let key = Key::name(&progress.id().to_string())?;
+    let mut follow = inbound.tracker.follow(key, &bell);
+    follow.look();
+    progress.halt(Why::Cancelled);
+    let ended = async {
+        while !progress.state().is_end() {
+            bell.rung().await;
+        }
+        progress.state()
+    };
+    tokio::time::timeout(PATIENCE, ended).await.ok()
+}
