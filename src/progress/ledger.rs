@@ -52,18 +52,18 @@ impl End<'_> {
     /// One line for the log. Text of the client's is quoted and its controls are escaped.
     pub(super) fn log(&self) {
         let id = self.id.short();
-        let (way, bytes, files) = (self.protocol.as_str(), self.received, self.files);
+        let (protocol, bytes, files) = (self.protocol.as_str(), self.received, self.files);
         let seconds = (self.lasted.as_secs_f64() * 1000.0).round() / 1000.0;
         let client = self.client.map(tracing::field::display);
         let progress_id = self.progress_id.map(ProgressId::as_str);
         let code = self.error.map(Error::code);
-        let error = self.error.map(tracing::field::display);
+        let error = self.error.map(ToString::to_string);
         let cause = self.error.and_then(cause);
         macro_rules! line {
             ($level:ident, $words:literal) => {
                 tracing::$level!(
                     id,
-                    way,
+                    protocol,
                     code,
                     bytes,
                     seconds,

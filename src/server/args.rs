@@ -19,6 +19,7 @@ use clap::parser::ValueSource;
 use clap::{Arg, ArgMatches, Command, CommandFactory, FromArgMatches};
 
 use crate::server::config::Config;
+use crate::server::shown::config_goes_last;
 
 /// What the name of each of our environment variables begins with.
 const PREFIX: &str = "DUMBWAITER_";
@@ -37,25 +38,128 @@ impl Config {
         args: impl IntoIterator<Item = OsString>,
         env: impl IntoIterator<Item = (OsString, OsString)>,
     ) -> anyhow::Result<Self> {
-        let command = Self::command();
+        Told::read(args, env).map(|told| told.config)
+    }
+}
+
+/// A configuration together with what was told for each option, and where.
+#[derive(Debug)]
+pub(super) struct Told {
+    pub(super) config: Config,
+    pub(super) values: Vec<Value>,
+}
+
+/// What was told for one option.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(super) struct Value {
+    pub(super) key: &'static str,
+    /// As it would be typed; several for a list, none where nothing is set.
+    pub(super) raw: Vec<OsString>,
+    pub(super) source: Source,
+}
+
+/// Where a value comes from.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(super) enum Source {
+    Flag,
+    Environment,
+    File(PathBuf),
+    Default,
+}
+
+impl Told {
+    /// As [`Config::load`].
+    pub(super) fn read(
+        args: impl IntoIterator<Item = OsString>,
+        env: impl IntoIterator<Item = (OsString, OsString)>,
+    ) -> anyhow::Result<Self> {
+        let command = Config::command();
         let mut args: Vec<_> = args.into_iter().collect();
+        config_goes_last(&mut args);
         let typed = command.clone().try_get_matches_from(&args)?;
 
-        let mut given = from_environment(&command, env)?;
-        if let Some(path) = config_file(&typed, &given) {
-            let in_file = from_file(&command, &path)
+        let in_environment = from_environment(&command, env)?;
+        let path = config_file(&typed, &in_environment);
+        let mut in_file = Given::new();
+        if let Some(path) = &path {
+            in_file = from_file(&command, path)
                 .with_context(|| format!("configuration file {}", path.display()))?;
-            let new = |(key, _): &(String, _)| !given.iter().any(|(known, _)| known == key);
-            let in_file: Vec<_> = in_file.into_iter().filter(new).collect();
-            given.extend(in_file);
         }
-        given.retain(|(key, _)| !was_typed(&command, &typed, key));
+        in_file.retain(|(key, _)| !holds(&in_environment, key));
+        let source = |key: &str| match (was_typed(&command, &typed, key), &path) {
+            (true, _) => Source::Flag,
+            _ if holds(&in_environment, key) => Source::Environment,
+            (_, Some(path)) if holds(&in_file, key) => Source::File(path.clone()),
+            _ => Source::Default,
+        };
 
         // In front, since what follows a `--` is no flag.
-        let flags = given.iter().map(|(key, value)| flag(key, value));
+        let given = in_environment.iter().chain(&in_file);
+        let flags = given
+            .filter(|(key, _)| !was_typed(&command, &typed, key))
+            .map(|(key, value)| flag(key, value));
         args.splice(1.min(args.len())..1.min(args.len()), flags);
-        Self::from_arg_matches(&command.try_get_matches_from(args)?)?.check()
+        let matches = command.clone().try_get_matches_from(args)?;
+        Ok(Self {
+            values: values_of(&command, &matches, source),
+            config: Config::from_arg_matches(&matches)?.check()?,
+        })
     }
+
+    /// The keys whose values differ between `self` and `other`.
+    pub(super) fn differences(&self, other: &Self) -> Vec<&'static str> {
+        let pairs = self.values.iter().zip(&other.values);
+        pairs
+            .filter(|(one, other)| one.raw != other.raw)
+            .map(|(one, _)| one.key)
+            .collect()
+    }
+
+    /// Takes the values of `keys` from `other`.
+    pub(super) fn adopt(&mut self, other: &Self, keys: &[&str]) {
+        for (mine, theirs) in self.values.iter_mut().zip(&other.values) {
+            if keys.contains(&mine.key) {
+                mine.clone_from(theirs);
+            }
+        }
+    }
+}
+
+fn values_of(
+    command: &Command,
+    matches: &ArgMatches,
+    source: impl Fn(&str) -> Source,
+) -> Vec<Value> {
+    let keys = command.get_arguments().filter_map(|arg| {
+        let key = option_name(arg)?;
+        let raw = matches.get_raw(arg.get_id().as_str());
+        Some((key, raw.into_iter().flatten().map(OsStr::to_owned)))
+    });
+    keys.map(|(key, raw)| Value {
+        key,
+        raw: raw.collect(),
+        source: source(key),
+    })
+    .collect()
+}
+
+/// The long name as the definitions have it, which live as long as the program.
+fn option_name(arg: &Arg) -> Option<&'static str> {
+    static NAMES: std::sync::OnceLock<Vec<String>> = std::sync::OnceLock::new();
+    let names = NAMES.get_or_init(|| {
+        let command = Config::command();
+        let names = command.get_arguments().filter_map(Arg::get_long);
+        names.map(str::to_owned).collect()
+    });
+    let name = arg.get_long()?;
+    names
+        .iter()
+        .map(String::as_str)
+        .find(|known| *known == name)
+}
+
+fn holds(given: &Given, key: &str) -> bool {
+    given.iter().any(|(known, _)| known == key)
 }
 
 /// Options by their long names, in the order in which they were met; one that takes a list may come several times.

@@ -1,7 +1,10 @@
 //! From what was told to what runs: the parts of the server that a [`Config`] describes.
 
+use std::sync::Arc;
+
 use anyhow::Context as _;
 
+use super::metrics::Metrics;
 use super::{Config, ConnectionOptions, HeadLimits};
 use crate::admission::AdmissionOptions;
 use crate::handlers::{Digest, Limit, Sniff};
@@ -15,11 +18,12 @@ use crate::watch::WatchOptions;
 
 impl Config {
     /// How files rest on the disk.
-    pub(super) fn disk(&self) -> DiskOptions {
+    pub(super) fn disk(&self, metrics: &Metrics) -> DiskOptions {
         DiskOptions {
             durability: self.durability,
             sync_threads: self.sync_threads,
             reserve_ahead: self.reserve_ahead,
+            ledger: Some(Arc::new(metrics.clone())),
             ..DiskOptions::default()
         }
     }

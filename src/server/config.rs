@@ -7,15 +7,15 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::Parser;
+use clap::{Parser, Subcommand};
 use tracing::level_filters::LevelFilter;
 
 use crate::handlers::{Algorithm, TypePattern};
 use crate::name::{OnConflict, Template};
 use crate::rights::{AllowOrigin, Forwarding, HostName, Network};
 use crate::server::units::{
-    base, boundary, count, head_fields, head_size, part_head, size, size_or_none, threads,
-    threads_or_cpus, time, time_above_zero, time_or_none, words,
+    address_or_off, base, boundary, count, head_fields, head_size, part_head, size, size_or_none,
+    threads, threads_or_cpus, time, time_above_zero, time_or_none, words,
 };
 use crate::store::Durability;
 use crate::watch::{PollUnknown, ProgressFormat};
@@ -25,6 +25,7 @@ use crate::watch::{PollUnknown, ProgressFormat};
 #[command(
     name = "dumbwaiter",
     version,
+    disable_help_subcommand = true,
     after_help = "Each option is also an environment variable (--max-fields: DUMBWAITER_MAX_FIELDS) and a key of \
         the TOML file named by --config (max-fields = 1000).\nA flag wins over the environment, that over the file, \
         that over the default.\nSizes: 4096, 10MB, 10MiB. Times: 500ms, 30s, 5m, 1h, 30d."
@@ -251,6 +252,26 @@ pub struct Config {
     #[arg(long, value_name = "TIME", default_value = "30s", value_parser = time, help_heading = CONNECTIONS)]
     pub linger_time: Duration,
 
+    /// Where whoever runs the server sees and ends all uploads: 127.0.0.1:7071, or off
+    #[arg(long, value_name = "ADDRESS", default_value = "off", value_parser = address_or_off, help_heading = OPERATION)]
+    pub admin_listen: std::option::Option<SocketAddr>,
+
+    /// File with the tokens that changes there need, one a line; without it one is made up and printed at start
+    #[arg(long, value_name = "FILE", help_heading = OPERATION)]
+    pub admin_token_file: Option<PathBuf>,
+
+    /// Where probes and metrics alone are served, to anybody: address and port, or off
+    #[arg(long, value_name = "ADDRESS", default_value = "off", value_parser = address_or_off, help_heading = OPERATION)]
+    pub probe_listen: std::option::Option<SocketAddr>,
+
+    /// Once told to stop, how long connections are still taken while /readyz says 503
+    #[arg(long, value_name = "TIME", default_value = "0s", value_parser = time, help_heading = OPERATION)]
+    pub drain_delay: Duration,
+
+    /// How long running uploads then have to finish
+    #[arg(long, value_name = "TIME", default_value = "30s", value_parser = time, help_heading = OPERATION)]
+    pub shutdown_grace: Duration,
+
     /// Threads that carry bodies to the disk; cpus is one for each CPU, at least 2
     #[arg(long, value_name = "N", default_value = "cpus", value_parser = threads_or_cpus, help_heading = MACHINE)]
     pub data_threads: usize,
@@ -279,6 +300,10 @@ pub struct Config {
     ]))]
     pub log: LevelFilter,
 
+    /// What to do instead of serving.
+    #[command(subcommand)]
+    pub task: Option<Task>,
+
     /// TOML file with any of these options
     #[arg(long, value_name = "FILE", help_heading = MACHINE)]
     pub config: Option<PathBuf>,
@@ -291,7 +316,22 @@ const PROGRESS: &str = "Progress";
 const FORMS: &str = "Forms";
 const ROOM: &str = "Room for uploads";
 const CONNECTIONS: &str = "Connections";
+const OPERATION: &str = "Operation";
 const MACHINE: &str = "Machine, logs, configuration";
+
+/// What the program does when it does not serve.
+#[derive(Clone, PartialEq, Eq, Debug, Subcommand)]
+pub enum Task {
+    /// Print all options as they are in force and where each comes from, as a TOML file
+    Config,
+    /// Print completions for a shell
+    Completions {
+        /// The shell
+        shell: clap_complete::Shell,
+    },
+    /// Print the man page
+    Man,
+}
 
 /// How log lines are written.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -322,6 +362,11 @@ impl Config {
         anyhow::ensure!(
             !(all && some),
             "--allow-anyone lets everyone in, --token and --allow-from do not: choose"
+        );
+        let away = |address: &SocketAddr| !address.ip().to_canonical().is_loopback();
+        anyhow::ensure!(
+            self.admin_token_file.is_some() || !self.admin_listen.as_ref().is_some_and(away),
+            "--admin-listen off loopback needs --admin-token-file: who may see and end all uploads?"
         );
         Ok(self)
     }

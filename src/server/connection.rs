@@ -6,10 +6,12 @@
 
 use std::future::poll_fn;
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use http::{HeaderValue, Request, header};
+use http::{HeaderValue, Request, Response, header};
 use http_body::Body as _;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
@@ -20,7 +22,10 @@ use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tower_service::Service as _;
 
-use crate::problem::problem;
+use crate::outbound::ResponseBody;
+use crate::problem::{RefusalCode, problem};
+use crate::server::drain::{Open, Seat};
+use crate::server::metrics::Metrics;
 use crate::server::strict::{HeadLimits, Strict};
 use crate::service::Service;
 use crate::threads::DataThreads;
@@ -56,6 +61,8 @@ pub(super) struct Connections {
     pub(super) service: Service,
     pub(super) data: DataThreads,
     pub(super) options: ConnectionOptions,
+    pub(super) open: Open,
+    pub(super) metrics: Metrics,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -67,35 +74,43 @@ enum Plane {
 impl Connections {
     /// Serves a connection to its end, on the thread where it belongs. Called on the control thread.
     pub(super) async fn serve(self: Arc<Self>, stream: TcpStream, peer: SocketAddr) {
+        let seat = self.open.enter();
         let mut first = [0];
-        let peeked = timeout(self.options.head_timeout, stream.peek(&mut first)).await;
+        let peeked = tokio::select! {
+            peeked = timeout(self.options.head_timeout, stream.peek(&mut first)) => peeked,
+            () = self.open.until_stopped() => return,
+        };
         if !matches!(peeked, Ok(Ok(1))) {
             return;
         }
         if !brings_a_body(first[0]) {
-            return self.http1(stream, peer, Plane::Control).await;
+            return self.http1(stream, peer, Plane::Control, seat).await;
         }
         // A socket belongs to one runtime's event queue: it leaves this one and enters the data thread's.
         if let Ok(stream) = stream.into_std() {
             let data = self.data.clone();
             data.spawn(async move {
                 if let Ok(stream) = TcpStream::from_std(stream) {
-                    self.http1(stream, peer, Plane::Data).await;
+                    self.http1(stream, peer, Plane::Data, seat).await;
                 }
             });
         }
     }
 
-    async fn http1(&self, stream: TcpStream, peer: SocketAddr, plane: Plane) {
+    async fn http1(&self, stream: TcpStream, peer: SocketAddr, plane: Plane, seat: Seat) {
         // An answer is small and complete: it must not wait for the acknowledgement of the one before.
         let _ = stream.set_nodelay(true);
         let stream = Strict::new(stream, self.options.head, self.options.head_timeout);
         let (service, refused) = (self.service.clone(), stream.refused());
+        let talk = Arc::new(Talk::new(seat));
+        let (talks, metrics) = (talk.clone(), self.metrics.clone());
         let answer = service_fn(move |mut request: Request<Incoming>| {
             let refused = refused.take(&request);
             request.extensions_mut().insert(Peer(peer));
             let last = refused.is_some() || is_last(&request, plane);
             let answer = service.clone().call(request);
+            let (talk, metrics) = (talks.clone(), metrics.clone());
+            talk.begin();
             Box::pin(async move {
                 let mut answer = match refused {
                     Some(error) => {
@@ -104,6 +119,7 @@ impl Connections {
                     }
                     None => answer.await?,
                 };
+                talk.answered(&answer, &metrics);
                 if last {
                     answer
                         .headers_mut()
@@ -121,11 +137,27 @@ impl Connections {
             // Heads under way are timed by `Strict`, which answers; this is for connections that are silent.
             .header_read_timeout(self.options.head_timeout * 2)
             .serve_connection(TokioIo::new(stream), answer);
-        if let Err(cause) = poll_fn(|cx| connection.poll_without_shutdown(cx)).await {
+        let mut stopped = Box::pin(self.open.stopped());
+        let (mut listens, mut was_idle) = (false, None);
+        let served = poll_fn(|cx| {
+            if !std::mem::replace(&mut listens, true) {
+                let _ = stopped.as_mut().poll(cx);
+            }
+            if was_idle.is_none() && self.open.is_stopping() {
+                was_idle = Some(talk.is_idle());
+                Pin::new(&mut connection).graceful_shutdown();
+            }
+            connection.poll_without_shutdown(cx)
+        });
+        if let Err(cause) = served.await {
             tracing::debug!(%peer, %cause, "the connection broke off");
         }
-        let stream = connection.into_parts().io.into_inner();
-        self.linger(stream.into_inner()).await;
+        // Whoever has no question open waits for no answer.
+        if was_idle != Some(true) {
+            talk.lingers();
+            let stream = connection.into_parts().io.into_inner();
+            self.linger(stream.into_inner()).await;
+        }
     }
 
     /// Half-closes, then reads on for a bounded while: closing with unread bytes resets the connection, and the client
@@ -155,6 +187,49 @@ fn is_last(request: &Request<Incoming>, plane: Plane) -> bool {
     let misplaced = plane == Plane::Data && request.body().is_end_stream();
     // Behind chunks `Strict` cannot tell where the next head begins.
     misplaced || request.headers().contains_key(header::TRANSFER_ENCODING)
+}
+
+/// What a connection has been asked, and its seat among the open ones.
+#[derive(Debug)]
+struct Talk {
+    open: AtomicBool,
+    seat: Mutex<Seat>,
+}
+
+impl Talk {
+    fn new(seat: Seat) -> Self {
+        Self {
+            open: AtomicBool::new(false),
+            seat: Mutex::new(seat),
+        }
+    }
+
+    fn begin(&self) {
+        self.open.store(true, Ordering::Relaxed);
+    }
+
+    fn answered(&self, answer: &Response<ResponseBody>, metrics: &Metrics) {
+        self.open.store(false, Ordering::Relaxed);
+        if let Some(RefusalCode(code)) = answer.extensions().get() {
+            metrics.refused(code);
+        }
+        let media_type = answer.headers().get(header::CONTENT_TYPE);
+        if media_type.is_some_and(|value| value == "text/event-stream") {
+            self.seat().streams();
+        }
+    }
+
+    fn is_idle(&self) -> bool {
+        !self.open.load(Ordering::Relaxed)
+    }
+
+    fn lingers(&self) {
+        self.seat().lingers();
+    }
+
+    fn seat(&self) -> std::sync::MutexGuard<'_, Seat> {
+        self.seat.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 /// POST, PUT and PATCH begin with a P; DELETE needs the disk too.

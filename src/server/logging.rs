@@ -5,6 +5,8 @@ use std::io::IsTerminal;
 use tracing::Subscriber;
 use tracing::level_filters::LevelFilter;
 use tracing_subscriber::fmt::MakeWriter;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::{Registry, reload};
 
 use crate::server::config::LogFormat;
 
@@ -14,10 +16,23 @@ use crate::server::config::LogFormat;
 ///
 /// # Errors
 /// When something else in this process takes the log lines already.
-pub fn start(format: LogFormat, level: LevelFilter) -> anyhow::Result<()> {
+pub fn start(format: LogFormat, level: LevelFilter) -> anyhow::Result<Level> {
     let colours = std::io::stderr().is_terminal();
-    let lines = subscriber(format, level, colours, std::io::stderr);
-    Ok(tracing::subscriber::set_global_default(lines)?)
+    let (lines, level) = subscriber(format, level, colours, std::io::stderr);
+    tracing::subscriber::set_global_default(lines)?;
+    Ok(level)
+}
+
+/// Changes which lines are written while the program runs.
+#[derive(Clone, Debug)]
+pub struct Level(reload::Handle<LevelFilter, Registry>);
+
+impl Level {
+    /// Writes lines of `level` and above from now on.
+    pub fn set(&self, level: LevelFilter) {
+        // It fails only where the subscriber is gone, and with it all lines.
+        let _ = self.0.reload(level);
+    }
 }
 
 fn subscriber(
@@ -25,16 +40,18 @@ fn subscriber(
     level: LevelFilter,
     colours: bool,
     writer: impl for<'a> MakeWriter<'a> + Send + Sync + 'static,
-) -> Box<dyn Subscriber + Send + Sync> {
-    let lines = tracing_subscriber::fmt()
-        .with_max_level(level)
+) -> (Box<dyn Subscriber + Send + Sync>, Level) {
+    let (level, handle) = reload::Layer::new(level);
+    let lines = tracing_subscriber::fmt::layer()
         .with_ansi(colours)
         .with_target(false)
         .with_writer(writer);
-    match format {
-        LogFormat::Text => Box::new(lines.finish()),
-        LogFormat::Json => Box::new(lines.json().flatten_event(true).finish()),
-    }
+    let above = Registry::default().with(level);
+    let subscriber: Box<dyn Subscriber + Send + Sync> = match format {
+        LogFormat::Text => Box::new(above.with(lines)),
+        LogFormat::Json => Box::new(above.with(lines.json().flatten_event(true))),
+    };
+    (subscriber, Level(handle))
 }
 
 #[cfg(test)]
@@ -60,7 +77,7 @@ mod tests {
     fn lines(format: LogFormat, level: LevelFilter) -> Vec<String> {
         let page = Page::default();
         let writer = page.clone();
-        let subscriber = subscriber(format, level, false, move || writer.clone());
+        let (subscriber, _) = subscriber(format, level, false, move || writer.clone());
         tracing::subscriber::with_default(subscriber, || {
             tracing::info!(upload = "0a1b2c3d", length = 5_u64, "upload done");
             tracing::debug!("a detail");

@@ -3,50 +3,88 @@
 use std::io::Write;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use anyhow::Context as _;
+use prometheus_client::registry::Registry;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::time::timeout;
 
 use crate::store::Disk;
 use crate::threads::DataThreads;
 
+mod admin;
 mod args;
 mod assemble;
 pub mod config;
 mod connection;
+mod drain;
 pub mod logging;
-pub mod strict;
+mod metrics;
+mod reload;
 mod secret;
+mod shown;
+mod signals;
+pub mod strict;
+mod token;
 mod units;
 
 pub use config::Config;
 pub use connection::ConnectionOptions;
 pub use strict::HeadLimits;
 
+use admin::{Admin, Offer};
+use args::Told;
+use config::Task;
 use connection::Connections;
+use drain::Open;
+use logging::Level;
+use metrics::Metrics;
+use reload::Reload;
+use signals::{Asked, Signals};
+use token::Tokens;
 
 /// Runs the server until it is told to stop. The caller's thread becomes the control thread.
 ///
 /// # Errors
 /// When the configuration, the folder or the address cannot be used; the message names it and says what to do.
 pub fn run() -> anyhow::Result<()> {
-    let config = Config::load(std::env::args_os(), std::env::vars_os())?;
-    logging::start(config.log_format, config.log)?;
+    let told = Told::read(std::env::args_os(), std::env::vars_os())?;
+    if let Some(task) = &told.config.task {
+        return print(&told, task);
+    }
+    let level = logging::start(told.config.log_format, told.config.log)?;
     raise_open_files();
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
-    runtime.block_on(serve(config))
+    runtime.block_on(serve(told, level))
 }
 
-async fn serve(mut config: Config) -> anyhow::Result<()> {
-    let listener = listen(config.listen).await?;
+fn print(told: &Told, task: &Task) -> anyhow::Result<()> {
+    let text = match task {
+        Task::Config => told.to_toml().into_bytes(),
+        Task::Completions { shell } => shown::completions(*shell),
+        Task::Man => shown::man()?,
+    };
+    match std::io::stdout().lock().write_all(&text) {
+        // Whoever has read enough goes.
+        Err(gone) if gone.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
+        written => Ok(written?),
+    }
+}
+
+async fn serve(told: Told, level: Level) -> anyhow::Result<()> {
+    let mut config = told.config.clone();
+    let mut signals = Signals::listen()?;
+    let listener = listen(config.listen, "listen").await?;
     // Before anything is made on the disk.
-    let tokens = config.tokens()?;
+    let (senders, (operators, token)) = (config.tokens()?, admin_tokens(&config)?);
+    let mut registry = Registry::with_prefix("dumbwaiter");
+    let metrics = Metrics::new(&mut registry);
     let dir = config.dir.clone();
-    let store = Disk::open_with(&dir, config.disk())
+    let store = Disk::open_with(&dir, config.disk(&metrics))
         .with_context(|| format!("cannot store uploads in {}", dir.display()))?;
     if config.secret_link {
         config.base = format!("{}/{}", config.base, secret::open(&dir)?);
@@ -54,37 +92,152 @@ async fn serve(mut config: Config) -> anyhow::Result<()> {
     let data = DataThreads::start(config.data_threads).context("cannot start the data threads")?;
     let service = config
         .dumbwaiter(store)
+        .ledger(metrics.clone())
         .data_threads(data.clone())
-        .rights(config.rights(tokens))
+        .rights(config.rights(senders))
         .into_service();
-    // Whoever reads the greeting may tell us to stop.
-    let stop = stop()?;
-    greet(&config, listener.local_addr()?);
+    let operator = service.operator();
     let connections = Arc::new(Connections {
         service,
-        data,
+        data: data.clone(),
         options: config.connections(),
+        open: Open::default(),
+        metrics: metrics.clone(),
     });
+    let admin = Arc::new(Admin {
+        operator,
+        registry: Arc::new(registry),
+        metrics,
+        open: connections.open.clone(),
+        ready: AtomicBool::new(true),
+        tokens: operators,
+        data,
+        dir,
+    });
+    let beside = listen_beside(&config, &admin).await?;
+    greet(&config, listener.local_addr()?, &beside, token.as_deref());
+    let reload = Reload {
+        level,
+        admin: Arc::clone(&admin),
+    };
+    let told = until_stopped(told, &mut signals, &listener, &connections, &reload).await;
+    tracing::info!("told to stop");
+    admin.ready.store(false, Ordering::Release);
     tokio::select! {
-        () = accept(&listener, &connections) => {}
-        () = stop => {}
+        () = stop(&told.config, listener, &connections, &admin) => Ok(()),
+        number = signals.next_stop() => std::process::exit(128 + number),
     }
-    Ok(())
 }
 
-async fn listen(address: SocketAddr) -> anyhow::Result<TcpListener> {
+/// The tokens that the admin listener takes, and the one to print if it was made up.
+fn admin_tokens(config: &Config) -> anyhow::Result<(Tokens, Option<String>)> {
+    Ok(match &config.admin_token_file {
+        Some(file) => (Tokens::read(file)?, None),
+        None => {
+            let (tokens, token) = Tokens::random();
+            (tokens, Some(token))
+        }
+    })
+}
+
+/// Where the listeners beside the public one are.
+struct Beside {
+    admin: Option<SocketAddr>,
+    probes: Option<SocketAddr>,
+}
+
+async fn listen_beside(config: &Config, admin: &Arc<Admin>) -> anyhow::Result<Beside> {
+    let mut beside = Beside {
+        admin: None,
+        probes: None,
+    };
+    if let Some(address) = config.admin_listen {
+        let listener = listen(address, "admin-listen").await?;
+        let local = listener.local_addr()?;
+        let loopback = local.ip().to_canonical().is_loopback();
+        beside.admin = Some(local);
+        tokio::spawn(admin::serve(
+            Arc::clone(admin),
+            listener,
+            Offer::All { loopback },
+        ));
+    }
+    if let Some(address) = config.probe_listen {
+        let listener = listen(address, "probe-listen").await?;
+        beside.probes = Some(listener.local_addr()?);
+        tokio::spawn(admin::serve(Arc::clone(admin), listener, Offer::Probes));
+    }
+    Ok(beside)
+}
+
+/// Serves until a signal asks to stop; gives the configuration as it is then.
+async fn until_stopped(
+    mut told: Told,
+    signals: &mut Signals,
+    listener: &TcpListener,
+    connections: &Arc<Connections>,
+    reload: &Reload,
+) -> Told {
+    loop {
+        let asked = tokio::select! {
+            () = accept(listener, connections) => return told,
+            asked = signals.next() => asked,
+        };
+        match asked {
+            Asked::Stop(_) => return told,
+            Asked::Reload => told = reload.again(told),
+        }
+    }
+}
+
+/// How long clients have to read their last answers, once nobody has anything more to send.
+const LAST_WORDS: Duration = Duration::from_secs(5);
+/// How long streams have to tell how their uploads ended.
+const LAST_EVENTS: Duration = Duration::from_secs(1);
+
+/// Lets what runs come to its end, within the bounds of `config`.
+async fn stop(
+    config: &Config,
+    listener: TcpListener,
+    connections: &Arc<Connections>,
+    admin: &Admin,
+) {
+    // Whoever sends connections here has that long to see `/readyz`.
+    let _ = timeout(config.drain_delay, accept(&listener, connections)).await;
+    drop(listener);
+    let open = &connections.open;
+    open.stop();
+    let finished = async {
+        open.until(|open| open.busy() == 0).await;
+        // A commit goes on when its client has gone.
+        while admin.operator.running() > 0 {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    if timeout(config.shutdown_grace, finished).await.is_err() {
+        let running = admin.operator.running();
+        tracing::warn!(running, "the grace is over");
+        admin.operator.end_all();
+        let _ = timeout(LAST_WORDS, open.until(|open| open.busy() == 0)).await;
+    }
+    let _ = timeout(LAST_EVENTS, open.until(|open| open.count() == 0)).await;
+    let _ = timeout(LAST_WORDS, open.until(|open| open.lingering() == 0)).await;
+    tracing::info!("stopped");
+}
+
+async fn listen(address: SocketAddr, option: &str) -> anyhow::Result<TcpListener> {
     let bound = TcpListener::bind(address).await;
     bound.with_context(|| match address.port() {
         0 => format!("cannot listen on {address}"),
-        port => format!("cannot listen on {address}: is another server on port {port}? --listen chooses another address"),
+        port => format!("cannot listen on {address}: is another server on port {port}? --{option} chooses another address"),
     })
 }
 
 /// Says where the server is and what is stored where. The first line is for programs too: it ends in the URL.
-fn greet(config: &Config, address: SocketAddr) {
+fn greet(config: &Config, address: SocketAddr, beside: &Beside, token: Option<&str>) {
     let dir = std::path::absolute(&config.dir).unwrap_or_else(|_| config.dir.clone());
     let url = format!("http://{address}{}", config.base);
-    let words = format!(
+    let mut words = format!(
         "Dumbwaiter is at {url}/\n\
          Files go to {} as {}\n\
          A form:  curl -F picture=@paella.jpg '{url}/upload?X-Progress-ID=1'\n\
@@ -92,12 +245,22 @@ fn greet(config: &Config, address: SocketAddr) {
         dir.display(),
         config.name,
     );
-    let link = format!("http://{}{}/", secret::reachable(address), config.base);
-    let code = config.secret_link.then(|| secret::qr(&link)).flatten();
-    let words = match code {
-        Some(code) => format!("{words}The secret link is {link}\n{code}\n"),
-        None => words,
-    };
+    if config.secret_link {
+        let link = format!("http://{}{}/", secret::reachable(address), config.base);
+        let code = secret::qr(&link).unwrap_or_default();
+        words.push_str(&format!("The secret link is {link}\n{code}\n"));
+    }
+    if let Some(admin) = beside.admin {
+        words.push_str(&format!("All uploads:  curl http://{admin}/uploads\n"));
+        if let Some(token) = token {
+            words.push_str(&format!("Changes there need the token {token}\n"));
+        }
+    }
+    if let Some(probes) = beside.probes {
+        words.push_str(&format!(
+            "Probes and metrics:  curl http://{probes}/metrics\n"
+        ));
+    }
     // Whoever does not listen wants to be served all the same.
     let _ = std::io::stdout().lock().write_all(words.as_bytes());
 }
@@ -117,19 +280,6 @@ async fn accept(listener: &TcpListener, connections: &Arc<Connections>) {
 
 fn welcome(connections: &Arc<Connections>, stream: TcpStream, peer: SocketAddr) {
     tokio::spawn(connections.clone().serve(stream, peer));
-}
-
-/// Waits to be told to stop; listens from the moment it is called.
-fn stop() -> anyhow::Result<impl Future<Output = ()>> {
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    Ok(async move {
-        tokio::select! {
-            _ = terminate.recv() => {}
-            _ = interrupt.recv() => {}
-        }
-        tracing::info!("told to stop");
-    })
 }
 
 /// An upload needs two descriptors and a watcher one; the usual soft limit of 1,024 is soon reached.

@@ -3,6 +3,7 @@
 //! Each function takes a text and gives the value or says what is expected, in words that fit behind a flag, an
 //! environment variable and a key of the file alike.
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use clap::builder::{PossibleValuesParser, TypedValueParser};
@@ -140,6 +141,17 @@ pub(super) fn threads_or_cpus(text: &str) -> Result<usize, &'static str> {
     match text {
         "cpus" => Ok(std::thread::available_parallelism().map_or(2, |cpus| cpus.get().max(2))),
         text => threads(text).map_err(|_| "cpus or a whole number from 1 to 1024 is expected"),
+    }
+}
+
+/// Reads an address with its port; `off` is none.
+pub(super) fn address_or_off(text: &str) -> Result<Option<SocketAddr>, &'static str> {
+    match text {
+        "off" => Ok(None),
+        text => text
+            .parse()
+            .map(Some)
+            .map_err(|_| "off, or an address and port such as 127.0.0.1:7071 is expected"),
     }
 }
 

@@ -26,8 +26,8 @@ use self::gate::Gates;
 use self::read::DiskReader;
 use self::root::Root;
 use self::session::DiskSession;
-use super::records::{Kept, Record, Records};
-use super::sync::Syncs;
+use super::records::{Kept, Record, Records, SyncMode};
+use super::sync::{SyncLedger, Syncs};
 use super::{Finished, Held, Open, Reader, Session, Space, Store};
 use crate::error::Error;
 use crate::upload::{FileFacts, UploadId};
@@ -112,6 +112,8 @@ pub struct DiskOptions {
     /// How much room is reserved ahead of what is written, in bytes for each file under way; 256 MiB unless said
     /// otherwise, 0 for none. Never more than the client has declared.
     pub reserve_ahead: u64,
+    /// Who keeps count of syncs, if anybody.
+    pub ledger: Option<Arc<dyn SyncLedger>>,
 }
 
 impl Default for DiskOptions {
@@ -120,6 +122,7 @@ impl Default for DiskOptions {
             durability: Durability::default(),
             sync_threads: 16,
             reserve_ahead: 256 << 20,
+            ledger: None,
         }
     }
 }
@@ -161,8 +164,12 @@ impl Disk {
         let gates = Arc::new(Gates::default());
         let inner = Arc::new(Inner {
             root: Arc::new(Root::open(dir, &state.join("tmp")).map_err(|e| about(dir, &e))?),
-            records: Records::open(state.join("records.redb"), sync, gates.count())?,
-            syncs: Syncs::start(threads).map_err(Error::store)?,
+            records: Records::open(
+                state.join("records.redb"),
+                SyncMode::new(sync, options.ledger.clone()),
+                gates.count(),
+            )?,
+            syncs: Syncs::start(threads, options.ledger).map_err(Error::store)?,
             gates,
             claims: Arc::default(),
             finisher: Finisher::start().map_err(Error::store)?,

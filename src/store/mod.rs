@@ -35,6 +35,7 @@ pub use disk::{Disk, DiskOptions, Durability, NotADurability};
 pub use held::Held;
 pub(crate) use held::{Count, Share};
 pub use memory::Memory;
+pub use sync::SyncLedger;
 
 /// Keeps the bytes of uploads.
 ///

@@ -25,6 +25,7 @@ use std::thread::JoinHandle;
 use redb::{ReadableDatabase, ReadableTable};
 use tokio::sync::oneshot;
 
+pub(super) use self::backend::SyncMode;
 use self::database::Shared;
 use self::rows::{CHECKPOINTS, FILES, PROMISES, Tables, corrupt, decode, encode};
 pub(super) use self::rows::{Identity, Kept, Promise, Record, Saved};
@@ -49,17 +50,17 @@ pub(super) struct Records {
 }
 
 impl Records {
-    /// Opens the database at `path`, or begins one. With `sync` a commit is durable, else it survives this process
+    /// Opens the database at `path`, or begins one. With a `mode` that syncs a commit is durable, else it survives this process
     /// only, and what a power cut has left unreadable is set aside.
     ///
     /// Whoever calls holds the folder's lock: redb's own is not taken, so that the database can be opened anew after an
     /// error without anybody slipping in between. `under_way` counts the uploads that may still bring a change.
     pub(super) fn open(
         path: PathBuf,
-        sync: bool,
+        mode: SyncMode,
         under_way: Arc<AtomicUsize>,
     ) -> Result<Self, Error> {
-        let database = Arc::new(Shared::open(path, sync)?);
+        let database = Arc::new(Shared::open(path, mode)?);
         let (queue, changes) = sync_channel(QUEUE);
         let writer = std::thread::Builder::new()
             .name("store-records".into())

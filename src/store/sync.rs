@@ -11,6 +11,7 @@ use std::os::fd::OwnedFd;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
 
 use rustix::io::Errno;
 use tokio::sync::oneshot;
@@ -20,17 +21,36 @@ const QUEUE: usize = 1024;
 
 type Job = Box<dyn FnOnce() + Send>;
 
+/// Keeps count of syncs: what metrics are made of. Called on the threads that sync; it must be quick.
+pub trait SyncLedger: Send + Sync + std::fmt::Debug + 'static {
+    /// One sync has come to its end, well or not, after so long.
+    fn synced(&self, took: Duration);
+}
+
+/// Runs a sync and tells the ledger how long it took.
+pub(super) fn timed<T>(ledger: Option<&Arc<dyn SyncLedger>>, sync: impl FnOnce() -> T) -> T {
+    let Some(ledger) = ledger else {
+        return sync();
+    };
+    let began = Instant::now();
+    let how = sync();
+    ledger.synced(began.elapsed());
+    how
+}
+
 /// Syncs files and folders, or does nothing at all where a close is enough.
 #[derive(Debug)]
 pub(super) struct Syncs {
     pool: Option<Pool>,
     folders: Arc<Folders>,
+    ledger: Option<Arc<dyn SyncLedger>>,
 }
 
 impl Syncs {
     /// Starts `threads` sync threads; with none, every sync succeeds at once.
-    pub(super) fn start(threads: usize) -> io::Result<Self> {
+    pub(super) fn start(threads: usize, ledger: Option<Arc<dyn SyncLedger>>) -> io::Result<Self> {
         Ok(Self {
+            ledger,
             pool: (threads > 0).then(|| Pool::start(threads)).transpose()?,
             folders: Arc::default(),
         })
@@ -48,7 +68,10 @@ impl Syncs {
         };
         let jobs: Vec<_> = files
             .into_iter()
-            .map(|file| pool.run(move || rustix::fs::fdatasync(&*file)))
+            .map(|file| {
+                let ledger = self.ledger.clone();
+                pool.run(move || timed(ledger.as_ref(), || rustix::fs::fdatasync(&*file)))
+            })
             .collect();
         // Every answer is awaited, so that no sync is still under way when one has failed.
         let mut how = Ok(());
@@ -68,7 +91,10 @@ impl Syncs {
         let (tell, told) = oneshot::channel();
         if self.folders.join(key, tell) {
             let folders = Arc::clone(&self.folders);
-            pool.submit(Box::new(move || folders.sync(key, &folder)));
+            let ledger = self.ledger.clone();
+            pool.submit(Box::new(move || {
+                folders.sync(key, &folder, ledger.as_ref());
+            }));
         }
         answer(told).await
     }
@@ -169,9 +195,9 @@ impl Folders {
     }
 
     /// Syncs until nobody waits.
-    fn sync(&self, key: FolderKey, folder: &OwnedFd) {
+    fn sync(&self, key: FolderKey, folder: &OwnedFd, ledger: Option<&Arc<dyn SyncLedger>>) {
         while let Some(waiters) = self.next(key) {
-            let how = rustix::fs::fsync(folder);
+            let how = timed(ledger, || rustix::fs::fsync(folder));
             for tell in waiters {
                 let _ = tell.send(how);
             }

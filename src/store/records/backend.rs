@@ -9,19 +9,28 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use redb::StorageBackend;
 
+use crate::store::sync::{SyncLedger, timed};
+
 /// What a sync does, for every opening of the same database.
 #[derive(Clone, Debug)]
-pub(super) struct SyncMode {
+pub(in crate::store) struct SyncMode {
     enabled: Arc<AtomicBool>,
     failed: Arc<AtomicBool>,
+    ledger: Option<Arc<dyn SyncLedger>>,
 }
 
 impl SyncMode {
-    pub(super) fn new(enabled: bool) -> Self {
+    pub(in crate::store) fn new(enabled: bool, ledger: Option<Arc<dyn SyncLedger>>) -> Self {
         Self {
             enabled: Arc::new(AtomicBool::new(enabled)),
             failed: Arc::default(),
+            ledger,
         }
+    }
+
+    /// Whether a sync does anything.
+    pub(super) fn is_enabled(&self) -> bool {
+        self.enabled.load(Ordering::Relaxed)
     }
 
     /// Syncs from now on, so that a database which says that it was closed well was.
@@ -70,10 +79,10 @@ impl StorageBackend for Backend {
     }
 
     fn sync_data(&self) -> io::Result<()> {
-        if !self.mode.enabled.load(Ordering::Relaxed) {
+        if !self.mode.is_enabled() {
             return Ok(());
         }
-        let how = self.file.sync_data();
+        let how = timed(self.mode.ledger.as_ref(), || self.file.sync_data());
         if how.is_err() {
             self.mode.failed.store(true, Ordering::Relaxed);
         }

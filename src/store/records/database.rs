@@ -24,9 +24,9 @@ pub(super) struct Shared {
 }
 
 impl Shared {
-    /// Opens the database at `path`. Without `sync` one that cannot be read is set aside for a new one.
-    pub(super) fn open(path: PathBuf, sync: bool) -> Result<Self, Error> {
-        let mode = SyncMode::new(sync);
+    /// Opens the database at `path`. Unless `mode` syncs, one that cannot be read is set aside for a new one.
+    pub(super) fn open(path: PathBuf, mode: SyncMode) -> Result<Self, Error> {
+        let sync = mode.is_enabled();
         let database = open_database(&path, &mode).or_else(|e| match e {
             Unopened::Unreadable(cause) if !sync => {
                 set_aside(&path, &cause).map_err(Error::store)?;
@@ -112,7 +112,8 @@ fn open_database(path: &Path, mode: &SyncMode) -> Result<Database, Unopened> {
         Ok((database, version))
     };
     // redb may panic on pages that a power cut has left half-written.
-    match std::panic::catch_unwind(open) {
+    // Whatever it has touched is opened anew or not at all.
+    match std::panic::catch_unwind(std::panic::AssertUnwindSafe(open)) {
         Ok(Ok((_, version))) if version > VERSION => Err(Unopened::Newer(version)),
         Ok(Ok((database, _))) => Ok(database),
         Ok(Err(cause)) => Err(Unopened::Unreadable(cause)),
