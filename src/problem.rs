@@ -1,8 +1,8 @@
 //! Refusals as problem details (RFC 9457): what a client gets unless it speaks a protocol with words of its own.
 
 use bytes::Bytes;
-use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE};
-use http::{HeaderValue, Response, StatusCode};
+use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER};
+use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
 use serde::Serialize;
 
 use crate::error::Error;
@@ -39,11 +39,50 @@ pub(crate) fn problem(error: &Error) -> Response<Bytes> {
     let json = HeaderValue::from_static("application/problem+json");
     headers.insert(CONTENT_TYPE, json);
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    advise(headers, error);
+    response
+}
+
+/// Says in header fields what the client may do about it: other methods, when to come again, how much to send.
+pub(crate) fn advise(headers: &mut HeaderMap, error: &Error) {
     if let Error::MethodNotAllowed { allow } = error {
         headers.insert(ALLOW, HeaderValue::from_static(allow));
     }
-    response
+    if matches!(error.status(), 429 | 503) {
+        headers.insert(RETRY_AFTER, HeaderValue::from_static(AGAIN_AFTER_SECONDS));
+    }
+    let limit = match error {
+        Error::UploadTooLarge { limit } => upload_limit(Some(*limit), None),
+        Error::RequestTooLarge { limit } => upload_limit(None, Some(*limit)),
+        _ => return,
+    };
+    headers.insert(UPLOAD_LIMIT, limit);
 }
+
+/// The field that tells a client how much it may send, in all and in one request, both in bytes. A client that can send
+/// in parts keeps to it. (draft-ietf-httpbis-resumable-upload, "Upload-Limit"; without a limit it says `min-size=0`.)
+pub(crate) fn upload_limit(in_all: Option<u64>, in_one_request: Option<u64>) -> HeaderValue {
+    // A structured field's integer has 15 digits at most (RFC 9651, 3.3.1); beyond that there is no limit to speak of.
+    const MOST: u64 = 999_999_999_999_999;
+    let member =
+        |name, limit: Option<u64>| Some(format!("{name}={}", limit.filter(|&l| l <= MOST)?));
+    let members = [
+        member("max-size", in_all),
+        member("max-append-size", in_one_request),
+    ];
+    let members: Vec<_> = members.into_iter().flatten().collect();
+    let text = match members.is_empty() {
+        true => "min-size=0".to_owned(),
+        false => members.join(", "),
+    };
+    HeaderValue::try_from(text).expect("names and digits are a field's value")
+}
+
+/// The field's name.
+pub(crate) const UPLOAD_LIMIT: HeaderName = HeaderName::from_static("upload-limit");
+
+/// When one may try again where every place is taken: a place may be free at any moment.
+const AGAIN_AFTER_SECONDS: &str = "5";
 
 /// The error's status.
 pub(crate) fn status(error: &Error) -> StatusCode {
@@ -72,6 +111,43 @@ mod tests {
         let response = problem(&Error::MethodNotAllowed { allow: "GET, HEAD" });
         assert_eq!(response.status(), 405);
         assert_eq!(response.headers()[ALLOW], "GET, HEAD");
+    }
+
+    #[test]
+    fn a_refusal_says_in_its_head_what_the_client_may_do() {
+        for (error, name, value) in [
+            (Error::TooManyUploads, RETRY_AFTER, Some("5")),
+            (Error::TooManyFromAddress, RETRY_AFTER, Some("5")),
+            (Error::StoreLimit, RETRY_AFTER, None),
+            (
+                Error::UploadTooLarge { limit: 7 },
+                UPLOAD_LIMIT,
+                Some("max-size=7"),
+            ),
+            (
+                Error::RequestTooLarge { limit: 7 },
+                UPLOAD_LIMIT,
+                Some("max-append-size=7"),
+            ),
+            (Error::DiskFull, UPLOAD_LIMIT, None),
+        ] {
+            let response = problem(&error);
+            let given = response
+                .headers()
+                .get(&name)
+                .map(|given| given.to_str().unwrap());
+            assert_eq!(given, value, "{error}");
+        }
+    }
+
+    #[test]
+    fn upload_limit_names_what_is_limited() {
+        assert_eq!(upload_limit(None, None), "min-size=0");
+        assert_eq!(
+            upload_limit(Some(9), Some(4)),
+            "max-size=9, max-append-size=4"
+        );
+        assert_eq!(upload_limit(Some(u64::MAX), None), "min-size=0");
     }
 
     #[test]

@@ -408,6 +408,7 @@ impl Lift {
                     Uploads::Live(answer) => answer.map(Into::into),
                 }
             }
+            ("/upload", Asks::Options) => self.options("POST, OPTIONS"),
             (path, asks) => match page::get(path, &asked.base).filter(|_| self.page) {
                 Some(file) if matches!(asks, Asks::Get) => {
                     with_cookie(file, path, &asked).map(Into::into)
@@ -426,13 +427,19 @@ impl Lift {
                 get::get(&self.inbound, name, &asked).await.map(Into::into)
             }
             Asks::Get => refuse(&asked, &Error::NotFound),
+            Asks::Options => self.options("GET, HEAD, PUT, OPTIONS"),
             Asks::Post | Asks::Delete | Asks::Other => refuse(
                 &asked,
                 &Error::MethodNotAllowed {
-                    allow: "GET, HEAD, PUT",
+                    allow: "GET, HEAD, PUT, OPTIONS",
                 },
             ),
         }
+    }
+
+    /// What a path takes, and how much of it.
+    fn options(&self, allow: &'static str) -> Response<ResponseBody> {
+        answer::options(allow, self.inbound.admission.options()).map(Into::into)
     }
 }
 
@@ -444,6 +451,7 @@ enum Asks {
     Post,
     Put,
     Delete,
+    Options,
     Other,
 }
 
@@ -454,6 +462,7 @@ impl Asks {
             Method::POST => Self::Post,
             Method::PUT => Self::Put,
             Method::DELETE => Self::Delete,
+            Method::OPTIONS => Self::Options,
             _ => Self::Other,
         }
     }
@@ -484,7 +493,7 @@ fn with_cookie(mut file: Response<Bytes>, path: &str, asked: &Asked) -> Response
 /// What is wrong with a request that nobody takes: its method, where the path is ours, else its path.
 fn misplaced(path: &str, is_page: bool) -> Error {
     let allow = match path {
-        "/upload" => "POST",
+        "/upload" => "POST, OPTIONS",
         "" | "/" if is_page => "GET, HEAD, POST",
         "" | "/" => "POST",
         "/get_upload_progress" | "/progress" | "/uploads" => "GET, HEAD",

@@ -20,7 +20,8 @@ pub use self::bytes::{
     one_file_comes_back_as_it_was_written, several_files_come_back_in_order,
 };
 pub use self::ends::{
-    a_commit_needs_an_entry_for_each_file, a_commit_survives_its_caller, an_unknown_id_has_nothing,
+    a_commit_needs_an_entry_for_each_file, a_commit_survives_its_caller,
+    a_removed_upload_is_nowhere, an_unknown_id_has_nothing, what_is_finished_is_listed,
     what_is_not_committed_is_nowhere,
 };
 pub use self::names::{
@@ -71,4 +72,5 @@ pub async fn all(store: &dyn Store) {
     a_removed_upload_is_nowhere_and_its_names_are_free(store).await;
     removing_leaves_what_took_the_place(store).await;
     what_is_not_finished_cannot_be_removed(store).await;
+    what_is_finished_is_listed(store).await;
 }

@@ -7,15 +7,16 @@ use std::time::SystemTime;
 use async_trait::async_trait;
 use bytes::Bytes;
 
-use super::{Checkpoint, Open, Placed, Reader, Session, Store, free};
+use super::{Checkpoint, Finished, Held, Open, Placed, Reader, Session, Store, free};
 use crate::error::Error;
 use crate::name::OnConflict;
-use crate::upload::{FileFacts, FileHead, UploadId};
+use crate::upload::{FileFacts, FileHead, OwnerKey, UploadId};
 
 /// Keeps everything in memory, without a bound, for as long as it lives. Clones share what they keep.
 #[derive(Clone, Debug, Default)]
 pub struct Memory {
     kept: Arc<Mutex<Kept>>,
+    held: Arc<Held>,
 }
 
 #[derive(Debug, Default)]
@@ -23,8 +24,21 @@ struct Kept {
     /// Finished files by name.
     files: HashMap<String, Arc<File>>,
     /// Finished uploads. A file that has been replaced is not the one under its name any more.
-    uploads: HashMap<UploadId, Vec<Arc<File>>>,
+    uploads: HashMap<UploadId, Upload>,
     checkpoints: HashMap<UploadId, (Checkpoint, Vec<Vec<u8>>)>,
+}
+
+#[derive(Debug)]
+struct Upload {
+    files: Vec<Arc<File>>,
+    owner: Option<OwnerKey>,
+    at: SystemTime,
+}
+
+impl Upload {
+    fn bytes(&self) -> u64 {
+        self.files.iter().map(|file| file.facts.length).sum()
+    }
 }
 
 #[derive(Debug)]
@@ -66,6 +80,7 @@ impl Store for Memory {
         let mut session = MemorySession {
             memory: self.clone(),
             id: *id,
+            owner: None,
             epoch: 0,
             has_checkpoint: false,
             resumed: None,
@@ -87,32 +102,57 @@ impl Store for Memory {
 
     async fn stored(&self, id: &UploadId) -> Result<Option<Vec<FileFacts>>, Error> {
         let kept = self.lock();
-        Ok(kept.uploads.get(id).and_then(|files| {
-            let there = files.is_empty() || files.iter().any(|file| kept.has(file));
-            there.then(|| files.iter().map(|file| file.facts.clone()).collect())
-        }))
+        let upload = kept.uploads.get(id).filter(|upload| kept.is_there(upload));
+        Ok(upload.map(|upload| upload.files.iter().map(|file| file.facts.clone()).collect()))
     }
 
     async fn read(&self, id: &UploadId, index: usize) -> Result<Option<Box<dyn Reader>>, Error> {
         let kept = self.lock();
-        let file = kept.uploads.get(id).and_then(|files| files.get(index));
+        let file = kept
+            .uploads
+            .get(id)
+            .and_then(|upload| upload.files.get(index));
         let file = file.filter(|file| kept.has(file)).map(Arc::clone);
         Ok(file.map(|file| Box::new(MemoryReader { file }) as Box<dyn Reader>))
     }
 
+    fn held(&self) -> Option<Arc<Held>> {
+        Some(Arc::clone(&self.held))
+    }
+
+    async fn list(&self, after: Option<&UploadId>, most: usize) -> Result<Vec<Finished>, Error> {
+        let kept = self.lock();
+        let behind = |id: &&UploadId| after.is_none_or(|after| id.as_bytes() > after.as_bytes());
+        let mut ids: Vec<_> = kept.uploads.keys().filter(behind).copied().collect();
+        ids.sort_by_key(|id| *id.as_bytes());
+        ids.truncate(most);
+        let finished = |id| {
+            let upload = &kept.uploads[&id];
+            Finished {
+                id,
+                at: upload.at,
+                bytes: upload.bytes(),
+                there: kept.is_there(upload),
+            }
+        };
+        Ok(ids.into_iter().map(finished).collect())
+    }
+
     async fn remove(&self, id: &UploadId) -> Result<bool, Error> {
         let mut kept = self.lock();
-        let Some(files) = kept.uploads.remove(id) else {
+        let Some(upload) = kept.uploads.remove(id) else {
             return Ok(false);
         };
-        let mut there = files.is_empty();
-        for file in files {
-            if kept.has(&file) {
+        let mut there = upload.files.is_empty();
+        for file in &upload.files {
+            if kept.has(file) {
                 there = true;
-                kept.files
-                    .remove(file.facts.name.as_deref().unwrap_or_default());
+                let name = file.facts.name.clone().unwrap_or_default();
+                kept.files.remove(&name);
             }
         }
+        drop(kept);
+        self.held.sub(upload.owner, upload.bytes());
         Ok(there)
     }
 }
@@ -123,6 +163,10 @@ impl Kept {
         self.files
             .get(name)
             .is_some_and(|now| Arc::ptr_eq(now, file))
+    }
+
+    fn is_there(&self, upload: &Upload) -> bool {
+        upload.files.is_empty() || upload.files.iter().any(|file| self.has(file))
     }
 
     /// Fails unless a session of `epoch` may go on.
@@ -159,6 +203,7 @@ impl Kept {
 struct MemorySession {
     memory: Memory,
     id: UploadId,
+    owner: Option<OwnerKey>,
     epoch: u64,
     has_checkpoint: bool,
     resumed: Option<Checkpoint>,
@@ -179,6 +224,10 @@ impl MemorySession {
 impl Session for MemorySession {
     fn resumed(&self) -> Option<&Checkpoint> {
         self.resumed.as_ref()
+    }
+
+    fn belongs_to(&mut self, owner: OwnerKey) {
+        self.owner = Some(owner);
     }
 
     async fn begin_file(&mut self, _head: &FileHead, _expect: Option<u64>) -> Result<(), Error> {
@@ -236,7 +285,7 @@ impl Session for MemorySession {
         let names = kept.names_for(&files, on_conflict)?;
         let modified = SystemTime::now();
         let placed = files.into_iter().zip(names).zip(all_bytes);
-        let upload: Vec<_> = placed
+        let files: Vec<_> = placed
             .map(|((file, name), bytes)| {
                 let facts = FileFacts {
                     name: Some(name),
@@ -250,12 +299,17 @@ impl Session for MemorySession {
                 })
             })
             .collect();
-        for file in &upload {
+        for file in &files {
             let name = file.facts.name.clone().unwrap_or_default();
             kept.files.insert(name, Arc::clone(file));
         }
-        let facts = upload.iter().map(|file| file.facts.clone()).collect();
+        let facts = files.iter().map(|file| file.facts.clone()).collect();
         kept.checkpoints.remove(&self.id);
+        let upload = Upload {
+            files,
+            owner: self.owner,
+            at: modified,
+        };
         kept.uploads.insert(self.id, upload);
         Ok(facts)
     }

@@ -10,6 +10,7 @@ mod examples;
 mod form;
 mod get;
 mod layers;
+mod limits;
 mod nginx;
 mod order;
 mod put;

@@ -71,11 +71,11 @@ fn what_is_not_ours_is_told_from_what_is_asked_for_wrongly() {
     let server = Server::start(&[]);
     for (request, status, allow) in [
         ("GET /nowhere", 404, None),
-        ("GET /upload", 405, Some("POST")),
+        ("GET /upload", 405, Some("POST, OPTIONS")),
         ("POST /progress", 405, Some("GET, HEAD")),
         ("DELETE /uploads/x", 404, None),
         ("PUT /uploads/x", 405, Some("GET, HEAD, DELETE")),
-        ("POST /files/x", 405, Some("GET, HEAD, PUT")),
+        ("POST /files/x", 405, Some("GET, HEAD, PUT, OPTIONS")),
         ("PUT /", 405, Some("GET, HEAD, POST")),
         ("PUT /dumbwaiter.js", 405, Some("GET, HEAD")),
         ("GET /dumbwaiter.js", 200, None),

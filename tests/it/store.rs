@@ -5,7 +5,7 @@
 use std::collections::HashMap;
 use std::io::{BufRead, BufReader, Write};
 use std::os::unix::fs::{MetadataExt, symlink};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
@@ -18,7 +18,7 @@ use dumbwaiter::upload::{FileFacts, FileHead};
 use dumbwaiter::{Error, UploadId};
 
 use crate::support::eventually;
-use crate::support::needs::leave_out;
+use crate::support::tmpfs::Tmpfs;
 
 const BOTH: [Durability; 2] = [Durability::Close, Durability::Sync];
 
@@ -686,37 +686,11 @@ fn say(line: &str) {
 
 // === a full disk ===
 
-/// A small file system of its own.
-struct Tmpfs(PathBuf);
-
-impl Tmpfs {
-    /// `None`, with a word about it, where this may not be mounted.
-    fn mount(dir: &Path, bytes: u64) -> Option<Self> {
-        let how = Command::new("mount")
-            .args(["-t", "tmpfs", "-o", &format!("size={bytes}"), "tmpfs"])
-            .arg(dir)
-            .output();
-        if how.is_ok_and(|how| how.status.success()) {
-            return Some(Self(dir.to_owned()));
-        }
-        leave_out("the right to mount a tmpfs (root)");
-        None
-    }
-}
-
-impl Drop for Tmpfs {
-    fn drop(&mut self) {
-        // Lazily, for the reason that `wait_for_room` names.
-        let how = Command::new("umount").arg("-l").arg(&self.0).status();
-        assert!(how.is_ok_and(|how| how.success()) || std::thread::panicking());
-    }
-}
-
 #[test]
 fn a_full_disk_says_so_at_the_start_or_on_the_way_and_works_again_with_room() {
     for durability in BOTH {
         let dir = tempfile::tempdir().unwrap();
-        let Some(_mounted) = Tmpfs::mount(dir.path(), 16 << 20) else {
+        let Some(_mounted) = Tmpfs::mount(dir.path(), "size=16m") else {
             return;
         };
         let disk = open(dir.path(), durability);

@@ -12,6 +12,7 @@ use http::{HeaderMap, HeaderValue, Response, StatusCode, header};
 
 use super::Asked;
 use crate::accept;
+use crate::admission::AdmissionOptions;
 use crate::error::Error;
 use crate::problem;
 use crate::progress::{Holder, Progress, Record};
@@ -97,12 +98,19 @@ pub fn refused(headers: &HeaderMap, base: &str, error: &Error) -> Response<Bytes
     answer
         .extensions_mut()
         .insert(problem::RefusalCode(error.code()));
-    if let Error::MethodNotAllowed { allow } = error {
-        answer
-            .headers_mut()
-            .insert(header::ALLOW, HeaderValue::from_static(allow));
-    }
+    problem::advise(answer.headers_mut(), error);
     fresh(answer)
+}
+
+/// The answer to OPTIONS: the methods that the path takes, and how much one may send.
+pub fn options(allow: &'static str, limits: &AdmissionOptions) -> Response<Bytes> {
+    let mut answer = Response::new(Bytes::new());
+    *answer.status_mut() = StatusCode::NO_CONTENT;
+    let headers = answer.headers_mut();
+    headers.insert(header::ALLOW, HeaderValue::from_static(allow));
+    let limit = problem::upload_limit(limits.upload_bytes, limits.request_bytes);
+    headers.insert(problem::UPLOAD_LIMIT, limit);
+    answer
 }
 
 /// Told to one client in the language it asked for: nobody keeps it for another.

@@ -8,7 +8,7 @@ use bytes::Bytes;
 
 use crate::error::Error;
 use crate::name::{OnConflict, SafePath};
-use crate::store::{Checkpoint, FilePoint, Open, Placed, Reader, Session, Store};
+use crate::store::{Checkpoint, FilePoint, Finished, Open, Placed, Reader, Session, Store};
 use crate::upload::{FileFacts, FileHead, UploadId};
 
 /// One upload in a folder that no other case uses.
@@ -97,6 +97,28 @@ impl<'s> Case<'s> {
 
     pub(super) async fn remove(&self) -> bool {
         self.store.remove(&self.id).await.expect("remove")
+    }
+
+    /// The upload as a list of at most `most` at once tells it, from the first to the last; each at most once, in
+    /// order.
+    pub(super) async fn listed(&self, most: usize) -> Option<Finished> {
+        let (mut last, mut found): (Option<UploadId>, _) = (None, None);
+        loop {
+            let some = self.store.list(last.as_ref(), most).await.expect("list");
+            assert!(some.len() <= most, "{} at once", some.len());
+            let Some(end) = some.last() else {
+                return found;
+            };
+            let ids = some.iter().map(|upload| upload.id);
+            let ids: Vec<_> = last.into_iter().chain(ids).collect();
+            let rise = |pair: &[UploadId]| pair[0].as_bytes() < pair[1].as_bytes();
+            assert!(ids.windows(2).all(rise), "not in the order of the ids");
+            last = Some(end.id);
+            found = some
+                .into_iter()
+                .find(|upload| upload.id == self.id)
+                .or(found);
+        }
     }
 
     pub(super) async fn is_nowhere(&self, when: &str) {

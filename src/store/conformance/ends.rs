@@ -76,3 +76,23 @@ pub async fn a_commit_survives_its_caller(store: &dyn Store) {
     assert_eq!(case.read(0).await.as_deref(), Some(&b"one"[..]));
     assert_eq!(case.read(1).await.as_deref(), Some(&b"two"[..]));
 }
+
+/// A list of any size at once tells every finished upload once, in the order of the ids. A store that lists nothing
+/// passes.
+///
+/// # Panics
+/// When the store breaks the promise.
+pub async fn what_is_finished_is_listed(store: &dyn Store) {
+    let case = Case::new(store);
+    let mut session = case.create().await;
+    file(&mut session, &["one", "two"]).await;
+    assert_eq!(case.listed(1).await, None, "listed before its commit");
+    case.commit(session, &["a"], OnConflict::Rename)
+        .await
+        .expect("commit");
+    let Some(one_by_one) = case.listed(1).await else {
+        return;
+    };
+    assert_eq!((one_by_one.bytes, one_by_one.there), (6, true));
+    assert_eq!(case.listed(1000).await, Some(one_by_one));
+}

@@ -1,0 +1,129 @@
+//! Room in the store and for each owner.
+
+use std::io::Write;
+use std::path::Path;
+use std::sync::Arc;
+
+use super::{begun, chunk, connect_from, put, put_chunks, put_head, refused};
+use crate::support::{Reply, Server, eventually};
+
+const STORE: [&str; 2] = ["--max-store-size", "1000"];
+const OWNER: [&str; 2] = ["--max-owner-bytes", "1000"];
+
+/// Stores 1,000 bytes in two uploads and finds that not one more is taken, however it comes.
+fn fill(server: &Server, status: u16, code: &str) {
+    assert_eq!(server.send(&put("a", &[1; 600])).status, 201);
+    let reply = server.send(&put_head("b", 401));
+    assert_eq!(refused(server, &reply, status), code);
+    let reply = server.send(&put_chunks("b", &[&[1; 400], &[1]]));
+    assert_eq!(refused(server, &reply, status), code);
+    assert_eq!(server.send(&put("b", &[1; 400])).status, 201);
+    is_full(server, status, code);
+    assert_eq!(server.files(), ["a", "b"]);
+}
+
+fn is_full(server: &Server, status: u16, code: &str) {
+    let reply = server.send(&put_head("c", 1));
+    assert_eq!(refused(server, &reply, status), code);
+    let reply = server.send(&put_chunks("c", &[&[1]]));
+    assert_eq!(refused(server, &reply, status), code);
+}
+
+fn restarts_full(flags: &[&str], status: u16, code: &str) {
+    let folder = tempfile::tempdir().unwrap();
+    let start = |dir: &Path| Server::start_in(dir, flags);
+    let mut server = start(folder.path());
+    fill(&server, status, code);
+    for _ in 0..2 {
+        server.kill();
+        server = start(folder.path());
+        is_full(&server, status, code);
+    }
+    // The app takes a file away: the next round through the records finds that out.
+    server.kill();
+    std::fs::rename(folder.path().join("a"), folder.path().join("app's")).unwrap();
+    server = start(folder.path());
+    eventually(
+        || server.send(&put("c", &[1; 600])).status,
+        |status| *status == 201,
+    );
+    is_full(&server, status, code);
+}
+
+#[test]
+fn the_store_holds_what_it_may_and_not_a_byte_more_also_after_a_restart() {
+    restarts_full(&STORE, 507, "store_limit");
+}
+
+#[test]
+fn an_owner_holds_what_they_may_and_not_a_byte_more_also_after_a_restart() {
+    restarts_full(&OWNER, 413, "owner_limit");
+}
+
+#[test]
+fn declared_bytes_count_with_their_owner_and_with_nobody_else() {
+    let server = Server::start(&[&STORE[..], &OWNER].concat());
+    let running = begun(
+        &server,
+        server.connect(),
+        &[put_head("one", 800), b"x".to_vec()].concat(),
+        "one",
+    );
+    let reply = server.send(&put_head("two", 201));
+    assert_eq!(reply.status, 413, "{reply:?}");
+    assert_eq!(reply.json()["code"], "owner_limit");
+    assert_eq!(server.send(&put("two", &[1; 200])).status, 201);
+    // Of the 800 one has come: in all there is room for 799, which another owner may have.
+    let other = |request: &[u8]| {
+        let mut client = connect_from(&server, 2);
+        client.write_all(request).unwrap();
+        Reply::read(&mut client)
+    };
+    let reply = other(&put_head("three", 800));
+    assert_eq!(reply.json()["code"], "store_limit");
+    assert_eq!(other(&put("three", &[1; 799])).status, 201);
+    // What was only declared is given back when its client goes.
+    drop(running);
+    let reply = eventually(
+        || server.send(&put("four", &[1])),
+        |reply| reply.status == 201,
+    );
+    assert_eq!(reply.json()["length"], 1);
+}
+
+#[test]
+fn an_upload_that_comes_for_nothing_gives_back_what_it_took() {
+    let server = Server::start(&[&STORE[..], &OWNER].concat());
+    for _ in 0..3 {
+        let head = put_chunks("half", &[&[b'x'; 900]]);
+        let mut client = begun(&server, server.connect(), &head, "half");
+        client.write_all(&chunk(&[b'x'; 101])).unwrap();
+        let reply = Reply::read(&mut client);
+        assert_eq!(refused(&server, &reply, 507), "store_limit");
+    }
+    assert_eq!(server.send(&put("whole", &[1; 1000])).status, 201);
+}
+
+#[test]
+fn clients_at_once_fill_the_store_to_its_limit_and_not_beyond() {
+    for flags in [&STORE[..], &OWNER] {
+        let server = Arc::new(Server::start(flags));
+        let clients: Vec<_> = (0..30)
+            .map(|n| {
+                let server = Arc::clone(&server);
+                std::thread::spawn(move || {
+                    let name = format!("{n}");
+                    let request = match n % 2 {
+                        0 => put(&name, &[1; 100]),
+                        _ => [put_chunks(&name, &[&[1; 100]]), b"0\r\n\r\n".to_vec()].concat(),
+                    };
+                    server.send(&request).status
+                })
+            })
+            .collect();
+        let statuses: Vec<_> = clients.into_iter().map(|c| c.join().unwrap()).collect();
+        let stored = statuses.iter().filter(|status| **status == 201).count();
+        assert_eq!(stored, 10, "{flags:?}: {statuses:?}");
+        assert_eq!(server.files().len(), 10);
+    }
+}
