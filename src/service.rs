@@ -20,7 +20,7 @@ use crate::page;
 use crate::progress::{Ledger, Tracker, TrackerOptions};
 use crate::protocol::multipart::PartLimits;
 use crate::protocol::{Asked, Inbound, answer, form, get, put, remove};
-use crate::receive::{Body, Limits, Naming, Receiver};
+use crate::receive::{Body, Limits, Naming, PaceOptions, Receiver};
 use crate::rights::{Act, Allow, Client, Cookie, Rights, Rule, Source, is_preflight, preflight};
 use crate::store::Store;
 use crate::sweep;
@@ -70,6 +70,7 @@ impl Dumbwaiter {
                 store: Arc::new(store),
                 chain: Chain::default(),
                 limits: Limits::default(),
+                pace: PaceOptions::default(),
             },
             naming: Naming::default(),
             part_limits: PartLimits::default(),
@@ -112,6 +113,12 @@ impl Dumbwaiter {
     /// How much of a form is taken.
     pub fn limits(mut self, limits: Limits) -> Self {
         self.receiver.limits = limits;
+        self
+    }
+
+    /// How slowly a body may come, and how long in all.
+    pub fn pace(mut self, pace: PaceOptions) -> Self {
+        self.receiver.pace = pace;
         self
     }
 

@@ -64,7 +64,7 @@ impl Body {
         poll_fn(|cx| self.poll_frames(cx, frames)).await
     }
 
-    fn poll_frames(
+    pub(super) fn poll_frames(
         &mut self,
         cx: &mut Context<'_>,
         frames: &mut Vec<Bytes>,

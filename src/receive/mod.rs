@@ -23,9 +23,13 @@ use crate::store::{Open, Placed, Session, Store};
 use crate::upload::{FileFacts, FileHead, Upload};
 
 mod body;
+mod pace;
 mod split;
 
+use pace::Pace;
+
 pub use body::Body;
+pub use pace::PaceOptions;
 pub use split::{Piece, Raw, Split};
 
 /// How much of a form is taken.
@@ -71,6 +75,8 @@ pub struct Receiver {
     pub chain: Chain,
     /// How much of a form is taken.
     pub limits: Limits,
+    /// How slowly it may come.
+    pub pace: PaceOptions,
 }
 
 impl Receiver {
@@ -254,12 +260,13 @@ impl Received {
         // Polling the body is what invites it (`100 Continue`): what is refused without it is refused first.
         split.begin(&mut pieces);
         self.take(&mut pieces).await?;
+        let mut pace = Pace::new(self.receiver.pace);
         let mut halted = std::pin::pin!(Arc::clone(self.tap().progress()).halted());
         loop {
             // In this order: a halt is listened to only where the client is waited for anyway.
             let more = tokio::select! {
                 biased;
-                more = body.frames(&mut frames) => more?,
+                more = pace.frames(&mut body, &mut frames) => more?,
                 halt = &mut halted => return Err(halt),
             };
             if !more {
@@ -267,6 +274,7 @@ impl Received {
             }
             self.tap().progress().go_on()?;
             let bytes = frames.iter().map(|frame: &Bytes| frame.len() as u64).sum();
+            pace.took(bytes);
             self.tap().received(bytes);
             if let Some(place) = &mut self.place {
                 place.take(bytes)?;

@@ -10,7 +10,7 @@ use crate::admission::AdmissionOptions;
 use crate::handlers::{Digest, Limit, Sniff};
 use crate::progress::TrackerOptions;
 use crate::protocol::multipart::PartLimits;
-use crate::receive::Limits;
+use crate::receive::{Limits, PaceOptions};
 use crate::rights::{HostName, Rights, Rule, Tokens, Trust};
 use crate::service::Dumbwaiter;
 use crate::store::{DiskOptions, Store};
@@ -62,6 +62,7 @@ impl Config {
             })
             .admission(self.admission())
             .keep(self.keep)
+            .pace(self.pace())
             .progress(self.progress())
             .watch(self.watch());
         self.with_handlers(lift)
@@ -103,6 +104,15 @@ impl Config {
             hosts: Some([vec![HostName::Own], self.host.clone()].concat()),
             origins: self.allow_origin.clone(),
             local_origins: loopback && self.allow_origin.is_empty(),
+        }
+    }
+
+    fn pace(&self) -> PaceOptions {
+        PaceOptions {
+            stall: self.stall_timeout,
+            least_rate: self.min_rate,
+            window: self.min_rate_window,
+            total: self.max_upload_time,
         }
     }
 

@@ -244,6 +244,22 @@ pub struct Config {
     #[arg(long, value_name = "N", default_value = "100", value_parser = head_fields, help_heading = CONNECTIONS)]
     pub max_head_fields: usize,
 
+    /// How long an upload may be silent
+    #[arg(long, value_name = "TIME", default_value = "60s", value_parser = time_or_none, help_heading = CONNECTIONS)]
+    pub stall_timeout: std::option::Option<Duration>,
+
+    /// Fewest bytes a second that an upload must bring
+    #[arg(long, value_name = "SIZE", default_value = "1KiB", value_parser = size_or_none, help_heading = CONNECTIONS)]
+    pub min_rate: std::option::Option<u64>,
+
+    /// Time over which that is taken
+    #[arg(long, value_name = "TIME", default_value = "30s", value_parser = time_above_zero, help_heading = CONNECTIONS)]
+    pub min_rate_window: Duration,
+
+    /// How long an upload may take in all
+    #[arg(long, value_name = "TIME", default_value = "none", value_parser = time_or_none, help_heading = CONNECTIONS)]
+    pub max_upload_time: std::option::Option<Duration>,
+
     /// After a refusal, most bytes of the body read and thrown away so that the client sees the answer
     #[arg(long, value_name = "SIZE", default_value = "256MiB", value_parser = size, help_heading = CONNECTIONS)]
     pub linger_bytes: u64,

@@ -21,7 +21,7 @@ pub use self::bytes::{
 };
 pub use self::ends::{
     a_commit_needs_an_entry_for_each_file, a_commit_survives_its_caller,
-    a_removed_upload_is_nowhere, an_unknown_id_has_nothing, what_is_finished_is_listed,
+    an_unknown_id_has_nothing, what_is_finished_is_listed,
     what_is_not_committed_is_nowhere,
 };
 pub use self::names::{

@@ -7,6 +7,7 @@ mod crash;
 mod curl;
 mod docs;
 mod examples;
+mod faults;
 mod form;
 mod get;
 mod layers;
