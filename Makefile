@@ -7,7 +7,10 @@ FUZZ_SECONDS ?= 20
 # Tools built here are found by `cargo hack` and the like, as those already installed are.
 export PATH := $(CURDIR)/target/tools/bin:$(PATH)
 
-.PHONY: help run test bench fmt lint unit docs features deny fuzz client tools packages
+# How long the soak lasts, in seconds.
+SOAK_SECONDS ?= 1800
+
+.PHONY: help run test bench soak instructions fmt lint unit docs features deny fuzz client tools packages
 
 help: ## list the tasks
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile | expand -t 10
@@ -20,6 +23,12 @@ test: tools packages lint unit docs features deny fuzz client ## all that CI run
 bench: ## throughput and polls beside a bare loop and nginx
 	cargo bench --bench throughput
 
+soak: ## mixed load for SOAK_SECONDS; memory and descriptors must stay flat
+	SOAK_SECONDS=$(SOAK_SECONDS) cargo test --release --test it soak:: -- --nocapture
+
+instructions: ## what limits and tracking cost, in instructions per MiB (valgrind)
+	cargo bench --bench instructions
+
 fmt: ## format the code
 	cargo fmt
 
@@ -29,7 +38,7 @@ lint: ## formatting and clippy, a warning fails
 	cargo clippy --no-default-features -- -D warnings
 
 unit: ## tests in Rust; all must run, none may be left out
-	DUMBWAITER_TEST_ALL=1 cargo test --all-features
+	DUMBWAITER_TEST_ALL=1 SOAK_SECONDS=60 cargo test --all-features
 	cargo test --no-default-features --lib
 
 docs: ## the documentation builds without a warning

@@ -14,8 +14,8 @@ use crate::handlers::{Algorithm, TypePattern};
 use crate::name::{OnConflict, Template};
 use crate::rights::{AllowOrigin, Forwarding, HostName, Network};
 use crate::server::units::{
-    address_or_off, base, boundary, count, head_fields, head_size, part_head, size, size_or_none,
-    threads, threads_or_cpus, time, time_above_zero, time_or_none, words,
+    address_or_off, base, boundary, count, count_or_auto, head_fields, head_size, part_head, size,
+    size_or_none, threads, threads_or_cpus, time, time_above_zero, time_or_none, words,
 };
 use crate::store::Durability;
 use crate::watch::{PollUnknown, ProgressFormat};
@@ -231,6 +231,10 @@ pub struct Config {
     /// Inodes of the disk that stay free; 0 for not looking
     #[arg(long, value_name = "N", default_value = "1000", help_heading = ROOM)]
     pub keep_free_inodes: u64,
+
+    /// Most connections open at once; auto is half of the open files that the system allows
+    #[arg(long, value_name = "N", default_value = "auto", value_parser = count_or_auto, help_heading = CONNECTIONS)]
+    pub max_connections: std::option::Option<usize>,
 
     /// How long a client may take to send a request's head
     #[arg(long, value_name = "TIME", default_value = "30s", value_parser = time_above_zero, help_heading = CONNECTIONS)]

@@ -19,6 +19,7 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
 use tower_service::Service as _;
 
@@ -63,7 +64,12 @@ pub(super) struct Connections {
     pub(super) options: ConnectionOptions,
     pub(super) open: Open,
     pub(super) metrics: Metrics,
+    /// Where each open connection has its place.
+    pub(super) places: Arc<Semaphore>,
 }
+
+/// A connection's place, given back when dropped.
+pub(super) type Place = Option<OwnedSemaphorePermit>;
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Plane {
@@ -72,8 +78,13 @@ enum Plane {
 }
 
 impl Connections {
+    /// Waits for a place for one more connection.
+    pub(super) async fn place(&self) -> Place {
+        self.places.clone().acquire_owned().await.ok()
+    }
+
     /// Serves a connection to its end, on the thread where it belongs. Called on the control thread.
-    pub(super) async fn serve(self: Arc<Self>, stream: TcpStream, peer: SocketAddr) {
+    pub(super) async fn serve(self: Arc<Self>, stream: TcpStream, peer: SocketAddr, place: Place) {
         let seat = self.open.enter();
         let mut first = [0];
         let peeked = tokio::select! {
@@ -90,6 +101,7 @@ impl Connections {
         if let Ok(stream) = stream.into_std() {
             let data = self.data.clone();
             data.spawn(async move {
+                let _place = place;
                 if let Ok(stream) = TcpStream::from_std(stream) {
                     self.http1(stream, peer, Plane::Data, seat).await;
                 }
@@ -108,6 +120,7 @@ impl Connections {
             let refused = refused.take(&request);
             request.extensions_mut().insert(Peer(peer));
             let last = refused.is_some() || is_last(&request, plane);
+            let brings_body = !request.body().is_end_stream();
             let answer = service.clone().call(request);
             let (talk, metrics) = (talks.clone(), metrics.clone());
             talk.begin();
@@ -120,7 +133,8 @@ impl Connections {
                     None => answer.await?,
                 };
                 talk.answered(&answer, &metrics);
-                if last {
+                // What is left of a refused body is not waited for: hyper closes behind it, and this says so.
+                if last || brings_body && answer.status().as_u16() >= 400 {
                     answer
                         .headers_mut()
                         .insert(header::CONNECTION, HeaderValue::from_static("close"));

@@ -9,6 +9,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 use prometheus_client::registry::Registry;
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
 use crate::store::Disk;
@@ -37,7 +38,7 @@ pub use strict::HeadLimits;
 use admin::{Admin, Offer};
 use args::Told;
 use config::Task;
-use connection::Connections;
+use connection::{Connections, Place};
 use drain::Open;
 use logging::Level;
 use metrics::Metrics;
@@ -103,6 +104,7 @@ async fn serve(told: Told, level: Level) -> anyhow::Result<()> {
         options: config.connections(),
         open: Open::default(),
         metrics: metrics.clone(),
+        places: Arc::new(Semaphore::new(most_connections(&config))),
     });
     let admin = Arc::new(Admin {
         operator,
@@ -267,8 +269,10 @@ fn greet(config: &Config, address: SocketAddr, beside: &Beside, token: Option<&s
 
 async fn accept(listener: &TcpListener, connections: &Arc<Connections>) {
     loop {
+        // Whoever finds no place waits in the kernel's queue.
+        let place = connections.place().await;
         match listener.accept().await {
-            Ok((stream, peer)) => welcome(connections, stream, peer),
+            Ok((stream, peer)) => welcome(connections, stream, peer, place),
             // Out of descriptors, mostly: the connection waits in the kernel's queue until one is free.
             Err(cause) => {
                 tracing::warn!(%cause, "cannot accept a connection");
@@ -278,8 +282,23 @@ async fn accept(listener: &TcpListener, connections: &Arc<Connections>) {
     }
 }
 
-fn welcome(connections: &Arc<Connections>, stream: TcpStream, peer: SocketAddr) {
-    tokio::spawn(connections.clone().serve(stream, peer));
+fn welcome(connections: &Arc<Connections>, stream: TcpStream, peer: SocketAddr, place: Place) {
+    tokio::spawn(connections.clone().serve(stream, peer, place));
+}
+
+/// As many connections as asked for; else so many that each has descriptors for its socket and a file, and some are
+/// left for what the server opens now and then. Called when all that stays open is open.
+fn most_connections(config: &Config) -> usize {
+    use rustix::process::{Resource, getrlimit};
+    const NOW_AND_THEN: u64 = 16;
+    let open = std::fs::read_dir("/proc/self/fd").map_or(0, Iterator::count) as u64;
+    let files = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
+    let most = files.saturating_sub(open + NOW_AND_THEN) / 2;
+    let most = usize::try_from(most).unwrap_or(usize::MAX);
+    config
+        .max_connections
+        .unwrap_or(most)
+        .clamp(1, Semaphore::MAX_PERMITS)
 }
 
 /// An upload needs two descriptors and a watcher one; the usual soft limit of 1,024 is soon reached.

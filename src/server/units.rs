@@ -125,6 +125,16 @@ pub(super) fn boundary(text: &str) -> Result<usize, &'static str> {
     }
 }
 
+/// As [`count`]; `auto` leaves it to the server.
+pub(super) fn count_or_auto(text: &str) -> Result<Option<usize>, &'static str> {
+    match text {
+        "auto" => Ok(None),
+        text => count(text)
+            .map(Some)
+            .map_err(|_| "auto or a whole number from 1 on is expected"),
+    }
+}
+
 /// The most threads of one kind that may be asked for.
 const MAX_THREADS: usize = 1_024;
 

@@ -16,6 +16,7 @@ mod nginx;
 mod order;
 mod put;
 mod server;
+mod soak;
 mod store;
 mod strict;
 mod support;
