@@ -23,6 +23,8 @@ struct Waiting {
     urgent: Vec<Arc<Progress>>,
     /// An upload has begun since the ticker last looked.
     begun: bool,
+    /// The ticker waits for one to begin.
+    ends_at_begin: bool,
     closed: bool,
 }
 
@@ -33,8 +35,16 @@ impl Queue {
         }
     }
 
+    /// An upload has begun. The ticker is woken only if it waits for that: while it ticks anyway, a wake-up for each
+    /// of many small uploads would cost more than the tick.
     pub(super) fn wake(&self) {
-        self.tell(|waiting| waiting.begun = true);
+        let mut waiting = locked(&self.waiting);
+        let news = !std::mem::replace(&mut waiting.begun, true);
+        let wanted = waiting.ends_at_begin;
+        drop(waiting);
+        if news && wanted {
+            self.wake.notify_one();
+        }
     }
 
     pub(super) fn close(&self) {
@@ -66,6 +76,7 @@ impl Queue {
     /// The uploads to ring, and whether the wait is over.
     fn next(&self, until: Wait) -> (Vec<Arc<Progress>>, Option<bool>) {
         let mut waiting = locked(&self.waiting);
+        waiting.ends_at_begin = until.ends_at_begin;
         loop {
             let begun = std::mem::take(&mut waiting.begun) && until.ends_at_begin;
             let late = until.at.is_some_and(|at| at <= Instant::now());
