@@ -82,7 +82,7 @@ macro_rules! hex_name {
     ($name:ident) => {
         impl fmt::Display for $name {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+                f.write_str(hex(&self.0, &mut [0; 32]))
             }
         }
 
@@ -98,6 +98,17 @@ macro_rules! hex_name {
 hex_name!(UploadId);
 hex_name!(WatchId);
 hex_name!(OwnerKey);
+
+/// Writes `bits` into `text`. Ids are written several times for each upload, and a formatter for each byte would cost
+/// fifty times as much.
+fn hex<'a>(bits: &[u8; 16], text: &'a mut [u8; 32]) -> &'a str {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    for (pair, byte) in text.chunks_exact_mut(2).zip(bits) {
+        pair[0] = DIGITS[usize::from(byte >> 4)];
+        pair[1] = DIGITS[usize::from(byte & 15)];
+    }
+    std::str::from_utf8(text).expect("hex digits are ASCII")
+}
 
 /// The text is not 32 lower-case hex digits.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
