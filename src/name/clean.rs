@@ -12,12 +12,13 @@ const MAX_EXTENSION: usize = 32;
 /// Of a path only the last part counts, since Internet Explorer sends whole ones.
 pub(super) fn component(text: &str) -> Option<String> {
     let last = text.rsplit(is_separator).find(|part| !part.is_empty())?;
-    let mut name: String = last
-        .chars()
-        .filter(|c| !is_dropped(*c))
-        .nfc()
-        .map(|c| if is_replaced(c) { '_' } else { c })
-        .collect();
+    let kept = last.chars().filter(|c| !is_dropped(*c));
+    let replaced = |c| if is_replaced(c) { '_' } else { c };
+    // ASCII is composed as it is, and most names are ASCII.
+    let mut name: String = match last.is_ascii() {
+        true => kept.map(replaced).collect(),
+        false => kept.nfc().map(replaced).collect(),
+    };
     // One rule's result may fall under another: a name that is cut may end in a blank, one without it be reserved.
     loop {
         let next = tidy(&name)?;
