@@ -62,13 +62,13 @@ fn accepted(asked: &Asked, record: &Record) -> Response<Bytes> {
     } else {
         StatusCode::CREATED
     };
-    let value = serde_json::to_value(record).expect("a record is plain data");
+    let facts = || serde_json::to_value(record).expect("a record is plain data");
     let mut answer = match language(&asked.head.headers) {
-        Language::Json => reply(status, "application/json", format!("{value}\n")),
-        Language::Xml => reply(status, "application/xml", xml::document(&value)),
+        Language::Json => reply(status, "application/json", record.to_json() + "\n"),
+        Language::Xml => reply(status, "application/xml", xml::document(&facts())),
         Language::Html => match next(asked, record) {
             Some(next) => return fresh(redirect(&next)),
-            None => page::reply(status, &page::accepted(record), &value, &asked.base),
+            None => page::reply(status, &page::accepted(record), &facts(), &asked.base),
         },
     };
     if let Some(url) = record
