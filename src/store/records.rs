@@ -121,16 +121,16 @@ impl Records {
     }
 
     /// Records what a commit is about to do; its checkpoint goes. [`Error::Superseded`] unless that is of the session's
-    /// `epoch`, or there is none and the session `had` none.
+    /// `epoch`, or there is none and the session `had` none. Without a `promise` the record alone is written.
     pub(super) async fn promise(
         &self,
         id: UploadId,
         epoch: u64,
         had: bool,
-        promise: &Promise,
+        promise: Option<&Promise>,
         record: &Record,
     ) -> Result<(), Error> {
-        let (promise, record) = (encode(promise)?, encode(record)?);
+        let (promise, record) = (promise.map(encode).transpose()?, encode(record)?);
         self.change(move |tables| {
             if !tables.is_current(&id, epoch, had)? {
                 return Ok(Err(Error::Superseded));
@@ -138,7 +138,9 @@ impl Records {
             if had {
                 tables.checkpoints.remove(id.as_bytes())?;
             }
-            tables.promises.insert(id.as_bytes(), &*promise)?;
+            if let Some(promise) = promise {
+                tables.promises.insert(id.as_bytes(), &*promise)?;
+            }
             tables.files.insert(id.as_bytes(), &*record)?;
             Ok(Ok(()))
         })

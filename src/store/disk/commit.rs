@@ -46,26 +46,24 @@ impl Commit {
             temps: self.scratch.temps(),
             on_conflict: self.on_conflict,
         };
+        // A single file moves at once or not at all, and a crash before its move takes nothing that anybody was told
+        // of, unless there was a checkpoint. So most uploads make one entry in the records instead of three.
+        let promised = self.has_checkpoint || promise.temps.len() > 1;
         let mut record = self.record(&claim)?;
+        let (id, epoch, had) = (self.id, self.epoch, self.has_checkpoint);
         inner
             .records
-            .promise(self.id, self.epoch, self.has_checkpoint, &promise, &record)
+            .promise(id, epoch, had, promised.then_some(&promise), &record)
             .await?;
         // From here on the checkpoint is gone, and with it the reason to keep anything.
         self.scratch.keep_nothing();
 
         let todo = 0..promise.temps.len();
         let put = Put::new(Arc::clone(&inner.root), how(self.on_conflict, todo.len()));
-        fulfil(
-            &inner,
-            self.id,
-            &promise,
-            &mut record,
-            &mut claim,
-            put,
-            todo,
-        )
-        .await?;
+        fulfil(&inner, id, &promise, &mut record, &mut claim, put, todo).await?;
+        if promised {
+            inner.records.settle(id);
+        }
         self.scratch.all_moved();
         Ok(record.files.into_iter().map(|kept| kept.facts).collect())
     }
@@ -132,7 +130,6 @@ pub(super) async fn fulfil(
     match done.await {
         Ok(()) => {
             put.finish();
-            inner.records.settle(id);
             Ok(())
         }
         Err(e) => {
@@ -161,7 +158,7 @@ async fn put_one(
                 // is used.
                 let name = claim.another(&inner.root, index)?.to_owned();
                 record.files[index].facts.name = Some(name);
-                inner.records.promise(id, 0, false, promise, record).await?;
+                inner.records.promise(id, 0, false, None, record).await?;
             }
             Err(NotPut::Taken) => return Err(name_taken(&claim.names()[index])),
         }

@@ -80,7 +80,9 @@ async fn roll_forward(
         }
     }
     let mut claim = inner.claims.at_start(names);
-    fulfil(&inner, id, &promise, &mut record, &mut claim, put, todo).await
+    fulfil(&inner, id, &promise, &mut record, &mut claim, put, todo).await?;
+    inner.records.settle(id);
+    Ok(())
 }
 
 fn exists(root: &Root, temp: &str) -> Result<bool, Error> {
@@ -164,7 +166,7 @@ mod tests {
             };
             disk.inner
                 .records
-                .promise(id, 0, false, &promise, &record)
+                .promise(id, 0, false, Some(&promise), &record)
                 .await
                 .unwrap();
             let how = how(on_conflict, NAMES.len());
