@@ -11,8 +11,12 @@ use rustix::io::Errno;
 use super::root::{Root, io_error};
 use crate::error::Error;
 
-/// Below this many bytes a reservation costs more than it is worth: the file is there before a full disk would matter.
-const RESERVE_FROM: u64 = 1 << 20;
+/// Below this many bytes a reservation costs more than it saves. Above, it saves more than it costs, even where the disk
+/// is never full: a write into room that is there already need not look for it page by page.
+const RESERVE_FROM: u64 = 64 << 10;
+/// Less room than this is not given back. A form reserves what follows its file too, some 50 bytes as a rule, and one
+/// block is not worth another entry in the journal.
+const SPARE: u64 = 4 << 10;
 /// The kernel takes at most this many frames at once.
 const IOV_MAX: usize = 1024;
 
@@ -114,10 +118,11 @@ impl Writing {
         Ok(())
     }
 
-    /// Gives back the room that was not needed.
+    /// Gives back the room that was not needed, but for a block.
     pub(super) fn trim(&mut self) -> Result<(), Error> {
         self.expected = 0;
-        if let Some(file) = self.file.as_ref().filter(|_| self.reserved > self.written) {
+        let spare = self.reserved.saturating_sub(self.written);
+        if let Some(file) = self.file.as_ref().filter(|_| spare > SPARE) {
             rustix::fs::ftruncate(file.as_fd(), self.written).map_err(io_error)?;
             self.reserved = 0;
         }
