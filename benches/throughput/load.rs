@@ -32,6 +32,15 @@ impl Load {
         self.size * self.count as u64
     }
 
+    /// As much as a server needs to have been through once before it is measured.
+    pub(crate) fn a_little(&self) -> Self {
+        Self {
+            size: self.size.min(BLOCK as u64),
+            count: self.at_once,
+            ..*self
+        }
+    }
+
     /// What it means to send all of it in `seconds`: MB/s of one upload, uploads a second of many.
     pub(crate) fn speed(&self, seconds: f64) -> f64 {
         match self.count {

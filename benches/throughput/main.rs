@@ -30,17 +30,21 @@ use crate::servers::{Cpus, Kind};
 
 fn main() -> anyhow::Result<()> {
     let arguments: Vec<_> = env::args().skip(1).collect();
-    if let [role, listen, folder, durability] = &arguments[..]
-        && role == "receive"
-    {
-        let folder: &'static Path = Box::leak(PathBuf::from(folder).into_boxed_path());
-        return Ok(receiver::run(
-            listen.parse()?,
-            folder,
-            durability == "sync",
-        )?);
+    match &arguments[..] {
+        // The benchmark starts itself in these two roles.
+        [role, cpus, program, rest @ ..] if role == "start" => {
+            Err(servers::become_server(cpus, program, rest))
+        }
+        [role, listen, folder, durability] if role == "receive" => {
+            let folder: &'static Path = Box::leak(PathBuf::from(folder).into_boxed_path());
+            Ok(receiver::run(
+                listen.parse()?,
+                folder,
+                durability == "sync",
+            )?)
+        }
+        _ => compare(&options(&arguments)?),
     }
-    compare(&options(&arguments)?)
 }
 
 /// What was asked for.
@@ -54,7 +58,7 @@ struct Options {
 
 fn options(arguments: &[String]) -> anyhow::Result<Options> {
     let quick = env::var("BENCH_QUICK").is_ok_and(|value| value == "1");
-    let rounds = if quick { 5 } else { 9 };
+    let rounds = if quick { 3 } else { 7 };
     let mut options = Options {
         cpus: Cpus::APART,
         rounds,

@@ -3,13 +3,14 @@
 use std::fs::{self, File};
 use std::io::Write;
 use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 use std::{env, thread};
 
 use anyhow::{Context, bail};
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Pid, Signal, kill_process, set_parent_process_death_signal};
 use rustix::thread::{CpuSet, sched_setaffinity};
 
 use crate::usage::Usage;
@@ -78,6 +79,31 @@ impl Cpus {
     }
 }
 
+/// The same program, which becomes `server` by [`become_server`].
+fn launcher(cpus: Cpus, server: &Command) -> anyhow::Result<Command> {
+    let cpus: Vec<_> = cpus.server.iter().map(usize::to_string).collect();
+    let mut command = Command::new(env::current_exe()?);
+    command
+        .arg("start")
+        .arg(cpus.join(","))
+        .arg(server.get_program())
+        .args(server.get_args());
+    Ok(command)
+}
+
+/// Turns this process into a server that has the processors `cpus` and ends when the benchmark does, however that ends.
+pub(crate) fn become_server(cpus: &str, program: &str, arguments: &[String]) -> anyhow::Error {
+    let cpus: Result<Vec<_>, _> = cpus.split(',').map(str::parse).collect();
+    let ready = cpus
+        .map_err(Into::into)
+        .and_then(|cpus| confine(&cpus))
+        .and_then(|()| Ok(set_parent_process_death_signal(Some(Signal::TERM))?));
+    match ready {
+        Ok(()) => Command::new(program).args(arguments).exec().into(),
+        Err(error) => error,
+    }
+}
+
 fn confine(cpus: &[usize]) -> anyhow::Result<()> {
     let mut set = CpuSet::new();
     cpus.iter().for_each(|cpu| set.set(*cpu));
@@ -106,16 +132,14 @@ impl Server {
         let folder = folder.context("no free folder")?;
         fs::create_dir_all(&folder)?;
         let address = TcpListener::bind("127.0.0.1:0")?.local_addr()?;
-        let mut command = command(kind, &folder, address, durability, cpus)?;
+        let server = command(kind, &folder, address, durability, cpus)?;
+        let mut command = launcher(cpus, &server)?;
         let log = File::create(folder.with_extension("log"))?;
         command
             .stdin(Stdio::null())
             .stdout(log.try_clone()?)
             .stderr(log);
-        // A process begins with its maker's processors.
-        confine(cpus.server)?;
         let process = command.spawn();
-        confine(cpus.client)?;
         let process = process.with_context(|| format!("cannot start {command:?}"))?;
         let mut server = Self {
             kind,
