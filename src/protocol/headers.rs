@@ -332,7 +332,7 @@ mod tests {
                 "missing_boundary",
             ),
             (&["multipart/form-data; xboundary=b"], "missing_boundary"),
-            (&[&long], "missing_boundary"),
+            (&[&long], "limit_exceeded"),
             (
                 &[
                     "multipart/form-data; boundary=b",
