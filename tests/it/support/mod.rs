@@ -259,12 +259,13 @@ fn chunks(reader: &mut impl BufRead) -> io::Result<Vec<u8>> {
     }
 }
 
-/// Asks again until the answer is the one that is waited for; fails after ten seconds with the last answer.
+/// Asks again until the answer is the one that is waited for; fails after half a minute with the last answer. That a
+/// silent watcher has gone is seen with the next comment, after 15 s at most.
 pub(crate) fn eventually<T: std::fmt::Debug>(
     mut ask: impl FnMut() -> T,
     fits: impl Fn(&T) -> bool,
 ) -> T {
-    let end = Instant::now() + Duration::from_secs(10);
+    let end = Instant::now() + Duration::from_secs(30);
     loop {
         let answer = ask();
         if fits(&answer) {
