@@ -526,6 +526,39 @@ mod tests {
     }
 
     #[test]
+    fn an_address_that_others_reach_needs_a_rule_of_who_may_upload() {
+        let rules = [
+            "--allow-anyone",
+            "--allow-anyone=on",
+            "--secret-link",
+            "--token=/run/tokens",
+            "--allow-from=10.0.0.0/8",
+        ];
+        for address in [
+            "0.0.0.0:0",
+            "[::]:0",
+            "192.0.2.1:80",
+            "[::ffff:10.0.0.1]:80",
+        ] {
+            let words = error(load(&["--listen", address], &[]));
+            assert!(words.contains("--allow-from CIDR"), "{words}");
+            assert!(load(&["--listen", address, "--allow-anyone=off"], &[]).is_err());
+            for rule in rules {
+                assert!(load(&["--listen", address, rule], &[]).is_ok(), "{rule}");
+            }
+        }
+        for address in [
+            "127.0.0.1:0",
+            "127.9.9.9:0",
+            "[::1]:0",
+            "[::ffff:127.0.0.1]:0",
+        ] {
+            assert!(load(&["--listen", address], &[]).is_ok(), "{address}");
+        }
+        assert!(error(load(&["--allow-anyone", rules[3]], &[])).contains("choose"));
+    }
+
+    #[test]
     fn help_ends_the_start_without_being_a_fault() {
         let help = load(&["--help"], &[])
             .unwrap_err()
