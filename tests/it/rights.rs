@@ -328,17 +328,17 @@ fn only_names_of_this_server_are_answered() {
         (PAGE, "Host: files.example.evil.example\r\n", 421),
         (PAGE, "Host: x.files.example\r\n", 421),
         (PAGE, "Host: localhost.evil.example\r\n", 421),
-        (PAGE, "Host: evil.example@localhost\r\n", 421),
+        (PAGE, "Host: evil.example@localhost\r\n", 400),
         (PAGE, "Host: 127.0.0.1.evil.example\r\n", 421),
         (
             "http://evil.example/dumbwaiter.js HTTP/1.1",
-            "Host: localhost\r\n",
+            "Host: evil.example\r\n",
             421,
         ),
         (
             "http://localhost/dumbwaiter.js HTTP/1.1",
             "Host: evil.example\r\n",
-            421,
+            400,
         ),
     ] {
         assert_eq!(ask(line, hosts), status, "{line} {hosts}");
