@@ -80,8 +80,9 @@ async fn next_few(
 ) -> Result<Option<UploadId>, Error> {
     let finished = store.list(last, AT_ONCE).await?;
     for upload in &finished {
-        let old = is_old(upload, keep);
-        if (old || !upload.there) && store.remove(&upload.id).await? && old {
+        let due = !upload.there || is_old(upload, keep);
+        // What is no longer there was not removed by us.
+        if due && store.remove(&upload.id).await? {
             *removed += 1;
         }
     }

@@ -69,6 +69,21 @@ test("a refusal is said in words with its code, once aloud, and the other files 
   assert.deepEqual(server.stored(), ["salad.txt", "soup.txt"]);
 });
 
+test("a file that is too large is refused in words, whether all of it was sent or hardly any", async (t) => {
+  const server = await serve(t, "--max-upload-size", "1MB");
+  const page = await open(t, chrome, server.url);
+  const dir = folder(t);
+  const files = [["larger.bin", 1.5 * MB], ["large.bin", 200 * MB], ["fits.bin", 0.9 * MB]].map(([name, size]) => file(dir, name, size));
+  for (const one of files) await page.setInputFiles("#file", one.path);
+  await rowIs(page, "fits.bin", "done");
+  for (const name of ["larger.bin", "large.bin"]) {
+    await rowIs(page, name, "error");
+    assert.equal(await words(page, name),
+      "! The file is larger than this server takes. Nothing of it is kept. Choose a smaller one. upload_too_large");
+  }
+  assert.deepEqual(server.stored(), ["fits.bin"]);
+});
+
 test("a server that dies mid-way is told in words, and the bar stays where it stopped", async (t) => {
   const server = await serve(t);
   const page = await open(t, chrome, server.url);
