@@ -65,6 +65,7 @@ const ERRORS = {
   disk_full: ["The disk here is full.", LATER],
   file_too_large: ["The file is larger than this server takes.", "Choose a smaller one."],
   file_unreadable: ["The file has changed or cannot be read any more.", "Choose it again."],
+  forbidden: ["Files are not taken from where you are.", "Ask who runs this page."],
   http_413: ["A server on the way takes no file this large.", "Choose a smaller one."],
   http_502: ["The server behind this page does not answer.", LATER],
   http_503: ["The server has too much to do.", LATER],
@@ -81,6 +82,7 @@ const ERRORS = {
   too_many_uploads: ["The server has too much to do.", LATER],
   truncated_form: ["The file did not come through whole.", "Choose it again."],
   upload_too_large: ["The file is larger than this server takes.", "Choose a smaller one."],
+  unauthorized: ["The server asks who you are.", "Reload this page and log in."],
 };
 
 /** What happened, what is kept, what to do. The code stands beside it. @param {Upload} upload one that failed */

@@ -493,6 +493,9 @@ fn with_cookie(mut file: Response<Bytes>, path: &str, asked: &Asked) -> Response
     if path == "/" && asked.client.cookie().is_none() {
         let cookie = Cookie::random().set(&asked.base, asked.client.is_https());
         file.headers_mut().insert(header::SET_COOKIE, cookie);
+        // Another visitor must not get it out of a cache on the way.
+        let unshared = header::HeaderValue::from_static("no-store");
+        file.headers_mut().insert(header::CACHE_CONTROL, unshared);
     }
     file
 }

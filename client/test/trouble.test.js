@@ -23,7 +23,7 @@ test("cancel stops the upload here and there, and leaves nothing behind", async 
   const stream = new URL(page.streams[0]);
   const id = stream.searchParams.get("X-Progress-ID");
   const poll = `${server.url}get_upload_progress?X-Progress-ID=${id}`;
-  const record = await until(async () => (await fetch(poll)).json(), (answer) => answer?.state === "error");
+  const record = await until(async () => (await page.request.get(poll)).json(), (answer) => answer?.state === "error");
   assert.equal(record.error, "client_gone");
   await until(server.stored, (names) => names.length === 0);
   assert.ok(await page.evaluate(() => dispatchEvent(new Event("beforeunload", { cancelable: true }))));

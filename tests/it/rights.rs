@@ -560,6 +560,8 @@ fn the_page_gives_a_browser_a_cookie_of_its_own_and_keeps_one_it_has() {
             .header("set-cookie")
             .map(str::to_owned)
     };
+    let fresh = server.get("/up/");
+    assert_eq!(fresh.header("cache-control"), Some("no-store"));
     let (first, second) = (set("").unwrap(), set("").unwrap());
     assert_ne!(first, second);
     let (pair, rest) = first.split_once("; ").unwrap();
@@ -748,6 +750,28 @@ fn the_secret_and_the_records_are_not_among_the_files() {
         std::fs::read_to_string(Path::new(&server.dir).join(".dumbwaiter/secret-link")).unwrap(),
         secret
     );
+}
+
+#[test]
+fn every_test_that_the_model_names_is_there() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let model = std::fs::read_to_string(root.join("SECURITY.md")).unwrap();
+    let mut named = 0;
+    for words in model.split('`').skip(1).step_by(2) {
+        let (file, function) = match words.split_once("::") {
+            Some((file @ ("rights" | "proxy"), path)) => {
+                (format!("tests/it/{file}.rs"), path.rsplit("::").next())
+            }
+            None if words.ends_with(".rs") || words.ends_with(".js") => (words.to_owned(), None),
+            _ => continue,
+        };
+        let text =
+            std::fs::read_to_string(root.join(&file)).unwrap_or_else(|e| panic!("{file}: {e}"));
+        let test = function.map_or("test".to_owned(), |name| format!("fn {name}("));
+        assert!(text.contains(&test), "{words} is not there");
+        named += 1;
+    }
+    assert!(named > 30, "{named}");
 }
 
 mod app {
