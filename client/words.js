@@ -81,8 +81,8 @@ const ERRORS = {
   too_many_unfinished: ["You have too many unfinished uploads.", "Finish or cancel one first."],
   too_many_uploads: ["The server has too much to do.", LATER],
   truncated_form: ["The file did not come through whole.", "Choose it again."],
-  upload_too_large: ["The file is larger than this server takes.", "Choose a smaller one."],
   unauthorized: ["The server asks who you are.", "Reload this page and log in."],
+  upload_too_large: ["The file is larger than this server takes.", "Choose a smaller one."],
 };
 
 /** What happened, what is kept, what to do. The code stands beside it. @param {Upload} upload one that failed */

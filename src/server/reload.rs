@@ -22,7 +22,7 @@ impl Reload {
     /// cannot be used changes nothing, and the log says why.
     pub(super) fn again(&self, now: Told) -> Told {
         match Told::read(std::env::args_os(), std::env::vars_os()) {
-            Ok(new) => self.take(now, new),
+            Ok(new) => self.take(now, &new),
             Err(error) => {
                 tracing::error!("nothing is changed: {error:#}");
                 now
@@ -30,8 +30,8 @@ impl Reload {
         }
     }
 
-    fn take(&self, mut now: Told, new: Told) -> Told {
-        let changed: Vec<_> = now.differences(&new);
+    fn take(&self, mut now: Told, new: &Told) -> Told {
+        let changed = now.differences(new);
         let (taken, left): (Vec<_>, Vec<_>) =
             changed.into_iter().partition(|key| AT_ONCE.contains(key));
         self.level.set(new.config.log);
@@ -52,7 +52,7 @@ impl Reload {
             options = taken.join(" "),
             "the configuration was read again"
         );
-        now.adopt(&new, &taken);
+        now.adopt(new, &taken);
         now
     }
 

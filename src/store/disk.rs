@@ -148,10 +148,6 @@ impl Disk {
     /// # Errors
     /// [`Error::Store`], saying what is wrong with which path: another process serves the folder, it cannot be made or
     /// written, its records cannot be read. [`Error::DiskFull`].
-    #[expect(
-        clippy::needless_pass_by_value,
-        reason = "options are made for one call"
-    )]
     pub fn open_with(dir: impl AsRef<Path>, options: DiskOptions) -> Result<Self, Error> {
         let dir = dir.as_ref();
         let state = dir.join(STATE);

@@ -106,3 +106,161 @@ fn file_and_environment_start_a_server_as_flags_do() {
     assert!(url.ends_with("/up/"), "{line}");
     assert!(uploads.is_dir());
 }
+
+/// The TOML that `config` prints.
+fn shown(command: &mut Command) -> String {
+    let output = command.output().unwrap();
+    let (out, err) = texts(&output);
+    assert!(output.status.success(), "{err}");
+    out.to_owned()
+}
+
+#[test]
+fn config_prints_what_is_in_force_and_from_where() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("d.toml");
+    std::fs::write(
+        &file,
+        "max-files = 3\nmax-fields = 4\nname = \"{stem}-{id}\"\nallow-type = [\"image/*\", \"text/plain\"]\n",
+    )
+    .unwrap();
+    let file = file.to_str().unwrap();
+    let told = |args: &[&str]| {
+        let mut command = dumbwaiter();
+        command.env("DUMBWAITER_MAX_FIELDS", "5").args(args);
+        shown(&mut command)
+    };
+    let before = told(&["config", "--config", file, "--max-part-head", "4KiB"]);
+    assert_eq!(
+        before,
+        told(&["--config", file, "--max-part-head", "4KiB", "config"])
+    );
+    for line in [
+        format!("max-files = 3  # file {file}"),
+        "max-fields = 5  # environment".to_owned(),
+        "max-part-head = \"4KiB\"  # flag".to_owned(),
+        "max-field-bytes = \"1MiB\"  # default".to_owned(),
+        format!("name = \"{{stem}}-{{id}}\"  # file {file}"),
+        format!("allow-type = [\"image/*\", \"text/plain\"]  # file {file}"),
+        "# admin-token-file is not set".to_owned(),
+        format!("# config = \"{file}\"  # flag"),
+        "# Operation".to_owned(),
+    ] {
+        assert!(
+            before.lines().any(|shown| shown == line),
+            "{line}\n{before}"
+        );
+    }
+}
+
+#[test]
+fn what_config_prints_says_the_same_when_it_is_read_back() {
+    let folder = tempfile::tempdir().unwrap();
+    let odd = "a \"quoted\"\\back slash\u{e9}";
+    let first = shown(dumbwaiter().args([
+        "config",
+        "--dir",
+        odd,
+        "--allow-type",
+        "image/*",
+        "--admin-listen",
+        "[::1]:0",
+        "--max-file-size",
+        "007",
+    ]));
+    let file = folder.path().join("printed.toml");
+    std::fs::write(&file, &first).unwrap();
+    let again = shown(dumbwaiter().arg("config").arg("--config").arg(&file));
+    let values = |text: &str| -> toml::Table { text.parse().unwrap() };
+    assert_eq!(values(&first), values(&again));
+    assert_eq!(values(&again)["dir"].as_str(), Some(odd));
+    let from_file = format!("# file {}", file.display());
+    let lines = again.lines().filter(|line| line.contains(" = "));
+    for line in lines.filter(|line| !line.starts_with('#')) {
+        assert!(line.ends_with(&from_file), "{line}");
+    }
+}
+
+#[test]
+fn config_shows_where_a_secret_is_and_never_the_secret() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("tokens");
+    std::fs::write(&file, "a-secret-of-the-operator").unwrap();
+    let file = file.to_str().unwrap();
+    let text = shown(dumbwaiter().args(["config", "--admin-token-file", file]));
+    assert!(
+        text.contains(&format!("admin-token-file = \"{file}\"  # flag")),
+        "{text}"
+    );
+    assert!(!text.contains("a-secret"), "{text}");
+}
+
+#[test]
+fn completions_and_man_page_know_every_option() {
+    let help = shown(dumbwaiter().arg("--help"));
+    let options: Vec<_> = help
+        .split_whitespace()
+        .filter(|word| word.starts_with("--") && word.len() > 2)
+        .filter(|word| {
+            word[2..]
+                .bytes()
+                .all(|c| c.is_ascii_lowercase() || c == b'-')
+        })
+        .collect();
+    assert!(options.len() > 30, "{options:?}");
+    let man = shown(dumbwaiter().arg("man"));
+    assert!(man.contains(".TH dumbwaiter 1"), "{man}");
+    let man = man.replace("\\-", "-");
+    let scripts =
+        ["bash", "zsh", "fish"].map(|shell| shown(dumbwaiter().args(["completions", shell])));
+    for option in options {
+        assert!(man.contains(option), "man: {option}");
+        let [bash, zsh, fish] = &scripts;
+        assert!(bash.contains(option) && zsh.contains(option), "{option}");
+        assert!(
+            fish.contains(&format!("-l {}", &option[2..])),
+            "fish: {option}"
+        );
+    }
+}
+
+#[test]
+fn the_shell_takes_its_completions() {
+    if !crate::support::needs::needs("bash") {
+        return;
+    }
+    let script = shown(dumbwaiter().args(["completions", "bash"]));
+    let ask = format!(
+        "{script}\nCOMP_WORDS=(dumbwaiter --max-fie); COMP_CWORD=1; _dumbwaiter dumbwaiter --max-fie dumbwaiter; \
+         printf '%s\\n' \"${{COMPREPLY[@]}}\""
+    );
+    let output = Command::new("bash").args(["-c", &ask]).output().unwrap();
+    let (out, err) = texts(&output);
+    assert_eq!(out, "--max-fields\n--max-field-bytes\n", "{err}");
+}
+
+#[test]
+fn help_stands_in_groups_with_defaults_and_units() {
+    let help = shown(dumbwaiter().arg("--help"));
+    for heading in [
+        "Serving:",
+        "Files:",
+        "Progress:",
+        "Forms:",
+        "Connections:",
+        "Operation:",
+    ] {
+        assert!(help.lines().any(|line| line == heading), "{heading}");
+    }
+    let line = help.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(
+        line.contains(
+            "--shutdown-grace <TIME> How long running uploads then have to finish [default: 30s]"
+        ),
+        "{line}"
+    );
+    assert!(
+        line.contains("Sizes: 4096, 10MB, 10MiB. Times: 500ms"),
+        "{line}"
+    );
+}

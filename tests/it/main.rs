@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on stops")]
 
+mod admin;
 mod config;
 mod crash;
 mod curl;
@@ -12,13 +13,17 @@ mod form;
 mod get;
 mod layers;
 mod limits;
+mod log;
+mod metrics;
 mod nginx;
+mod operations;
 mod order;
 mod proxy;
 mod put;
 mod rights;
 mod server;
 mod soak;
+mod signals;
 mod store;
 mod strict;
 mod support;

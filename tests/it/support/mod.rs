@@ -18,6 +18,8 @@ use tempfile::TempDir;
 pub(crate) struct Server {
     pub(crate) address: SocketAddr,
     pub(crate) dir: PathBuf,
+    /// All that it said at its start.
+    pub(crate) words: String,
     child: Child,
     _folder: Option<TempDir>,
 }
@@ -33,7 +35,10 @@ impl Server {
 
     /// Starts the binary on a folder that may hold something already.
     pub(crate) fn start_in(dir: &Path, args: &[&str]) -> Self {
-        Self::start_by(Command::new(env!("CARGO_BIN_EXE_dumbwaiter")), dir, args)
+        let mut command = Command::new(env!("CARGO_BIN_EXE_dumbwaiter"));
+        // A line for each upload would drown what a failed test has to say.
+        command.env("DUMBWAITER_LOG", "warn");
+        Self::start_by(command, dir, args)
     }
 
     /// Starts the binary by way of another command, a tracer say, whose last arguments it becomes.
@@ -46,9 +51,10 @@ impl Server {
             .args(args);
         let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
         let mut line = String::new();
-        BufReader::new(child.stdout.take().unwrap())
-            .read_line(&mut line)
-            .unwrap();
+        let mut said = BufReader::new(child.stdout.take().unwrap());
+        said.read_line(&mut line).unwrap();
+        // It is said at once, and a pipe keeps together what is.
+        let words = format!("{line}{}", String::from_utf8_lossy(said.buffer()));
         let address = line
             .trim()
             .rsplit("http://")
@@ -63,6 +69,7 @@ impl Server {
         Self {
             address,
             dir: dir.to_owned(),
+            words,
             child,
             _folder: None,
         }
@@ -71,6 +78,32 @@ impl Server {
     /// The process's id.
     pub(crate) fn pid(&self) -> u32 {
         self.child.id()
+    }
+
+    /// Where the listener is of which the greeting says that it serves `path`: `/uploads`, `/metrics`.
+    pub(crate) fn beside(&self, path: &str) -> SocketAddr {
+        let urls = self.words.split("http://").skip(1);
+        let addresses = urls.filter_map(|url| url.split_once(path).map(|(address, _)| address));
+        addresses
+            .filter_map(|address| address.parse().ok())
+            .next()
+            .unwrap_or_else(|| panic!("no listener for {path}: {}", self.words))
+    }
+
+    /// The admin token that was made up at the start.
+    pub(crate) fn token(&self) -> &str {
+        let (_, token) = self.words.split_once("the token ").unwrap();
+        token.lines().next().unwrap()
+    }
+
+    pub(crate) fn signal(&self, signal: rustix::process::Signal) {
+        let pid = rustix::process::Pid::from_raw(self.pid().try_into().unwrap()).unwrap();
+        rustix::process::kill_process(pid, signal).unwrap();
+    }
+
+    /// Waits until the process has ended by itself, for ten seconds at most.
+    pub(crate) fn ends(&mut self) -> std::process::ExitStatus {
+        eventually(|| self.child.try_wait().unwrap(), Option::is_some).unwrap()
     }
 
     /// Ends the process at once, as the kernel would.
@@ -133,6 +166,26 @@ impl Drop for Server {
     fn drop(&mut self) {
         self.kill();
     }
+}
+
+/// Sends a whole request to any listener and reads the whole answer.
+pub(crate) fn ask(address: SocketAddr, request: &str) -> Reply {
+    let mut stream = TcpStream::connect(address).unwrap();
+    let patience = Some(Duration::from_secs(20));
+    stream.set_read_timeout(patience).unwrap();
+    stream.write_all(request.as_bytes()).unwrap();
+    Reply::read(&mut stream)
+}
+
+/// A request without a body to any listener, under a name that every listener answers to.
+pub(crate) fn ask_for(address: SocketAddr, method: &str, path: &str, token: Option<&str>) -> Reply {
+    let token = token
+        .map(|token| format!("Authorization: Bearer {token}\r\n"))
+        .unwrap_or_default();
+    ask(
+        address,
+        &format!("{method} {path} HTTP/1.1\r\nHost: localhost\r\n{token}\r\n"),
+    )
 }
 
 /// The bytes of a POST whose form has the boundary `b`.

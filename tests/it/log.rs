@@ -1,0 +1,78 @@
+//! One line for each upload, at its end.
+
+use std::fs::File;
+use std::io::Write;
+use std::process::Command;
+
+use serde_json::Value;
+
+use crate::support::{Server, eventually, form, part};
+
+#[test]
+fn each_upload_leaves_one_line_that_says_how_it_ended_and_gives_no_right_away() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("log");
+    let mut command = Command::new(env!("CARGO_BIN_EXE_dumbwaiter"));
+    command.stderr(File::create(&file).unwrap());
+    let args = ["--log-format", "json"];
+    let server = Server::start_by(command, &folder.path().join("up"), &args);
+    let body = form(&[part("f", Some("a"), b"x"), part("g", Some("b"), b"y")]);
+    // A right-to-left mark would turn the line around on a terminal.
+    let done = server
+        .post("/upload?X-Progress-ID=%E2%80%AEx%22", "", &body)
+        .json();
+    let refused = server.post("/upload", "", b"no form at all");
+    assert_eq!(refused.status, 400);
+    let mut gone = server.connect();
+    gone.write_all(b"PUT /files/x HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\n123")
+        .unwrap();
+    let lines = || {
+        let text = std::fs::read_to_string(&file).unwrap();
+        let lines = text.lines().map(|line| serde_json::from_str(line).unwrap());
+        lines.collect::<Vec<Value>>()
+    };
+    drop(gone);
+    let lines = eventually(lines, |lines| lines.len() == 3);
+
+    let id = done["id"].as_str().unwrap();
+    let [first, second, third] = &lines[..] else {
+        panic!("{lines:?}")
+    };
+    assert_eq!(first["message"], "upload done");
+    assert_eq!(first["id"], id[..8]);
+    assert_eq!(first["protocol"], "form");
+    assert_eq!(first["bytes"], body.len());
+    assert_eq!(first["files"], 2);
+    assert_eq!(first["client"], "127.0.0.1");
+    assert_eq!(first["progress_id"], "\u{202e}x\"");
+    assert!(first["seconds"].as_f64().unwrap() < 60.0);
+    assert_eq!(
+        (&second["message"], &second["code"]),
+        (&"upload failed".into(), &"truncated_form".into())
+    );
+    assert_eq!(
+        (&third["protocol"], &third["code"], &third["bytes"]),
+        (&"put".into(), &"client_gone".into(), &3.into())
+    );
+    let text = std::fs::read_to_string(&file).unwrap();
+    assert!(!text.contains(id), "{text}");
+}
+
+#[test]
+fn in_text_a_clients_words_stay_within_their_quotes() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("log");
+    let mut command = Command::new(env!("CARGO_BIN_EXE_dumbwaiter"));
+    command.stderr(File::create(&file).unwrap());
+    let server = Server::start_by(command, &folder.path().join("up"), &[]);
+    let body = form(&[part("f", Some("a"), b"x")]);
+    server.post("/upload?X-Progress-ID=%E2%80%AEx%22%20code=%22", "", &body);
+    let log = eventually(
+        || std::fs::read_to_string(&file).unwrap(),
+        |log| log.contains("upload done"),
+    );
+    assert!(
+        log.contains(r#"progress_id="\u{202e}x\" code=\"""#),
+        "{log}"
+    );
+}

@@ -1,0 +1,177 @@
+//! How the server comes to its end, and what it takes up anew while it runs.
+
+use std::fs::File;
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::path::Path;
+use std::process::Command;
+
+use rustix::process::Signal;
+
+use crate::support::{Reply, Server, ask_for, eventually};
+
+const ADMIN: [&str; 2] = ["--admin-listen", "127.0.0.1:0"];
+
+/// An upload of ten bytes of which one has come.
+fn begin(server: &Server, admin: SocketAddr) -> TcpStream {
+    let mut client = server.connect();
+    client
+        .write_all(b"PUT /files/slow HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\n0")
+        .unwrap();
+    eventually(
+        || ask_for(admin, "GET", "/uploads", None).json()[0]["received"].clone(),
+        |received| *received == 1,
+    );
+    client
+}
+
+fn is_stopping(admin: SocketAddr) {
+    eventually(
+        || ask_for(admin, "GET", "/readyz", None).status,
+        |status| *status == 503,
+    );
+}
+
+fn start_with_log(folder: &Path, args: &[&str]) -> Server {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_dumbwaiter"));
+    command.stderr(File::create(folder.join("log")).unwrap());
+    Server::start_by(command, &folder.join("uploads"), args)
+}
+
+fn log(folder: &Path) -> String {
+    std::fs::read_to_string(folder.join("log")).unwrap()
+}
+
+#[test]
+fn told_to_stop_it_ends_at_once_however_many_idle_connections_and_streams_are_open() {
+    for signal in [Signal::TERM, Signal::INT] {
+        let mut server = Server::start(&ADMIN);
+        let mut kept = server.connect();
+        kept.write_all(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+            .unwrap();
+        assert_eq!(Reply::read(&mut kept).status, 200);
+        let silent = server.connect();
+        let mut stream = server.connect();
+        stream
+            .write_all(b"GET /uploads?X-Progress-ID=x HTTP/1.1\r\nHost: a\r\nAccept: text/event-stream\r\n\r\n")
+            .unwrap();
+        let mut begin = [0; 12];
+        stream.read_exact(&mut begin).unwrap();
+        assert_eq!(&begin, b"HTTP/1.1 200");
+        let began = std::time::Instant::now();
+        server.signal(signal);
+        assert_eq!(server.ends().code(), Some(0));
+        assert!(began.elapsed().as_secs() < 5, "{:?}", began.elapsed());
+        drop((kept, silent));
+    }
+}
+
+#[test]
+fn told_to_stop_it_takes_no_more_and_lets_a_running_upload_finish() {
+    let mut server = Server::start(&ADMIN);
+    let admin = server.beside("/uploads");
+    let mut client = begin(&server, admin);
+    assert_eq!(ask_for(admin, "GET", "/readyz", None).status, 200);
+    server.signal(Signal::TERM);
+    is_stopping(admin);
+    assert_eq!(ask_for(admin, "GET", "/livez", None).status, 200);
+    eventually(
+        || TcpStream::connect(server.address).is_err(),
+        |refused| *refused,
+    );
+    client.write_all(b"123456789").unwrap();
+    let reply = Reply::read(&mut client);
+    assert_eq!(
+        (reply.status, reply.header("connection")),
+        (201, Some("close"))
+    );
+    drop(client);
+    assert_eq!(server.ends().code(), Some(0));
+    assert_eq!(server.read("slow"), b"0123456789");
+}
+
+#[test]
+fn within_the_drain_delay_new_uploads_are_taken_while_readyz_says_503() {
+    let mut server = Server::start(&[&ADMIN[..], &["--drain-delay", "2s"]].concat());
+    let admin = server.beside("/uploads");
+    server.signal(Signal::TERM);
+    is_stopping(admin);
+    let request =
+        b"PUT /files/late HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nConnection: close\r\n\r\nx";
+    assert_eq!(server.send(request).status, 201);
+    assert_eq!(server.ends().code(), Some(0));
+    assert_eq!(server.files(), ["late"]);
+}
+
+#[test]
+fn what_does_not_finish_within_the_grace_is_told_and_leaves_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut server = start_with_log(
+        folder.path(),
+        &[&ADMIN[..], &["--shutdown-grace", "200ms"]].concat(),
+    );
+    let mut client = begin(&server, server.beside("/uploads"));
+    server.signal(Signal::TERM);
+    let told = Reply::read(&mut client);
+    assert_eq!(
+        (told.status, &told.json()["code"]),
+        (503, &"shutting_down".into())
+    );
+    drop(client);
+    assert_eq!(server.ends().code(), Some(0));
+    assert_eq!((server.files(), server.under_way()), (vec![], vec![]));
+    let log = log(folder.path());
+    assert_eq!(log.matches("code=\"shutting_down\"").count(), 1, "{log}");
+}
+
+#[test]
+fn a_second_signal_ends_it_at_once() {
+    let mut server = Server::start(&[&ADMIN[..], &["--shutdown-grace", "1h"]].concat());
+    let admin = server.beside("/uploads");
+    let client = begin(&server, admin);
+    server.signal(Signal::TERM);
+    is_stopping(admin);
+    server.signal(Signal::INT);
+    assert_eq!(server.ends().code(), Some(128 + 2));
+    drop(client);
+}
+
+#[test]
+fn hangup_takes_up_what_can_change_and_names_what_needs_a_restart() {
+    let folder = tempfile::tempdir().unwrap();
+    let (file, tokens) = (folder.path().join("d.toml"), folder.path().join("tokens"));
+    let write = |text: &str| {
+        let tokens = tokens.to_str().unwrap();
+        std::fs::write(&file, format!("admin-token-file = \"{tokens}\"\n{text}")).unwrap();
+    };
+    std::fs::write(&tokens, "the-first-token-there-was").unwrap();
+    write("log = \"warn\"\n");
+    let args = [&ADMIN[..], &["--config", file.to_str().unwrap()]].concat();
+    let mut server = start_with_log(folder.path(), &args);
+    let admin = server.beside("/uploads");
+    let deletes = |token: &str| ask_for(admin, "DELETE", "/uploads/x", Some(token)).status;
+    assert_eq!(deletes("the-first-token-there-was"), 404);
+    let logs = |words: &str| {
+        eventually(|| log(folder.path()), |log| log.contains(words));
+    };
+
+    std::fs::write(&tokens, "another-token-instead").unwrap();
+    write("log = \"info\"\nmax-fields = 7\nshutdown-grace = \"100ms\"\n");
+    server.signal(Signal::HUP);
+    logs("changed, but not before a restart options=\"max-fields\"");
+    logs("the configuration was read again options=\"shutdown-grace log\"");
+    assert_eq!(deletes("the-first-token-there-was"), 401);
+    assert_eq!(deletes("another-token-instead"), 404);
+
+    write("max-fields = \"many\"\n");
+    server.signal(Signal::HUP);
+    logs("nothing is changed: configuration file");
+    assert_eq!(deletes("another-token-instead"), 404);
+
+    // What was taken up is in force: the grace is short now.
+    let mut client = begin(&server, admin);
+    server.signal(Signal::TERM);
+    assert_eq!(Reply::read(&mut client).status, 503);
+    drop(client);
+    assert_eq!(server.ends().code(), Some(0));
+}
