@@ -20,9 +20,8 @@ pub use self::bytes::{
     one_file_comes_back_as_it_was_written, several_files_come_back_in_order,
 };
 pub use self::ends::{
-    a_commit_needs_an_entry_for_each_file, a_commit_survives_its_caller,
-    an_unknown_id_has_nothing, what_is_finished_is_listed,
-    what_is_not_committed_is_nowhere,
+    a_commit_needs_an_entry_for_each_file, a_commit_survives_its_caller, an_unknown_id_has_nothing,
+    what_is_finished_is_listed, what_is_not_committed_is_nowhere,
 };
 pub use self::names::{
     reject_is_all_or_none, rename_finds_a_free_name, replace_takes_the_place_of_the_old_file,

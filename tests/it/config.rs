@@ -237,7 +237,10 @@ fn the_shell_takes_its_completions() {
     );
     let output = Command::new("bash").args(["-c", &ask]).output().unwrap();
     let (out, err) = texts(&output);
-    assert_eq!(out, "--max-fields\n--max-field-size\n--max-field-bytes\n", "{err}");
+    assert_eq!(
+        out, "--max-fields\n--max-field-size\n--max-field-bytes\n",
+        "{err}"
+    );
 }
 
 #[test]

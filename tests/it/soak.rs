@@ -163,7 +163,7 @@ fn cut_off(server: &Server, number: usize) {
     client
         .write_all(&request[..1 + size(number) % (request.len() - 1)])
         .unwrap();
-    if number % 2 == 0 {
+    if number.is_multiple_of(2) {
         set_socket_linger(&client, Some(Duration::ZERO)).unwrap();
     }
 }

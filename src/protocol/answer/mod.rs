@@ -22,10 +22,7 @@ mod page;
 mod xml;
 
 /// The answer to an upload that has been taken or refused.
-pub(super) fn uploaded(
-    asked: &Asked,
-    taken: Result<Arc<Progress>, Error>,
-) -> Response<Bytes> {
+pub(super) fn uploaded(asked: &Asked, taken: Result<Arc<Progress>, Error>) -> Response<Bytes> {
     match taken {
         Ok(progress) => accepted(asked, &progress.record(Holder::Id, &asked.base)),
         Err(error) => refused(&asked.head.headers, &asked.base, &error),
