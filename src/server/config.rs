@@ -68,8 +68,8 @@ pub struct Config {
     #[arg(long, value_name = "NAME", value_delimiter = ',', help_heading = RIGHTS)]
     pub host: Vec<HostName>,
 
-    /// Other origins whose pages may upload and read: https://app.example, or * for all but without their cookies; none
-    /// given, pages of this machine may while the server listens on loopback
+    /// Other origins, with their scheme, whose pages may upload and read; * is all, but without their cookies; none given,
+    /// pages of this machine may while the server listens on loopback
     #[arg(long, value_name = "ORIGIN", value_delimiter = ',', help_heading = RIGHTS)]
     pub allow_origin: Vec<AllowOrigin>,
 

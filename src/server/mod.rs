@@ -239,11 +239,12 @@ async fn listen(address: SocketAddr, option: &str) -> anyhow::Result<TcpListener
 fn greet(config: &Config, address: SocketAddr, beside: &Beside, token: Option<&str>) {
     let dir = std::path::absolute(&config.dir).unwrap_or_else(|_| config.dir.clone());
     let url = format!("http://{address}{}", config.base);
+    let login = config.token.as_ref().map_or("", |_| "-u :TOKEN ");
     let mut words = format!(
         "Dumbwaiter is at {url}/\n\
          Files go to {} as {}\n\
-         A form:  curl -F picture=@paella.jpg '{url}/upload?X-Progress-ID=1'\n\
-         A file:  curl -T paella.jpg {url}/files/\n",
+         A form:  curl {login}-F picture=@paella.jpg '{url}/upload?X-Progress-ID=1'\n\
+         A file:  curl {login}-T paella.jpg {url}/files/\n",
         dir.display(),
         config.name,
     );

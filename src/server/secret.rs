@@ -1,7 +1,7 @@
 //! The secret link: 128 random bits in the path, so that whoever has the link may upload and nobody else finds it.
 
 use std::fs::{File, OpenOptions};
-use std::io::{ErrorKind, Read as _, Write as _};
+use std::io::{Read as _, Write as _};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::path::Path;
@@ -22,23 +22,29 @@ pub(super) fn open(dir: &Path) -> anyhow::Result<String> {
         .with_context(|| format!("cannot keep the secret link in {}", path.display()))
 }
 
+/// No other process makes one at the same time: the store's lock keeps a second server out of the folder.
 fn read_or_make(path: &Path) -> anyhow::Result<String> {
-    let secret = || UploadId::random().to_string();
-    let made = OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .mode(0o600)
-        .open(path);
-    match made {
-        Ok(mut file) => {
-            let secret = secret();
-            file.write_all(secret.as_bytes())?;
-            file.sync_all()?;
-            Ok(secret)
-        }
-        Err(cause) if cause.kind() == ErrorKind::AlreadyExists => read(path),
-        Err(cause) => Err(cause.into()),
+    if !path.try_exists()? {
+        make(path, &UploadId::random().to_string())?;
     }
+    read(path)
+}
+
+/// Whole under its name or not at all: a link once printed must not be another after a crash.
+fn make(path: &Path, secret: &str) -> std::io::Result<()> {
+    let under_way = path.with_extension("new");
+    let mut options = OpenOptions::new();
+    let mut file = options
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .mode(0o600)
+        .open(&under_way)?;
+    file.write_all(secret.as_bytes())?;
+    file.sync_all()?;
+    std::fs::rename(&under_way, path)?;
+    path.parent()
+        .map_or(Ok(()), |folder| File::open(folder)?.sync_all())
 }
 
 fn read(path: &Path) -> anyhow::Result<String> {

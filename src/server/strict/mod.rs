@@ -7,7 +7,7 @@
 //! ```
 //!
 //! hyper guesses where a head is odd: it takes `Transfer-Encoding` together with `Content-Length`, lone line feeds and
-//! more. [`Strict`] looks at each head in the buffer into which it was read and lets it on when it is whole and legal;
+//! more. `Strict` looks at each head in the buffer into which it was read and lets it on when it is whole and legal;
 //! bytes of a body are counted and not looked at. Only a head that comes in pieces is held, and copied once. Behind a
 //! chunked request nothing is read: its answer closes the connection, so nothing can hide in odd chunks.
 //!
