@@ -184,6 +184,10 @@ const HOSTILE: &[(&str, &str)] = &[
         "PUT /files/a b HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n",
     ),
     (
+        "a fragment in the target",
+        "PUT /files/a#b HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n",
+    ),
+    (
         "two blanks",
         "PUT  /files/a HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n",
     ),

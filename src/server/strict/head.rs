@@ -241,7 +241,7 @@ fn authority(method: &[u8], target: &[u8]) -> Result<Option<Range<usize>>, Error
     }
     if target.starts_with(b"/") {
         // Most targets are plain; the rest is for the parser that reads them later.
-        let plain = target.iter().copied().all(is_plain) || Uri::try_from(target).is_ok();
+        let plain = target.iter().copied().all(is_plain) || is_readable(target);
         return plain.then_some(None).ok_or(bad(MALFORMED));
     }
     if target == b"*" && method == b"OPTIONS" {
@@ -258,10 +258,16 @@ fn authority(method: &[u8], target: &[u8]) -> Result<Option<Range<usize>>, Error
     let length = rest.iter().position(|b| b"/?#".contains(b));
     let end = start + length.unwrap_or(rest.len());
     let known = end > start && target[start..end].iter().copied().all(is_authority);
-    match known && Uri::try_from(target).is_ok() {
+    match known && is_readable(target) {
         true => Ok(Some(start..end)),
         false => Err(bad(MALFORMED)),
     }
+}
+
+/// Whether the parser behind us reads the target. It cuts a fragment off, which a target does not have, unread.
+fn is_readable(target: &[u8]) -> bool {
+    let text = std::str::from_utf8(target).ok();
+    text.is_some_and(|text| !text.contains('#') && text.parse::<Uri>().is_ok())
 }
 
 /// Where the value behind a colon stands, without the blanks around it.

@@ -56,7 +56,7 @@ impl Refused {
 
 /// A socket of which only legal heads, and the bodies that they announce, can be read.
 #[derive(Debug)]
-pub(super) struct Strict<S> {
+pub struct Strict<S> {
     stream: S,
     limits: HeadLimits,
     head_timeout: Duration,
@@ -83,7 +83,9 @@ enum Expected {
 }
 
 impl<S> Strict<S> {
-    pub(super) fn new(stream: S, limits: HeadLimits, head_timeout: Duration) -> Self {
+    /// Around a connection at its beginning; a head must be complete within `head_timeout` from its first byte on.
+    #[must_use]
+    pub fn new(stream: S, limits: HeadLimits, head_timeout: Duration) -> Self {
         Self {
             stream,
             limits,
