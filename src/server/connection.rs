@@ -7,8 +7,8 @@
 use std::future::poll_fn;
 use std::net::SocketAddr;
 use std::pin::Pin;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::Poll;
 use std::time::Duration;
 
 use http::{HeaderValue, Request, Response, header};
@@ -152,22 +152,26 @@ impl Connections {
             .header_read_timeout(self.options.head_timeout * 2)
             .serve_connection(TokioIo::new(stream), answer);
         let mut stopped = Box::pin(self.open.stopped());
-        let (mut listens, mut was_idle) = (false, None);
+        let (mut listens, mut at_stop) = (false, None);
         let served = poll_fn(|cx| {
             if !std::mem::replace(&mut listens, true) {
                 let _ = stopped.as_mut().poll(cx);
             }
-            if was_idle.is_none() && self.open.is_stopping() {
-                was_idle = Some(talk.is_idle());
+            if at_stop.is_none() && self.open.is_stopping() {
+                at_stop = Some(talk.turn());
                 Pin::new(&mut connection).graceful_shutdown();
             }
-            connection.poll_without_shutdown(cx)
+            match at_stop {
+                // hyper would wait for a first request all the same.
+                Some(Turn::Unasked) => Poll::Ready(Ok(())),
+                _ => connection.poll_without_shutdown(cx),
+            }
         });
         if let Err(cause) = served.await {
             tracing::debug!(%peer, %cause, "the connection broke off");
         }
         // Whoever has no question open waits for no answer.
-        if was_idle != Some(true) {
+        if matches!(at_stop, None | Some(Turn::Asked)) {
             talk.lingers();
             let stream = connection.into_parts().io.into_inner();
             self.linger(stream.into_inner()).await;
@@ -203,46 +207,58 @@ fn is_last(request: &Request<Incoming>, plane: Plane) -> bool {
     misplaced || request.headers().contains_key(header::TRANSFER_ENCODING)
 }
 
-/// What a connection has been asked, and its seat among the open ones.
+/// Whose turn it is on a connection.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Turn {
+    /// No request has come yet.
+    Unasked,
+    /// A request waits for its answer.
+    Asked,
+    /// The last request's answer is there, at least its head.
+    Answered,
+}
+
+/// How far the talk on a connection has come, and its seat among the open ones.
 #[derive(Debug)]
 struct Talk {
-    open: AtomicBool,
-    seat: Mutex<Seat>,
+    now: Mutex<(Turn, Seat)>,
 }
 
 impl Talk {
     fn new(seat: Seat) -> Self {
         Self {
-            open: AtomicBool::new(false),
-            seat: Mutex::new(seat),
+            now: Mutex::new((Turn::Unasked, seat)),
         }
     }
 
     fn begin(&self) {
-        self.open.store(true, Ordering::Relaxed);
+        let mut now = self.lock();
+        now.0 = Turn::Asked;
+        now.1.is_busy();
     }
 
     fn answered(&self, answer: &Response<ResponseBody>, metrics: &Metrics) {
-        self.open.store(false, Ordering::Relaxed);
+        let mut now = self.lock();
+        now.0 = Turn::Answered;
         if let Some(RefusalCode(code)) = answer.extensions().get() {
             metrics.refused(code);
         }
         let media_type = answer.headers().get(header::CONTENT_TYPE);
         if media_type.is_some_and(|value| value == "text/event-stream") {
-            self.seat().streams();
+            now.1.streams();
         }
     }
 
-    fn is_idle(&self) -> bool {
-        !self.open.load(Ordering::Relaxed)
+    fn turn(&self) -> Turn {
+        self.lock().0
     }
 
     fn lingers(&self) {
-        self.seat().lingers();
+        self.lock().1.lingers();
     }
 
-    fn seat(&self) -> std::sync::MutexGuard<'_, Seat> {
-        self.seat.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, (Turn, Seat)> {
+        self.now.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -114,6 +114,11 @@ pub(super) struct Seat {
 }
 
 impl Seat {
+    /// It is asked something.
+    pub(super) fn is_busy(&mut self) {
+        self.become_kind(Kind::Busy);
+    }
+
     /// It answers with a stream of events from now on.
     pub(super) fn streams(&mut self) {
         self.become_kind(Kind::Streaming);
@@ -125,6 +130,9 @@ impl Seat {
     }
 
     fn become_kind(&mut self, kind: Kind) {
+        if self.kind == kind {
+            return;
+        }
         // The new count first, so that nobody sees the connection nowhere.
         self.counter(kind).fetch_add(1, Ordering::AcqRel);
         self.counter(self.kind).fetch_sub(1, Ordering::AcqRel);

@@ -152,6 +152,36 @@ fn an_upload_that_never_pauses_is_cancelled_too() {
     assert_eq!((server.files(), server.under_way()), (vec![], vec![]));
 }
 
+/// Whoever comes first, the commit or the DELETE: after a 204 nothing is there.
+#[test]
+fn a_delete_that_meets_the_commit_leaves_nothing() {
+    let server = Server::start(&ADMIN);
+    let admin = server.beside("/uploads");
+    let mut ends = std::collections::HashSet::new();
+    for round in 0..60 {
+        let (client, watch) = stuck(&server, admin);
+        let path = format!("/uploads/{watch}");
+        let status = std::thread::scope(|scope| {
+            let uploader = scope.spawn(|| {
+                let mut client = client;
+                // The last bytes, a little earlier or later against the DELETE in each round.
+                (0..round * 500).for_each(|_| std::hint::spin_loop());
+                let _ = client.write_all(&[b'x'; 999]);
+                Reply::read(&mut client).status
+            });
+            assert_eq!(
+                ask_for(admin, "DELETE", &path, Some(server.token())).status,
+                204
+            );
+            assert_eq!(server.files(), [""; 0], "round {round}");
+            uploader.join().unwrap()
+        });
+        assert_eq!(server.under_way(), [""; 0]);
+        ends.insert(status);
+    }
+    assert!(ends.is_subset(&[201, 410].into()), "{ends:?}");
+}
+
 #[test]
 fn a_finished_upload_is_deleted_with_its_files_by_the_operator() {
     let server = Server::start(&ADMIN);

@@ -50,7 +50,8 @@ fn told_to_stop_it_ends_at_once_however_many_idle_connections_and_streams_are_op
         kept.write_all(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
             .unwrap();
         assert_eq!(Reply::read(&mut kept).status, 200);
-        let silent = server.connect();
+        let (silent, mut within_a_head) = (server.connect(), server.connect());
+        within_a_head.write_all(b"GET / HTT").unwrap();
         let mut stream = server.connect();
         stream
             .write_all(b"GET /uploads?X-Progress-ID=x HTTP/1.1\r\nHost: a\r\nAccept: text/event-stream\r\n\r\n")
@@ -62,7 +63,7 @@ fn told_to_stop_it_ends_at_once_however_many_idle_connections_and_streams_are_op
         server.signal(signal);
         assert_eq!(server.ends().code(), Some(0));
         assert!(began.elapsed().as_secs() < 5, "{:?}", began.elapsed());
-        drop((kept, silent));
+        drop((kept, silent, within_a_head));
     }
 }
 
