@@ -135,3 +135,47 @@ async fn keep_looking(room: Weak<Room>, slots: Weak<Slots>) {
         tokio::time::sleep(LOOK).await;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::Memory;
+
+    fn room(keep_free: u64, keep_free_inodes: u64) -> Arc<Room> {
+        let options = AdmissionOptions {
+            keep_free,
+            keep_free_inodes,
+            ..AdmissionOptions::default()
+        };
+        let store: Arc<dyn Store> = Arc::new(Memory::new());
+        let data = DataThreads::start(1).unwrap();
+        Room::start(&options, &store, &data, &Arc::new(Slots::new(&options)))
+    }
+
+    #[test]
+    fn what_is_kept_free_may_be_reached_and_not_passed() {
+        let room = room(10, 3);
+        for (free, inodes, coming, enough) in [
+            (10, Some(3), 0, true),
+            (9, Some(3), 0, false),
+            (10, Some(2), 0, false),
+            (10, None, 0, true),
+            (15, Some(3), 5, true),
+            (15, Some(3), 6, false),
+            (u64::MAX, Some(3), u64::MAX, true),
+        ] {
+            let space = Space { free, inodes };
+            assert_eq!(room.is_enough(space, coming), enough, "{space:?} {coming}");
+        }
+    }
+
+    #[test]
+    fn one_upload_is_ended_at_each_look() {
+        let room = room(0, 0);
+        for _ in 0..2 {
+            room.low.store(true, Ordering::Relaxed);
+            assert!(room.sheds());
+            assert!(!room.sheds());
+        }
+    }
+}

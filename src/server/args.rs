@@ -596,4 +596,25 @@ mod tests {
             "a line for an option that is no more"
         );
     }
+
+    #[test]
+    fn every_bound_has_its_line_among_the_limits_with_its_default() {
+        let docs = include_str!("../../docs/limits.md");
+        let command = Config::command();
+        let is_bound = |key: &str| {
+            let starts = ["max-", "min-", "keep", "linger-", "watch-"];
+            starts.iter().any(|start| key.starts_with(start)) || key.ends_with("-timeout")
+        };
+        let mut bounds = 0;
+        for arg in command.get_arguments() {
+            let key = arg.get_long().unwrap();
+            if let (true, [default]) = (is_bound(key), arg.get_default_values()) {
+                let line = format!("| `--{key}` | {} | ", default.display());
+                assert!(docs.contains(&line), "docs/limits.md lacks {line}");
+                bounds += 1;
+            }
+        }
+        let lines = docs.lines().filter(|line| line.starts_with("| `--"));
+        assert_eq!(lines.count(), bounds, "a line for a bound that is no more");
+    }
 }

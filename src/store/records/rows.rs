@@ -122,3 +122,22 @@ pub(super) fn decode<T: DeserializeOwned>(row: &[u8]) -> Result<T, redb::Error> 
 pub(super) fn corrupt(e: impl std::fmt::Display) -> redb::Error {
     redb::Error::Corrupted(format!("a row cannot be read: {e}"))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::upload::Owner;
+
+    #[test]
+    fn a_record_from_before_owners_were_kept_is_read_and_one_with_them_comes_back() {
+        let old = r#"{"files":[{"facts":{"field":null,"name":"a","content_type":null,"length":7,"digest":null},
+            "identity":{"inode":1,"born":null,"modified":[5,0]}}]}"#;
+        let mut record: Record = decode(old.as_bytes()).unwrap();
+        assert_eq!((record.bytes(), record.owner, record.at), (7, None, None));
+        record.owner = Some(Owner::from_address([127, 0, 0, 1].into()).key());
+        record.at = Some(1_800_000_000);
+        let row = encode(&record).unwrap();
+        assert_eq!(decode::<Record>(&row).unwrap(), record);
+        assert!(!String::from_utf8(row).unwrap().contains("127.0.0.1"));
+    }
+}
