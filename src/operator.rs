@@ -13,6 +13,29 @@ use crate::upload::WatchId;
 use crate::watch::{Uploads, Watch};
 
 /// The right to see and end all uploads of one [`Service`](crate::Service). Whom to give it to is the host's affair.
+///
+/// ```
+/// use dumbwaiter::Dumbwaiter;
+/// use dumbwaiter::store::Memory;
+/// use http_body_util::{BodyExt, Full};
+/// use tower_service::Service;
+///
+/// # async fn run() {
+/// let mut service = Dumbwaiter::new(Memory::new()).into_service();
+/// let operator = service.operator();
+/// let body = Full::new(bytes::Bytes::from("a dish"));
+/// let put = http::Request::put("/files/paella").body(body).unwrap();
+/// let answer = service.call(put).await.unwrap();
+/// let record = answer.into_body().collect().await.unwrap().to_bytes();
+/// let record: serde_json::Value = serde_json::from_slice(&record).unwrap();
+///
+/// let watch = record["watch"].as_str().unwrap().parse().unwrap();
+/// assert_eq!(operator.running(), 0);
+/// assert!(operator.remove(&watch).await.is_ok());
+/// assert!(operator.remove(&watch).await.is_err(), "nothing is left of it");
+/// # }
+/// # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(run());
+/// ```
 #[derive(Clone, Debug)]
 pub struct Operator {
     inbound: Inbound,

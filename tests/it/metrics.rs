@@ -169,19 +169,20 @@ fn a_scrape_that_comes_while_uploads_run_never_counts_backwards() {
     let body = form(&[part("f", Some("a"), &[7; 100_000])]);
     let uploads = 40;
     std::thread::scope(|scope| {
-        for _ in 0..2 {
-            scope.spawn(|| {
-                for _ in 0..uploads / 2 {
-                    assert_eq!(server.post("/upload", "", &body).status, 201);
-                }
-            });
-        }
-        let mut last = 0.0;
-        let all = (uploads * body.len()) as f64;
-        while last < all {
+        let client = || {
+            for _ in 0..uploads / 2 {
+                assert_eq!(server.post("/upload", "", &body).status, 201);
+            }
+        };
+        let clients = [scope.spawn(client), scope.spawn(client)];
+        let (mut last, all) = (0.0, (uploads * body.len()) as f64);
+        let mut running = true;
+        while running {
+            running = clients.iter().any(|client| !client.is_finished());
             let now = scrape(&server).get(name).copied().unwrap_or(0.0);
             assert!(now >= last && now <= all, "{last}, then {now} of {all}");
             last = now;
         }
+        assert_eq!(last, all);
     });
 }

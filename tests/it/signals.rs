@@ -93,7 +93,7 @@ fn told_to_stop_it_takes_no_more_and_lets_a_running_upload_finish() {
 
 #[test]
 fn within_the_drain_delay_new_uploads_are_taken_while_readyz_says_503() {
-    let mut server = Server::start(&[&ADMIN[..], &["--drain-delay", "2s"]].concat());
+    let mut server = Server::start(&[&ADMIN[..], &["--drain-delay", "3s"]].concat());
     let admin = server.beside("/uploads");
     server.signal(Signal::TERM);
     is_stopping(admin);
@@ -111,7 +111,17 @@ fn what_does_not_finish_within_the_grace_is_told_and_leaves_nothing() {
         folder.path(),
         &[&ADMIN[..], &["--shutdown-grace", "200ms"]].concat(),
     );
-    let mut client = begin(&server, server.beside("/uploads"));
+    let admin = server.beside("/uploads");
+    let mut client = begin(&server, admin);
+    let watch = ask_for(admin, "GET", "/uploads", None).json()[0]["watch"].clone();
+    let mut stream = server.connect();
+    let request = format!(
+        "GET /uploads/{} HTTP/1.0\r\nHost: a\r\nAccept: text/event-stream\r\n\r\n",
+        watch.as_str().unwrap()
+    );
+    stream.write_all(request.as_bytes()).unwrap();
+    let mut first = [0; 1000];
+    assert!(stream.read(&mut first).unwrap() > 0);
     server.signal(Signal::TERM);
     let told = Reply::read(&mut client);
     assert_eq!(
@@ -119,6 +129,10 @@ fn what_does_not_finish_within_the_grace_is_told_and_leaves_nothing() {
         (503, &"shutting_down".into())
     );
     drop(client);
+    // Who watches sees the end too, and then that of the stream.
+    let mut events = String::new();
+    stream.read_to_string(&mut events).unwrap();
+    assert!(events.contains("\"code\":\"shutting_down\""), "{events}");
     assert_eq!(server.ends().code(), Some(0));
     assert_eq!((server.files(), server.under_way()), (vec![], vec![]));
     let log = log(folder.path());
