@@ -8,8 +8,50 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Duration;
 
+use tokio::net::TcpListener;
 use tokio::sync::Notify;
+use tokio::time::timeout;
+
+use super::connection::Connections;
+use super::{Config, accept};
+use crate::operator::Operator;
+
+/// How long clients have to read their last answers, once nobody has anything more to send.
+const LAST_WORDS: Duration = Duration::from_secs(5);
+/// How long streams have to tell how their uploads ended.
+const LAST_EVENTS: Duration = Duration::from_secs(1);
+
+/// Lets what runs come to its end, within the bounds of `config`.
+pub(super) async fn stop(
+    config: &Config,
+    listener: TcpListener,
+    connections: &Arc<Connections>,
+    operator: &Operator,
+) {
+    // Whoever sends connections here has that long to see `/readyz`.
+    let _ = timeout(config.drain_delay, accept(&listener, connections)).await;
+    drop(listener);
+    let open = &connections.open;
+    open.stop();
+    let finished = async {
+        open.until(|open| open.busy() == 0).await;
+        // A commit goes on when its client has gone.
+        while operator.running() > 0 {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    if timeout(config.shutdown_grace, finished).await.is_err() {
+        let running = operator.running();
+        tracing::warn!(running, "the grace is over");
+        operator.end_all();
+        let _ = timeout(LAST_WORDS, open.until(|open| open.busy() == 0)).await;
+    }
+    let _ = timeout(LAST_EVENTS, open.until(|open| open.count() == 0)).await;
+    let _ = timeout(LAST_WORDS, open.until(|open| open.lingering() == 0)).await;
+    tracing::info!("stopped");
+}
 
 /// All connections of the public listener. Clones share the counts.
 #[derive(Clone, Default, Debug)]

@@ -10,7 +10,6 @@ use anyhow::Context as _;
 use prometheus_client::registry::Registry;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
-use tokio::time::timeout;
 
 use crate::store::Disk;
 use crate::threads::DataThreads;
@@ -18,6 +17,7 @@ use crate::threads::DataThreads;
 mod admin;
 mod args;
 mod assemble;
+mod beside;
 pub mod config;
 mod connection;
 mod drain;
@@ -35,8 +35,9 @@ pub use config::Config;
 pub use connection::ConnectionOptions;
 pub use strict::HeadLimits;
 
-use admin::{Admin, Offer};
+use admin::Admin;
 use args::Told;
+use beside::Beside;
 use config::Task;
 use connection::{Connections, Place};
 use drain::Open;
@@ -44,7 +45,6 @@ use logging::Level;
 use metrics::Metrics;
 use reload::Reload;
 use signals::{Asked, Signals};
-use token::Tokens;
 
 /// Runs the server until it is told to stop. The caller's thread becomes the control thread.
 ///
@@ -81,7 +81,7 @@ async fn serve(told: Told, level: Level) -> anyhow::Result<()> {
     let mut signals = Signals::listen()?;
     let listener = listen(config.listen, "listen").await?;
     // Before anything is made on the disk.
-    let (senders, (operators, token)) = (config.tokens()?, admin_tokens(&config)?);
+    let (senders, (operators, token)) = (config.tokens()?, beside::tokens(&config)?);
     let mut registry = Registry::with_prefix("dumbwaiter");
     let metrics = Metrics::new(&mut registry);
     let dir = config.dir.clone();
@@ -116,7 +116,7 @@ async fn serve(told: Told, level: Level) -> anyhow::Result<()> {
         data,
         dir,
     });
-    let beside = listen_beside(&config, &admin).await?;
+    let beside = Beside::listen(&config, &admin).await?;
     greet(&config, listener.local_addr()?, &beside, token.as_deref());
     let reload = Reload {
         level,
@@ -126,50 +126,9 @@ async fn serve(told: Told, level: Level) -> anyhow::Result<()> {
     tracing::info!("told to stop");
     admin.ready.store(false, Ordering::Release);
     tokio::select! {
-        () = stop(&told.config, listener, &connections, &admin) => Ok(()),
+        () = drain::stop(&told.config, listener, &connections, &admin.operator) => Ok(()),
         number = signals.next_stop() => std::process::exit(128 + number),
     }
-}
-
-/// The tokens that the admin listener takes, and the one to print if it was made up.
-fn admin_tokens(config: &Config) -> anyhow::Result<(Tokens, Option<String>)> {
-    Ok(match &config.admin_token_file {
-        Some(file) => (Tokens::read(file)?, None),
-        None => {
-            let (tokens, token) = Tokens::random();
-            (tokens, Some(token))
-        }
-    })
-}
-
-/// Where the listeners beside the public one are.
-struct Beside {
-    admin: Option<SocketAddr>,
-    probes: Option<SocketAddr>,
-}
-
-async fn listen_beside(config: &Config, admin: &Arc<Admin>) -> anyhow::Result<Beside> {
-    let mut beside = Beside {
-        admin: None,
-        probes: None,
-    };
-    if let Some(address) = config.admin_listen {
-        let listener = listen(address, "admin-listen").await?;
-        let local = listener.local_addr()?;
-        let loopback = local.ip().to_canonical().is_loopback();
-        beside.admin = Some(local);
-        tokio::spawn(admin::serve(
-            Arc::clone(admin),
-            listener,
-            Offer::All { loopback },
-        ));
-    }
-    if let Some(address) = config.probe_listen {
-        let listener = listen(address, "probe-listen").await?;
-        beside.probes = Some(listener.local_addr()?);
-        tokio::spawn(admin::serve(Arc::clone(admin), listener, Offer::Probes));
-    }
-    Ok(beside)
 }
 
 /// Serves until a signal asks to stop; gives the configuration as it is then.
@@ -190,41 +149,6 @@ async fn until_stopped(
             Asked::Reload => told = reload.again(told),
         }
     }
-}
-
-/// How long clients have to read their last answers, once nobody has anything more to send.
-const LAST_WORDS: Duration = Duration::from_secs(5);
-/// How long streams have to tell how their uploads ended.
-const LAST_EVENTS: Duration = Duration::from_secs(1);
-
-/// Lets what runs come to its end, within the bounds of `config`.
-async fn stop(
-    config: &Config,
-    listener: TcpListener,
-    connections: &Arc<Connections>,
-    admin: &Admin,
-) {
-    // Whoever sends connections here has that long to see `/readyz`.
-    let _ = timeout(config.drain_delay, accept(&listener, connections)).await;
-    drop(listener);
-    let open = &connections.open;
-    open.stop();
-    let finished = async {
-        open.until(|open| open.busy() == 0).await;
-        // A commit goes on when its client has gone.
-        while admin.operator.running() > 0 {
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
-    };
-    if timeout(config.shutdown_grace, finished).await.is_err() {
-        let running = admin.operator.running();
-        tracing::warn!(running, "the grace is over");
-        admin.operator.end_all();
-        let _ = timeout(LAST_WORDS, open.until(|open| open.busy() == 0)).await;
-    }
-    let _ = timeout(LAST_EVENTS, open.until(|open| open.count() == 0)).await;
-    let _ = timeout(LAST_WORDS, open.until(|open| open.lingering() == 0)).await;
-    tracing::info!("stopped");
 }
 
 async fn listen(address: SocketAddr, option: &str) -> anyhow::Result<TcpListener> {
@@ -253,17 +177,7 @@ fn greet(config: &Config, address: SocketAddr, beside: &Beside, token: Option<&s
         let code = secret::qr(&link).unwrap_or_default();
         words.push_str(&format!("The secret link is {link}\n{code}\n"));
     }
-    if let Some(admin) = beside.admin {
-        words.push_str(&format!("All uploads:  curl http://{admin}/uploads\n"));
-        if let Some(token) = token {
-            words.push_str(&format!("Changes there need the token {token}\n"));
-        }
-    }
-    if let Some(probes) = beside.probes {
-        words.push_str(&format!(
-            "Probes and metrics:  curl http://{probes}/metrics\n"
-        ));
-    }
+    words.push_str(&beside.words(token));
     // Whoever does not listen wants to be served all the same.
     let _ = std::io::stdout().lock().write_all(words.as_bytes());
 }
