@@ -88,6 +88,7 @@ impl Connections {
         let seat = self.open.enter();
         let mut first = [0];
         let peeked = tokio::select! {
+            biased;
             peeked = timeout(self.options.head_timeout, stream.peek(&mut first)) => peeked,
             () = self.open.until_stopped() => return,
         };
@@ -157,10 +158,13 @@ impl Connections {
             if !std::mem::replace(&mut listens, true) {
                 let _ = stopped.as_mut().poll(cx);
             }
-            if at_stop.is_none() && self.open.is_stopping() {
-                at_stop = Some(talk.turn());
-                Pin::new(&mut connection).graceful_shutdown();
+            // First, so that a request which is there already is still answered.
+            let served = connection.poll_without_shutdown(cx);
+            if served.is_ready() || at_stop.is_some() || !self.open.is_stopping() {
+                return served;
             }
+            at_stop = Some(talk.turn());
+            Pin::new(&mut connection).graceful_shutdown();
             match at_stop {
                 // hyper would wait for a first request all the same.
                 Some(Turn::Unasked) => Poll::Ready(Ok(())),

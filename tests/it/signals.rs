@@ -92,6 +92,27 @@ fn told_to_stop_it_takes_no_more_and_lets_a_running_upload_finish() {
 }
 
 #[test]
+fn an_upload_that_the_server_has_taken_is_never_left_without_its_answer() {
+    for _ in 0..10 {
+        let mut server = Server::start(&["--durability", "close"]);
+        let mut clients: Vec<_> = (0..8).map(|_| server.connect()).collect();
+        for client in &mut clients {
+            client
+                .write_all(b"PUT /files/x HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\n\r\nx")
+                .unwrap();
+        }
+        server.signal(Signal::TERM);
+        let answers = clients.iter_mut().map(Reply::try_read);
+        let answers: Vec<_> = answers.filter_map(Result::ok).collect();
+        clients.clear();
+        assert_eq!(server.ends().code(), Some(0));
+        assert!(answers.iter().all(|answer| answer.status == 201));
+        // What is stored was acknowledged, and the other way round.
+        assert_eq!(server.files().len(), answers.len());
+    }
+}
+
+#[test]
 fn within_the_drain_delay_new_uploads_are_taken_while_readyz_says_503() {
     let mut server = Server::start(&[&ADMIN[..], &["--drain-delay", "3s"]].concat());
     let admin = server.beside("/uploads");
