@@ -138,3 +138,27 @@ fn less<K: Hash + Eq>(counts: &mut HashMap<K, usize>, key: &K) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_of_one_network_share_its_places_and_mapped_ones_are_ipv4() {
+        let slots = Arc::new(Slots::new(&AdmissionOptions {
+            uploads_per_address: 1,
+            ..AdmissionOptions::default()
+        }));
+        let run = |address: &str| slots.run(address.parse().unwrap());
+        let first = run("2001:db8::1").unwrap();
+        let second = run("2001:db8::ffff:2");
+        assert!(matches!(second, Err(Error::TooManyFromAddress)));
+        let _other_network = run("2001:db8:0:1::1").unwrap();
+        let _ipv4 = run("192.0.2.1").unwrap();
+        assert!(run("::ffff:192.0.2.1").is_err());
+        assert_eq!(slots.running(), 3);
+        drop(first);
+        assert!(run("2001:db8::2").is_ok());
+        assert_eq!(slots.lock().by_address.len(), 2);
+    }
+}

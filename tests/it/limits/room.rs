@@ -61,6 +61,19 @@ fn an_owner_holds_what_they_may_and_not_a_byte_more_also_after_a_restart() {
 }
 
 #[test]
+fn what_the_app_takes_away_makes_room_soon_after_somebody_was_refused() {
+    let server = Server::start(&STORE);
+    assert_eq!(server.send(&put("a", &[1; 1000])).status, 201);
+    is_full(&server, 507, "store_limit");
+    std::fs::remove_file(server.dir.join("a")).unwrap();
+    // A round comes at most every five seconds.
+    eventually(
+        || server.send(&put("b", &[1; 1000])).status,
+        |status| *status == 201,
+    );
+}
+
+#[test]
 fn declared_bytes_count_with_their_owner_and_with_nobody_else() {
     let server = Server::start(&[&STORE[..], &OWNER].concat());
     let running = begun(
