@@ -8,7 +8,7 @@
 //! pump from listening: then what was measured is forgotten and both rules begin anew.
 
 use std::pin::Pin;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll, Waker, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -50,6 +50,8 @@ const TURNS: u8 = 64;
 pub(super) struct Pace {
     /// Set with the first wait.
     timer: Option<Pin<Box<Sleep>>>,
+    /// Whom it wakes.
+    wakes: Option<Waker>,
     rules: Rules,
     turns: u8,
 }
@@ -59,6 +61,7 @@ impl Pace {
     pub(super) fn new(options: PaceOptions) -> Self {
         Self {
             timer: None,
+            wakes: None,
             rules: Rules::new(options, Instant::now()),
             turns: 0,
         }
@@ -99,6 +102,12 @@ impl Pace {
         };
         let timer = &mut self.timer;
         let timer = timer.get_or_insert_with(|| Box::pin(sleep_until(due)));
+        // A timer that is set stays set: only one that has fired, or would wake somebody else, is looked into.
+        let set = self.wakes.as_ref().is_some_and(|w| w.will_wake(cx.waker()));
+        if set && !timer.is_elapsed() {
+            return Poll::Pending;
+        }
+        self.wakes = Some(cx.waker().clone());
         loop {
             ready!(timer.as_mut().poll(cx));
             match self.rules.judge(Instant::now()) {

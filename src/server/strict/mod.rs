@@ -244,7 +244,17 @@ impl<S: AsyncRead + Unpin> AsyncRead for Strict<S> {
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
+        let room = buf.remaining() as u64;
         let before = buf.filled().len();
+        if let Expected::Body(left) = self.expected
+            && left > room
+            && self.ready == 0
+        {
+            // The usual case: nothing but the body fits.
+            ready!(Pin::new(&mut self.stream).poll_read(cx, buf))?;
+            self.expected = Expected::Body(left - (buf.filled().len() - before) as u64);
+            return Poll::Ready(Ok(()));
+        }
         loop {
             if self.ready > 0 {
                 self.pass_held(buf);

@@ -1,0 +1,202 @@
+//! `make instructions`: what limits and tracking cost, in instructions for each MiB of a form's file.
+//!
+//! ```text
+//! cargo bench --bench instructions
+//! ```
+//!
+//! Times differ from run to run by more than such costs; callgrind's counts do not. The same form goes through the same
+//! parts, from hyper to a file: alone, and with what keeps heads strict, counts, times and bounds. Two sizes are taken,
+//! and what counts is the difference, so that what an upload costs once falls out. The bytes come from memory in pieces
+//! of 64 KiB, after each of which the reader must wait, as with a socket; copying them, which is the kernel's work
+//! otherwise, is measured by itself and taken off. Needs valgrind.
+
+mod sink;
+mod stream;
+
+use std::convert::Infallible;
+use std::env;
+use std::path::Path;
+use std::process::Command;
+
+use anyhow::{Context, bail};
+use bytes::Bytes;
+use dumbwaiter::handlers::Limit;
+use dumbwaiter::protocol::headers::form_boundary;
+use dumbwaiter::protocol::multipart::{Form, PartLimits};
+use dumbwaiter::receive::{Body, PaceOptions, Piece, Split};
+use dumbwaiter::server::HeadLimits;
+use dumbwaiter::server::strict::Strict;
+use dumbwaiter::store::{Open, Store as _};
+use dumbwaiter::threads::DataThreads;
+use dumbwaiter::{Dumbwaiter, UploadId};
+use http::{Request, Response};
+use http_body_util::Full;
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::TokioIo;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tower_service::Service as _;
+
+use crate::sink::Sink;
+use crate::stream::Prepared;
+
+/// What is measured: a name for the command line, and words for the table.
+const MODES: [(&str, &str); 5] = [
+    ("copy", ""),
+    ("bare", "hyper, form parser, file"),
+    ("strict", "… and strict heads"),
+    (
+        "tracked",
+        "… and the service: progress, bounds of forms and files",
+    ),
+    ("paced", "… and pace: all, as the server runs"),
+];
+
+/// The two sizes, in MiB.
+const SIZES: [u64; 2] = [16, 80];
+
+fn main() -> anyhow::Result<()> {
+    let arguments: Vec<_> = env::args().skip(1).collect();
+    match &arguments[..] {
+        [role, mode, size, folder] if role == "run" => run(mode, size.parse()?, Path::new(folder)),
+        _ => table(),
+    }
+}
+
+/// Counts every mode and prints the table.
+fn table() -> anyhow::Result<()> {
+    let mut per_mib = Vec::new();
+    for (mode, _) in MODES {
+        let [small, large] = SIZES.map(|size| count(mode, size));
+        per_mib.push((large? - small?) / (SIZES[1] - SIZES[0]) as f64);
+    }
+    let (copy, bare) = (per_mib[0], per_mib[1] - per_mib[0]);
+    println!("\n| the way of a form's bytes | instructions per MiB | more |\n|---|---|---|");
+    for ((_, words), count) in MODES.iter().zip(&per_mib).skip(1) {
+        let count = count - copy;
+        let more = (count / bare - 1.0) * 100.0;
+        println!("| {words} | {count:.0} | {more:+.2} % |");
+    }
+    Ok(())
+}
+
+/// The instructions of one upload in a process of its own.
+fn count(mode: &str, size: u64) -> anyhow::Result<f64> {
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR"));
+    let output = Command::new("valgrind")
+        .args(["--tool=callgrind", "--callgrind-out-file=/dev/null"])
+        .arg(env::current_exe()?)
+        .args(["run", mode, &size.to_string()])
+        .arg(folder)
+        .output()
+        .context("valgrind is needed (Debian: valgrind)")?;
+    let words = String::from_utf8_lossy(&output.stderr);
+    if !output.status.success() {
+        bail!("{mode} failed: {words}");
+    }
+    let count = words
+        .lines()
+        .find_map(|line| line.split_once("Collected :"));
+    let (_, count) = count.context("valgrind tells no count")?;
+    Ok(count.trim().parse()?)
+}
+
+/// One upload of `size` MiB.
+fn run(mode: &str, size: u64, folder: &Path) -> anyhow::Result<()> {
+    let store = Sink::open(folder)?;
+    let (mode, stream) = (mode.to_owned(), Prepared::form(size << 20));
+    let data = DataThreads::start(1)?;
+    let threads = data.clone();
+    let runtime = tokio::runtime::Builder::new_current_thread().build()?;
+    let answered = runtime.block_on(data.spawn(async move {
+        match mode.as_str() {
+            "copy" => stream.copy().await,
+            "bare" => bare(stream, store).await,
+            "strict" => bare(strict(stream), store).await,
+            "tracked" => {
+                let off = PaceOptions {
+                    stall: None,
+                    least_rate: None,
+                    total: None,
+                    ..PaceOptions::default()
+                };
+                whole(strict(stream), Dumbwaiter::new(store).pace(off), threads).await
+            }
+            _ => whole(strict(stream), Dumbwaiter::new(store), threads).await,
+        }
+    }));
+    answered?
+}
+
+fn strict(stream: Prepared) -> Strict<Prepared> {
+    Strict::new(
+        stream,
+        HeadLimits::default(),
+        std::time::Duration::from_secs(30),
+    )
+}
+
+/// Without anything of ours but the parser and the store.
+async fn bare(stream: impl AsyncRead + AsyncWrite + Unpin, store: Sink) -> anyhow::Result<()> {
+    let store = &store;
+    let answer = service_fn(move |request: Request<Incoming>| async move {
+        let boundary = form_boundary(request.headers())?;
+        let split = Form::new(&boundary, PartLimits::default());
+        pump(Body::new(request.into_body()), split, store).await?;
+        Ok::<_, dumbwaiter::Error>(Response::new(Full::new(Bytes::new())))
+    });
+    Ok(http1::Builder::new()
+        .serve_connection(TokioIo::new(stream), answer)
+        .await?)
+}
+
+async fn pump(mut body: Body, mut split: Form, store: &Sink) -> Result<(), dumbwaiter::Error> {
+    let mut session = store.open(&UploadId::random(), Open::Create).await?;
+    let (mut frames, mut pieces, mut file) = (Vec::new(), Vec::new(), false);
+    let mut write = Vec::new();
+    while body.frames(&mut frames).await? {
+        for frame in frames.drain(..) {
+            split.split(frame, &mut pieces)?;
+        }
+        for piece in pieces.drain(..) {
+            match piece {
+                Piece::File(head) => {
+                    session.begin_file(&head, None).await?;
+                    file = true;
+                }
+                Piece::Data(bytes) if file => write.push(bytes),
+                _ => {}
+            }
+        }
+        if !write.is_empty() {
+            session.write(&mut write).await?;
+        }
+        tokio::task::yield_now().await;
+    }
+    split.finish(&mut pieces)?;
+    session.abandon().await
+}
+
+/// The whole service, with a limit of the file's size.
+async fn whole(
+    stream: impl AsyncRead + AsyncWrite + Unpin,
+    lift: Dumbwaiter,
+    threads: DataThreads,
+) -> anyhow::Result<()> {
+    let service = lift
+        .handler(|| Limit::bytes(1 << 40))
+        .data_threads(threads)
+        .into_service();
+    let answer = service_fn(move |request: Request<Incoming>| {
+        let answer = service.clone().call(request);
+        async move {
+            let answer = answer.await?;
+            assert_eq!(answer.status(), 201);
+            Ok::<_, Infallible>(answer)
+        }
+    });
+    Ok(http1::Builder::new()
+        .serve_connection(TokioIo::new(stream), answer)
+        .await?)
+}
