@@ -42,14 +42,15 @@ use crate::sink::Sink;
 use crate::stream::Prepared;
 
 /// What is measured: a name for the command line, and words for the table.
-const MODES: [(&str, &str); 5] = [
+const MODES: [(&str, &str); 6] = [
     ("copy", ""),
     ("bare", "hyper, form parser, file"),
     ("strict", "… and strict heads"),
     (
         "tracked",
-        "… and the service: progress, bounds of forms and files",
+        "… and the service: progress, fields, bounds of forms",
     ),
+    ("bounded", "… and a bound of the file's size"),
     ("paced", "… and pace: all, as the server runs"),
 ];
 
@@ -104,7 +105,14 @@ fn count(mode: &str, size: u64) -> anyhow::Result<f64> {
 
 /// One upload of `size` MiB.
 fn run(mode: &str, size: u64, folder: &Path) -> anyhow::Result<()> {
-    let store = Sink::open(folder)?;
+    let sink = Sink::open(folder)?;
+    let lift = Dumbwaiter::new(Sink::open(folder)?);
+    let off = PaceOptions {
+        stall: None,
+        least_rate: None,
+        total: None,
+        ..PaceOptions::default()
+    };
     let (mode, stream) = (mode.to_owned(), Prepared::form(size << 20));
     let data = DataThreads::start(1)?;
     let threads = data.clone();
@@ -112,18 +120,11 @@ fn run(mode: &str, size: u64, folder: &Path) -> anyhow::Result<()> {
     let answered = runtime.block_on(data.spawn(async move {
         match mode.as_str() {
             "copy" => stream.copy().await,
-            "bare" => bare(stream, store).await,
-            "strict" => bare(strict(stream), store).await,
-            "tracked" => {
-                let off = PaceOptions {
-                    stall: None,
-                    least_rate: None,
-                    total: None,
-                    ..PaceOptions::default()
-                };
-                whole(strict(stream), Dumbwaiter::new(store).pace(off), threads).await
-            }
-            _ => whole(strict(stream), Dumbwaiter::new(store), threads).await,
+            "bare" => bare(stream, sink).await,
+            "strict" => bare(strict(stream), sink).await,
+            "tracked" => whole(strict(stream), lift.pace(off), threads).await,
+            "bounded" => whole(strict(stream), bounded(lift).pace(off), threads).await,
+            _ => whole(strict(stream), bounded(lift), threads).await,
         }
     }));
     answered?
@@ -178,16 +179,17 @@ async fn pump(mut body: Body, mut split: Form, store: &Sink) -> Result<(), dumbw
     session.abandon().await
 }
 
-/// The whole service, with a limit of the file's size.
+fn bounded(lift: Dumbwaiter) -> Dumbwaiter {
+    lift.handler(|| Limit::bytes(1 << 40))
+}
+
+/// The whole service.
 async fn whole(
     stream: impl AsyncRead + AsyncWrite + Unpin,
     lift: Dumbwaiter,
     threads: DataThreads,
 ) -> anyhow::Result<()> {
-    let service = lift
-        .handler(|| Limit::bytes(1 << 40))
-        .data_threads(threads)
-        .into_service();
+    let service = lift.data_threads(threads).into_service();
     let answer = service_fn(move |request: Request<Incoming>| {
         let answer = service.clone().call(request);
         async move {
