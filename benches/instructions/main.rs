@@ -142,8 +142,9 @@ fn strict(stream: Prepared) -> Strict<Prepared> {
 async fn bare(stream: impl AsyncRead + AsyncWrite + Unpin, store: Sink) -> anyhow::Result<()> {
     let store = &store;
     let answer = service_fn(move |request: Request<Incoming>| async move {
-        let boundary = form_boundary(request.headers())?;
-        let split = Form::new(&boundary, PartLimits::default());
+        let limits = PartLimits::default();
+        let boundary = form_boundary(request.headers(), limits.boundary_bytes)?;
+        let split = Form::new(&boundary, limits);
         pump(Body::new(request.into_body()), split, store).await?;
         Ok::<_, dumbwaiter::Error>(Response::new(Full::new(Bytes::new())))
     });

@@ -32,6 +32,10 @@ impl Store for Sink {
     async fn read(&self, _: &UploadId, _: usize) -> Result<Option<Box<dyn Reader>>, Error> {
         Ok(None)
     }
+
+    async fn remove(&self, _: &UploadId) -> Result<bool, Error> {
+        Ok(false)
+    }
 }
 
 #[async_trait]
