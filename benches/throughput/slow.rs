@@ -17,8 +17,8 @@ use crate::table::{Row, middle, ratio};
 /// How often each of them sends something.
 const STEP: Duration = Duration::from_millis(100);
 
-/// Length of each file: more than is ever sent.
-const LENGTH: u64 = 1 << 30;
+/// Length of each file: more than is ever sent, yet so little that a server may reserve room for all of them.
+const LENGTH: u64 = 4 << 20;
 
 /// Slow uploads, begun and not yet ended.
 struct Slow {
