@@ -9,8 +9,8 @@ use crate::table::{Row, figures};
 use crate::uploads::Fast;
 
 /// Every case, in the order in which they run.
-pub(crate) const NAMES: [&str; 7] = [
-    "form", "put", "pictures", "synced", "polls", "answers", "slow",
+pub(crate) const NAMES: [&str; 8] = [
+    "form", "put", "pictures", "synced", "polls", "answers", "slow", "crowd",
 ];
 
 pub(crate) const MIB: u64 = 1 << 20;
@@ -38,7 +38,8 @@ impl Bench<'_> {
             "synced" => self.fast(&pictures("sync", Some(0.7), None)),
             "polls" => self.polls(),
             "answers" => return self.answers(),
-            _ => self.slow(),
+            "slow" => self.slow(),
+            _ => self.crowd(),
         }
         .map(Some)
     }

@@ -4,7 +4,7 @@
 //! cargo bench --bench throughput -- [--both] [--rounds N] [CASE…]
 //! ```
 //!
-//! Cases: form, put, pictures, synced, polls, answers, slow; all unless named. The servers run in turn, round after
+//! Cases: form, put, pictures, synced, polls, answers, slow, crowd; all unless named. The servers run in turn, round after
 //! round, and what counts is the median of each round's ratio: machines differ and are noisy, ratios are less so.
 //! The server has processor 0 and the client processor 1; `--both` gives both to both. `BENCH_QUICK=1` sends less.
 //! Nothing is asserted. `docs/performance.md` says what the numbers mean.

@@ -8,9 +8,9 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context;
 
-use crate::cases::{Bench, of};
+use crate::cases::{Bench, MIB, of, progress};
 use crate::client::{Connection, Message, Shape};
-use crate::load::joined;
+use crate::load::{Load, joined};
 use crate::servers::{Kind, Server};
 use crate::table::{Row, middle, ratio};
 
@@ -73,7 +73,86 @@ pub(crate) fn while_slow<T>(
     })
 }
 
+/// Does `work` while `count` connections send a request's head, a field a second each.
+fn while_heads_come<T>(
+    server: &Server,
+    count: usize,
+    work: impl FnOnce() -> T,
+) -> anyhow::Result<T> {
+    let begun = || {
+        let mut connection = Connection::open(server.address)?;
+        connection.send(&mut [IoSlice::new(b"GET / HTTP/1.1\r\nHost: localhost\r\n")])?;
+        Ok(connection)
+    };
+    let mut heads = std::iter::repeat_with(begun)
+        .take(count)
+        .collect::<io::Result<Vec<_>>>()?;
+    let stop = AtomicBool::new(false);
+    thread::scope(|scope| {
+        let trickle = scope.spawn(|| {
+            for step in 0.. {
+                if stop.load(Ordering::Relaxed) {
+                    break;
+                }
+                let each_second = (Duration::from_secs(1).as_millis() / STEP.as_millis()) as usize;
+                for head in heads
+                    .iter_mut()
+                    .skip(step % each_second)
+                    .step_by(each_second)
+                {
+                    head.send(&mut [IoSlice::new(b"X: y\r\n")])?;
+                }
+                thread::sleep(STEP);
+            }
+            Ok::<_, io::Error>(())
+        });
+        let done = work();
+        stop.store(true, Ordering::Relaxed);
+        joined(trickle)?;
+        Ok(done)
+    })
+}
+
 impl Bench<'_> {
+    /// What part of its speed one form keeps beside 500 slow heads and 500 slow bodies.
+    pub(crate) fn crowd(&self) -> anyhow::Result<Row> {
+        const EACH: usize = 500;
+        let load = Load {
+            shape: Shape::Form,
+            size: 512 * MIB,
+            count: 1,
+            at_once: 1,
+        };
+        let mut kept = self.but_bare();
+        for round in 0..self.rounds {
+            for (kind, kept) in &mut kept {
+                let server = self.start(*kind, "close")?;
+                let seconds = || {
+                    let begun = Instant::now();
+                    let sent = load.run(server.address, &self.block);
+                    sent.map(|()| begun.elapsed().as_secs_f64())
+                };
+                seconds()?;
+                let alone = seconds()?;
+                let beside_bodies = || while_slow(&server, EACH, 1 << 10, &self.block, seconds);
+                let crowded = while_heads_come(&server, EACH, beside_bodies)???;
+                kept.push(alone / crowded);
+            }
+            let latest = kept
+                .iter()
+                .filter_map(|(kind, kept)| Some((*kind, *kept.last()?)));
+            progress("crowd", round, latest);
+        }
+        let (ours, nginx) = (of(&kept, Kind::Ours), of(&kept, Kind::Nginx));
+        Ok(Row {
+            case: format!("speed kept by a form beside {} slow connections", 2 * EACH),
+            nginx: middle(nginx),
+            ours: format!("{}, wanted ≥ 0.9", middle(ours)),
+            of_nginx: ratio(ours, nginx, None),
+            ..Row::default()
+        })
+    }
+
     /// Resident memory for each of 1,000 slow uploads.
     pub(crate) fn slow(&self) -> anyhow::Result<Row> {
         const UPLOADS: usize = 1000;
