@@ -1,7 +1,7 @@
 //! What whoever runs the server may see and do: all uploads, by their watch names.
 //!
-//! An operator needs no id: one that stood on a screen or in a log would give away the right to resume and delete
-//! (DESIGN, promise 5). The binary's admin listener is made of this; a host may build its own.
+//! An operator needs no id: one that stood on a screen or in a log would give away the right to resume and delete.
+//! The binary's admin listener is made of this; a host may build its own.
 
 use http::request::Parts;
 

@@ -82,6 +82,12 @@ impl std::str::FromStr for HostName {
 }
 
 impl HostName {
+    /// Whether it is what a `Host` field says.
+    #[cfg(feature = "server")]
+    pub(crate) fn is_named_by(&self, field: &str) -> bool {
+        Authority::parse(field).is_some_and(|authority| self.is(&authority.host))
+    }
+
     fn is(&self, host: &Host) -> bool {
         match (self, host) {
             (Self::Own, Host::Address(_)) => true,

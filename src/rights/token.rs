@@ -1,4 +1,4 @@
-//! Tokens: words that let whoever knows them upload.
+//! Tokens: words that let whoever knows them upload, or run the server.
 
 use std::fmt;
 use std::fs::File;
@@ -13,6 +13,7 @@ use http::{HeaderMap, header};
 use sha2::{Digest as _, Sha256};
 
 use crate::error::Error;
+use crate::upload::UploadId;
 
 /// The shortest token taken: fewer characters are soon guessed.
 const MIN_CHARACTERS: usize = 16;
@@ -24,7 +25,8 @@ const MAX_FILE: u64 = 1024 * 1024;
 /// seen by all. Only their hashes are kept in memory, and `Debug` shows how many there are.
 #[derive(Clone)]
 pub struct Tokens {
-    path: PathBuf,
+    /// None where the one token was made up.
+    path: Option<PathBuf>,
     hashes: Arc<Mutex<Arc<[Hash]>>>,
 }
 
@@ -61,15 +63,28 @@ impl Tokens {
     pub fn open(path: impl Into<PathBuf>) -> Result<Self, TokenFileError> {
         let path = path.into();
         let hashes = Arc::new(Mutex::new(read(&path)?));
-        Ok(Self { path, hashes })
+        Ok(Self {
+            path: Some(path),
+            hashes,
+        })
     }
 
-    /// Reads the file again. Until that has succeeded the tokens stay as they are.
+    /// A random one, and its text: 128 bits as 32 hex digits.
+    pub fn random() -> (Self, String) {
+        let text = UploadId::random().to_string();
+        let hashes = Arc::new(Mutex::new([hash(text.as_bytes())].into()));
+        (Self { path: None, hashes }, text)
+    }
+
+    /// Reads the file, where there is one, again. Until that has succeeded the tokens stay as they are.
     ///
     /// # Errors
     /// As [`Tokens::open`].
     pub fn reload(&self) -> Result<(), TokenFileError> {
-        let hashes = read(&self.path)?;
+        let Some(path) = &self.path else {
+            return Ok(());
+        };
+        let hashes = read(path)?;
         *self.hashes.lock().unwrap_or_else(PoisonError::into_inner) = hashes;
         Ok(())
     }
@@ -120,7 +135,10 @@ impl fmt::Debug for Tokens {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .len();
-        write!(f, "Tokens({many} of {})", self.path.display())
+        match &self.path {
+            Some(path) => write!(f, "Tokens({many} of {})", path.display()),
+            None => write!(f, "Tokens({many} made up)"),
+        }
     }
 }
 
@@ -194,6 +212,18 @@ mod tests {
             headers.append(header::AUTHORIZATION, line.parse().unwrap());
         }
         tokens.check(&headers).is_ok()
+    }
+
+    #[test]
+    fn a_token_that_is_made_up_is_taken_and_outlives_a_reload() {
+        let (tokens, text) = Tokens::random();
+        let line = format!("Bearer {text}");
+        assert!(tokens.reload().is_ok() && accepts(&tokens, &[&line]));
+        assert!(!accepts(
+            &tokens,
+            &["Bearer 00112233445566778899aabbccddeeff"]
+        ));
+        assert!(!format!("{tokens:?}").contains(&text));
     }
 
     #[test]

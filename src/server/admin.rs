@@ -11,7 +11,7 @@
 //! Uploads go by their watch names here: no screen or log of an operator carries the right to one.
 
 use std::convert::Infallible;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -30,10 +30,10 @@ use tokio::sync::Semaphore;
 
 use super::drain::Open;
 use super::metrics::{self, Metrics};
-use super::token::Tokens;
 use crate::error::Error;
 use crate::operator::Operator;
 use crate::outbound::ResponseBody;
+use crate::rights::{HostName, Tokens};
 use crate::threads::DataThreads;
 use crate::upload::WatchId;
 use crate::watch::{Uploads, Watch};
@@ -159,11 +159,9 @@ impl Admin {
     }
 
     fn may(&self, head: &Parts, free: bool) -> Result<(), Error> {
-        match free || self.tokens.are_shown(&head.headers) {
+        match free {
             true => Ok(()),
-            false => Err(Error::Unauthorized {
-                how: "show the admin token: Authorization: Bearer TOKEN",
-            }),
+            false => self.tokens.check(&head.headers),
         }
     }
 
@@ -205,15 +203,11 @@ enum Route {
 }
 
 /// A page that a browser has open elsewhere may resolve its own name to this address; only names that nobody else can
-/// own are answered (DECISIONS 18).
+/// own are answered.
 fn host_is_ours(head: &Parts) -> Result<(), Error> {
     let host = head.headers.get(header::HOST);
     let text = host.and_then(|host| host.to_str().ok()).unwrap_or_default();
-    let name = text.parse::<http::uri::Authority>().ok();
-    let name = name.as_ref().map_or("", |authority| authority.host());
-    let bare = name.trim_start_matches('[').trim_end_matches(']');
-    let is_local = |name: &str| name == "localhost" || name.ends_with(".localhost");
-    match bare.parse::<IpAddr>().is_ok() || is_local(&name.to_ascii_lowercase()) {
+    match HostName::Own.is_named_by(text) {
         true => Ok(()),
         false => Err(Error::HostNotAllowed {
             host: text.to_owned(),

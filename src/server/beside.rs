@@ -4,14 +4,20 @@ use std::fmt::Write;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use anyhow::Context as _;
+
 use super::admin::{self, Admin, Offer};
-use super::token::Tokens;
 use super::{Config, listen};
+use crate::rights::Tokens;
 
 /// The tokens that the admin listener takes, and the one to print if it was made up.
 pub(super) fn tokens(config: &Config) -> anyhow::Result<(Tokens, Option<String>)> {
     Ok(match &config.admin_token_file {
-        Some(file) => (Tokens::read(file)?, None),
+        Some(file) => {
+            let tokens = Tokens::open(file)
+                .with_context(|| format!("--admin-token-file {}", file.display()))?;
+            (tokens, None)
+        }
         None => {
             let (tokens, token) = Tokens::random();
             (tokens, Some(token))

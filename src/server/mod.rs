@@ -28,7 +28,6 @@ mod secret;
 mod shown;
 mod signals;
 pub mod strict;
-mod token;
 mod units;
 
 pub use config::Config;
@@ -95,7 +94,7 @@ async fn serve(told: Told, level: Level) -> anyhow::Result<()> {
         .dumbwaiter(store)
         .ledger(metrics.clone())
         .data_threads(data.clone())
-        .rights(config.rights(senders))
+        .rights(config.rights(senders.clone()))
         .into_service();
     let operator = service.operator();
     let connections = Arc::new(Connections {
@@ -120,7 +119,8 @@ async fn serve(told: Told, level: Level) -> anyhow::Result<()> {
     greet(&config, listener.local_addr()?, &beside, token.as_deref());
     let reload = Reload {
         level,
-        admin: Arc::clone(&admin),
+        senders,
+        operators: admin.tokens.clone(),
     };
     let told = until_stopped(told, &mut signals, &listener, &connections, &reload).await;
     tracing::info!("told to stop");

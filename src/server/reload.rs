@@ -1,20 +1,21 @@
 //! SIGHUP: flags, environment and file are read again, and what can change while uploads run changes.
 
-use std::sync::Arc;
-
 use super::Config;
-use super::admin::Admin;
 use super::args::Told;
 use super::logging::Level;
+use crate::rights::Tokens;
 
-/// Options that take effect at once.
-const AT_ONCE: [&str; 4] = ["log", "admin-token-file", "drain-delay", "shutdown-grace"];
+/// Options that take effect at once; besides, files of tokens are read again.
+const AT_ONCE: [&str; 3] = ["log", "drain-delay", "shutdown-grace"];
 
 /// What may change while the server runs.
 #[derive(Debug)]
 pub(super) struct Reload {
     pub(super) level: Level,
-    pub(super) admin: Arc<Admin>,
+    /// Of those who upload.
+    pub(super) senders: Option<Tokens>,
+    /// Of whoever runs the server.
+    pub(super) operators: Tokens,
 }
 
 impl Reload {
@@ -41,7 +42,7 @@ impl Reload {
             shutdown_grace: new.config.shutdown_grace,
             ..now.config
         };
-        self.read_tokens(&now.config);
+        self.read_tokens();
         if !left.is_empty() {
             tracing::warn!(
                 options = left.join(" "),
@@ -56,13 +57,16 @@ impl Reload {
         now
     }
 
-    /// The file is read again even where the option is as before: its lines may have changed.
-    fn read_tokens(&self, config: &Config) {
-        let Some(file) = &config.admin_token_file else {
-            return;
-        };
-        if let Err(error) = self.admin.tokens.read_again(file) {
-            tracing::error!("the old ones stay: {error:#}");
+    /// The files are read again even where the options are as before: their lines may have changed.
+    fn read_tokens(&self) {
+        let files = [
+            ("token", self.senders.as_ref()),
+            ("admin-token-file", Some(&self.operators)),
+        ];
+        for (option, tokens) in files {
+            if let Some(Err(error)) = tokens.map(Tokens::reload) {
+                tracing::error!(option, "the old tokens stay: {error}");
+            }
         }
     }
 }

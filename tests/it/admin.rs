@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use crate::support::{Reply, Server, ask, ask_for, eventually, form, part};
+use crate::support::{Reply, Server, ask, ask_for, eventually, form, part, write_for_us_alone};
 
 const ADMIN: [&str; 2] = ["--admin-listen", "127.0.0.1:0"];
 
@@ -190,6 +190,8 @@ fn a_finished_upload_is_deleted_with_its_files_by_the_operator() {
     let record = server.post("/upload", "", &body).json();
     put(&server, "c", "stays");
     let path = format!("/uploads/{}", record["watch"].as_str().unwrap());
+    assert_eq!(ask_for(admin, "DELETE", &path, None).status, 401);
+    assert_eq!(server.files().len(), 3);
     assert_eq!(
         ask_for(admin, "DELETE", &path, Some(server.token())).status,
         204
@@ -337,7 +339,7 @@ fn off_loopback_a_token_file_is_needed_and_then_for_reading_too() {
     );
 
     let file = folder.path().join("tokens");
-    std::fs::write(&file, "a-token-of-some-length\n").unwrap();
+    write_for_us_alone(&file, "a-token-of-some-length\n");
     let args = [
         "--admin-listen",
         "0.0.0.0:0",

@@ -8,7 +8,7 @@ use std::process::Command;
 
 use rustix::process::Signal;
 
-use crate::support::{Reply, Server, ask_for, eventually};
+use crate::support::{Reply, Server, ask_for, eventually, write_for_us_alone};
 
 const ADMIN: [&str; 2] = ["--admin-listen", "127.0.0.1:0"];
 
@@ -180,7 +180,7 @@ fn hangup_takes_up_what_can_change_and_names_what_needs_a_restart() {
         let tokens = tokens.to_str().unwrap();
         std::fs::write(&file, format!("admin-token-file = \"{tokens}\"\n{text}")).unwrap();
     };
-    std::fs::write(&tokens, "the-first-token-there-was").unwrap();
+    write_for_us_alone(&tokens, "the-first-token-there-was");
     write("log = \"warn\"\n");
     let args = [&ADMIN[..], &["--config", file.to_str().unwrap()]].concat();
     let mut server = start_with_log(folder.path(), &args);
@@ -191,7 +191,7 @@ fn hangup_takes_up_what_can_change_and_names_what_needs_a_restart() {
         eventually(|| log(folder.path()), |log| log.contains(words));
     };
 
-    std::fs::write(&tokens, "another-token-instead").unwrap();
+    write_for_us_alone(&tokens, "another-token-instead");
     write("log = \"info\"\nmax-fields = 7\nshutdown-grace = \"100ms\"\n");
     server.signal(Signal::HUP);
     logs("changed, but not before a restart options=\"max-fields\"");
@@ -210,4 +210,50 @@ fn hangup_takes_up_what_can_change_and_names_what_needs_a_restart() {
     assert_eq!(Reply::read(&mut client).status, 503);
     drop(client);
     assert_eq!(server.ends().code(), Some(0));
+}
+
+#[test]
+fn hangup_reads_the_tokens_of_those_who_upload_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let tokens = folder.path().join("tokens");
+    write_for_us_alone(&tokens, "a-token-of-the-first-day");
+    let server = start_with_log(folder.path(), &["--token", tokens.to_str().unwrap()]);
+    let uploads = |token: &str| ask_for(server.address, "PUT", "/files/a", Some(token)).status;
+    assert_eq!(uploads("a-token-of-the-first-day"), 201);
+
+    write_for_us_alone(&tokens, "a-token-of-another-day");
+    server.signal(Signal::HUP);
+    eventually(
+        || uploads("a-token-of-another-day"),
+        |status| *status == 201,
+    );
+    assert_eq!(uploads("a-token-of-the-first-day"), 401);
+
+    write_for_us_alone(&tokens, "short");
+    server.signal(Signal::HUP);
+    let words = "the old tokens stay: line 1 is no token";
+    eventually(|| log(folder.path()), |log| log.contains(words));
+    assert_eq!(uploads("a-token-of-another-day"), 201);
+}
+
+#[test]
+fn hangup_names_another_file_of_tokens_as_what_needs_a_restart() {
+    let folder = tempfile::tempdir().unwrap();
+    let [file, first, second] = ["d.toml", "1", "2"].map(|name| folder.path().join(name));
+    write_for_us_alone(&first, "a-token-of-the-first-file");
+    write_for_us_alone(&second, "a-token-of-another-file");
+    let name = |tokens: &Path| {
+        std::fs::write(&file, format!("admin-token-file = {tokens:?}")).unwrap();
+    };
+    name(&first);
+    let args = [&ADMIN[..], &["--config", file.to_str().unwrap()]].concat();
+    let server = start_with_log(folder.path(), &args);
+    let admin = server.beside("/uploads");
+    name(&second);
+    server.signal(Signal::HUP);
+    let words = "changed, but not before a restart options=\"admin-token-file\"";
+    eventually(|| log(folder.path()), |log| log.contains(words));
+    let deletes = |token: &str| ask_for(admin, "DELETE", "/uploads/x", Some(token)).status;
+    assert_eq!(deletes("a-token-of-the-first-file"), 404);
+    assert_eq!(deletes("a-token-of-another-file"), 401);
 }

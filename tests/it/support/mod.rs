@@ -5,8 +5,10 @@
 pub(crate) mod needs;
 pub(crate) mod tmpfs;
 
+use std::fs::Permissions;
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -186,6 +188,12 @@ pub(crate) fn ask_for(address: SocketAddr, method: &str, path: &str, token: Opti
         address,
         &format!("{method} {path} HTTP/1.1\r\nHost: localhost\r\n{token}\r\n"),
     )
+}
+
+/// A file that no other user of the machine may read, as a file of tokens must be.
+pub(crate) fn write_for_us_alone(path: &Path, text: &str) {
+    std::fs::write(path, text).unwrap();
+    std::fs::set_permissions(path, Permissions::from_mode(0o600)).unwrap();
 }
 
 /// The bytes of a POST whose form has the boundary `b`.
