@@ -29,6 +29,30 @@ fn every_trap_names_tests_that_exist() {
     assert!(rows > 40, "the table is read no more");
 }
 
+#[test]
+fn every_link_within_the_docs_leads_somewhere() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut links = 0;
+    for folder in [root.to_owned(), root.join("docs")] {
+        for page in std::fs::read_dir(&folder).unwrap() {
+            let page = page.unwrap().path();
+            if page.extension().is_none_or(|end| end != "md") {
+                continue;
+            }
+            let text = std::fs::read_to_string(&page).unwrap();
+            for link in text.split("](").skip(1) {
+                let (link, _) = link.split_once(')').unwrap();
+                let (file, _) = link.split_once('#').unwrap_or((link, ""));
+                if !file.contains("://") {
+                    assert!(folder.join(file).exists(), "{}: {link}", page.display());
+                    links += 1;
+                }
+            }
+        }
+    }
+    assert!(links > 20, "{links}");
+}
+
 fn read(folder: &Path, code: &mut String) {
     for entry in std::fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
