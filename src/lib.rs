@@ -30,7 +30,9 @@
 //! | [`handlers`] | what bytes pass through: [`UploadHandler`], digests, limits, types |
 //! | [`store`] | where bytes rest: [`store::Disk`], [`store::Memory`], the suite for a store of your own |
 //! | [`progress`] | what is known of an upload under way |
+//! | [`admission`] | whether there is room for an upload, and its place |
 //! | [`receive`] | the pump, where all of these meet |
+//! | [`rights`] | who asks, and what they may do |
 //! | [`protocol`] | ways in and answers |
 //! | [`watch`] | ways out for progress: polls, records, event streams |
 //! | `server` | only what the binary needs |
