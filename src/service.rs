@@ -342,12 +342,21 @@ impl Lift {
         }
     }
 
+    /// The base, for whoever knows it: a refusal that is a page links to it, and it may be a secret.
+    fn known_base<'a>(&self, asked: &'a Asked) -> &'a str {
+        match self.path(asked) {
+            Ok(_) => &asked.base,
+            Err(_) => "",
+        }
+    }
+
     async fn serve(&self, asked: Asked, body: Body) -> Response<ResponseBody> {
         let source = self.rights.source(&asked.head, &asked.client);
         let mut answer = match self.screen(&asked, &source) {
             Ok(_) if is_preflight(&asked.head) => preflight().map(Into::into),
             Ok(path) => self.answer(path, asked, body).await,
-            Err(error) => refuse(&asked, &error),
+            Err(error) => answer::refused(&asked.head.headers, self.known_base(&asked), &error)
+                .map(Into::into),
         };
         if answer.status() == StatusCode::UNAUTHORIZED {
             self.rights.challenge(answer.headers_mut());

@@ -270,6 +270,21 @@ fn outside_a_secret_link_there_is_nothing_and_it_outlives_a_restart() {
     }
     assert_eq!(upload(&server, "").status, 404);
     assert_eq!(put(&server, "").status, 404);
+    // A refusal that is a page or XML does not give the link away either.
+    for (host, accept, status) in [
+        ("a", "text/html", 404),
+        ("a", "application/xml", 404),
+        ("evil.example", "text/html", 421),
+    ] {
+        for method in ["GET", "POST", "DELETE", "OPTIONS"] {
+            let request = format!(
+                "{method} /nothing HTTP/1.1\r\nHost: {host}\r\nAccept: {accept}\r\nConnection: close\r\n\r\n"
+            );
+            let reply = server.send(request.as_bytes());
+            assert_eq!(reply.status, status, "{request}");
+            assert!(!reply.text().contains(&secret), "{}", reply.text());
+        }
+    }
     server.kill();
     let server = Server::start_in(&dir, &["--secret-link"]);
     assert_eq!(server.get(url).body, b"12345");
