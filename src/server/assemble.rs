@@ -36,6 +36,7 @@ impl Config {
                 bytes: bytes(self.max_head_size),
                 fields: self.max_head_fields,
             },
+            stall: self.stall_timeout,
             linger_bytes: self.linger_bytes,
             linger_time: self.linger_time,
         }

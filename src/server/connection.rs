@@ -27,6 +27,7 @@ use crate::outbound::ResponseBody;
 use crate::problem::{RefusalCode, problem};
 use crate::server::drain::{Open, Seat};
 use crate::server::metrics::Metrics;
+use crate::server::patient::Patient;
 use crate::server::strict::{HeadLimits, Strict};
 use crate::service::Service;
 use crate::threads::DataThreads;
@@ -39,6 +40,8 @@ pub struct ConnectionOptions {
     pub head_timeout: Duration,
     /// How large a head may be.
     pub head: HeadLimits,
+    /// The longest time in which a client reads no byte of an answer that waits for it; `None` is for ever.
+    pub stall: Option<Duration>,
     /// Bytes read on after an answer that came before its request's end, so that the client can read it.
     pub linger_bytes: u64,
     /// How long they are read on.
@@ -50,6 +53,7 @@ impl Default for ConnectionOptions {
         Self {
             head_timeout: Duration::from_secs(30),
             head: HeadLimits::default(),
+            stall: Some(Duration::from_secs(60)),
             linger_bytes: 256 * 1024 * 1024,
             linger_time: Duration::from_secs(30),
         }
@@ -113,6 +117,7 @@ impl Connections {
     async fn http1(&self, stream: TcpStream, peer: SocketAddr, plane: Plane, seat: Seat) {
         // An answer is small and complete: it must not wait for the acknowledgement of the one before.
         let _ = stream.set_nodelay(true);
+        let stream = Patient::new(stream, self.options.stall);
         let stream = Strict::new(stream, self.options.head, self.options.head_timeout);
         let (service, refused) = (self.service.clone(), stream.refused());
         let talk = Arc::new(Talk::new(seat));
@@ -178,7 +183,7 @@ impl Connections {
         if matches!(at_stop, None | Some(Turn::Asked)) {
             talk.lingers();
             let stream = connection.into_parts().io.into_inner();
-            self.linger(stream.into_inner()).await;
+            self.linger(stream.into_inner().into_inner()).await;
         }
     }
 

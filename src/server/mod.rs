@@ -23,6 +23,7 @@ mod connection;
 mod drain;
 pub mod logging;
 mod metrics;
+mod patient;
 mod reload;
 mod secret;
 mod shown;

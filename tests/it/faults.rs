@@ -26,6 +26,30 @@ fn a_silent_upload_ends_as_stalled_and_its_client_reads_so() {
 }
 
 #[test]
+fn whoever_reads_nothing_of_a_download_loses_the_place() {
+    let server = Server::start(&[
+        "--stall-timeout",
+        "300ms",
+        "--linger-time",
+        "100ms",
+        "--max-connections",
+        "1",
+    ]);
+    // More than the buffers of both sockets hold.
+    let content = noise(32 << 20);
+    let stored = server.post("/upload", "", &form(&[part("f", Some("a"), &content)]));
+    let request = format!(
+        "GET {} HTTP/1.1\r\nHost: a\r\n\r\n",
+        stored.json()["url"].as_str().unwrap()
+    );
+    let mut silent = server.connect();
+    silent.write_all(request.as_bytes()).unwrap();
+    // There is one place: an answer shows that it is free again.
+    assert_eq!(server.get("/").status, 200);
+    drop(silent);
+}
+
+#[test]
 fn a_crawling_upload_ends_as_too_slow_and_its_client_reads_so() {
     let server = Server::start(&["--min-rate", "1MiB", "--min-rate-window", "400ms"]);
     let mut client = begin_form(&server, "s", 100_000_000, 5_000);
