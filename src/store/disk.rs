@@ -26,7 +26,7 @@ use self::gate::Gates;
 use self::read::DiskReader;
 use self::root::Root;
 use self::session::DiskSession;
-use super::records::{Kept, Record, Records, SyncMode};
+use super::records::{Record, Records, SyncMode};
 use super::sync::{SyncLedger, Syncs};
 use super::{Finished, Held, Open, Reader, Session, Space, Store};
 use crate::error::Error;
@@ -261,10 +261,12 @@ impl Store for Disk {
         let Some(kept) = record.and_then(|record| record.files.into_iter().nth(index)) else {
             return Ok(None);
         };
-        let found: Option<(Kept, _)> = self.inner.root.open_kept(&kept)?.map(|open| (kept, open));
-        Ok(found.map(|(kept, (file, stat))| {
-            Box::new(DiskReader::new(file, &stat, kept.facts)) as Box<dyn Reader>
-        }))
+        let Some((file, stat)) = self.inner.root.open_kept(&kept)? else {
+            // If nothing else of the upload is left either, it no longer counts as held.
+            self.stored(id).await?;
+            return Ok(None);
+        };
+        Ok(Some(Box::new(DiskReader::new(file, &stat, kept.facts))))
     }
 
     async fn space(&self) -> Result<Option<Space>, Error> {

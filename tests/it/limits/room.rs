@@ -74,6 +74,24 @@ fn what_the_app_takes_away_makes_room_soon_after_somebody_was_refused() {
 }
 
 #[test]
+fn a_file_that_is_asked_for_and_gone_no_longer_counts() {
+    for (flags, replaced) in [(&STORE[..], false), (&OWNER[..], false), (&STORE[..], true)] {
+        let flags = [flags, &["--on-conflict", "replace"]].concat();
+        let folder = tempfile::tempdir().unwrap();
+        let server = Server::start_in(folder.path(), &flags);
+        let stored = server.send(&put("a", &[1; 600])).json();
+        let in_folder = |name: &str| folder.path().join(name);
+        match replaced {
+            true => assert_eq!(server.send(&put("a", &[1; 300])).status, 201),
+            false => std::fs::rename(in_folder("a"), in_folder("app's")).unwrap(),
+        }
+        assert_ne!(server.send(&put("b", &[1; 600])).status, 201);
+        assert_eq!(server.get(stored["url"].as_str().unwrap()).status, 404);
+        assert_eq!(server.send(&put("b", &[1; 600])).status, 201, "{flags:?}");
+    }
+}
+
+#[test]
 fn declared_bytes_count_with_their_owner_and_with_nobody_else() {
     let server = Server::start(&[&STORE[..], &OWNER].concat());
     let running = begun(
