@@ -30,6 +30,7 @@ use tokio::sync::Semaphore;
 
 use super::drain::Open;
 use super::metrics::{self, Metrics};
+use super::patient::Patient;
 use crate::error::Error;
 use crate::operator::Operator;
 use crate::outbound::ResponseBody;
@@ -56,6 +57,8 @@ pub(super) struct Admin {
     pub(super) data: DataThreads,
     /// The folder of the files, for the room that its disk has.
     pub(super) dir: PathBuf,
+    /// The longest time in which a client reads no byte of an answer; `None` is for ever.
+    pub(super) stall: Option<Duration>,
 }
 
 /// How much a listener offers.
@@ -91,6 +94,7 @@ pub(super) async fn serve(admin: Arc<Admin>, listener: TcpListener, offer: Offer
 }
 
 async fn connection(admin: Arc<Admin>, stream: TcpStream, peer: SocketAddr, offer: Offer) {
+    let stream = Patient::new(stream, admin.stall);
     let answer = service_fn(move |request: Request<Incoming>| {
         let admin = Arc::clone(&admin);
         async move {

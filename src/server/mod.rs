@@ -115,6 +115,7 @@ async fn serve(told: Told, level: Level) -> anyhow::Result<()> {
         tokens: operators,
         data,
         dir,
+        stall: config.stall_timeout,
     });
     let beside = Beside::listen(&config, &admin).await?;
     greet(&config, listener.local_addr()?, &beside, token.as_deref());

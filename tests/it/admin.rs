@@ -364,6 +364,30 @@ fn off_loopback_a_token_file_is_needed_and_then_for_reading_too() {
 }
 
 #[test]
+fn whoever_reads_no_answers_does_not_keep_others_from_the_probes() {
+    let args = ["--probe-listen", "127.0.0.1:0", "--stall-timeout", "300ms"];
+    let server = Server::start(&args);
+    let probes = server.beside("/metrics");
+    // Answers of more than the sockets hold, on every connection that is served at once.
+    let ask = "GET /metrics HTTP/1.1\r\nHost: a\r\n\r\n".repeat(4000);
+    let silent = |_| {
+        let mut client = TcpStream::connect(probes).unwrap();
+        client.set_nonblocking(true).unwrap();
+        let mut left = ask.as_bytes();
+        while let Ok(sent) = client.write(left) {
+            left = &left[sent..];
+            if left.is_empty() {
+                break;
+            }
+        }
+        client
+    };
+    let silent: Vec<_> = (0..100).map(silent).collect();
+    assert_eq!(get(probes, "/livez").status, 200);
+    drop(silent);
+}
+
+#[test]
 fn the_probe_listener_serves_probes_and_metrics_alone_under_any_name() {
     let server = Server::start(&["--probe-listen", "127.0.0.1:0"]);
     let probes = server.beside("/metrics");
