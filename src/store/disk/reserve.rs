@@ -14,9 +14,6 @@ use crate::error::Error;
 /// Below this many bytes a reservation costs more than it saves. Above, it saves more than it costs, even where the disk
 /// is never full: a write into room that is there already need not look for it page by page.
 const RESERVE_FROM: u64 = 64 << 10;
-/// The most room that is taken before any byte has come; from then on as much again as has been written. A head that
-/// declares much and brings nothing must not take the disk away from others.
-const FIRST: u64 = 4 << 20;
 /// Less room than this is not given back. A form reserves what follows its file too, some 50 bytes as a rule, and one
 /// block is not worth another entry in the journal.
 const SPARE: u64 = 4 << 10;
@@ -83,8 +80,7 @@ impl Writing {
     /// Takes room for the next `ahead` bytes if less than `coming` is left of it.
     pub(super) fn reserve(&mut self, coming: u64, ahead: u64) -> Result<(), Error> {
         let from = self.reserved.max(self.written);
-        let deserved = ahead.min(self.written.max(FIRST));
-        let wanted = deserved.min(self.expected.saturating_sub(from));
+        let wanted = ahead.min(self.expected.saturating_sub(from));
         if self.written + coming.max(1) <= self.reserved || wanted == 0 {
             return Ok(());
         }
