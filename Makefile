@@ -38,7 +38,7 @@ lint: ## formatting and clippy, a warning fails
 	cargo clippy --no-default-features -- -D warnings
 
 unit: ## tests in Rust; all must run, none may be left out
-	DUMBWAITER_TEST_ALL=1 SOAK_SECONDS=60 cargo test --all-features
+	TEST_ALL=1 SOAK_SECONDS=60 cargo test --all-features
 	cargo test --no-default-features --lib
 
 docs: ## the documentation builds without a warning

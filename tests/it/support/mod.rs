@@ -46,7 +46,6 @@ impl Server {
     /// Starts the binary by way of another command, a tracer say, whose last arguments it becomes.
     pub(crate) fn start_by(mut command: Command, dir: &Path, args: &[&str]) -> Self {
         command
-            .env_remove("DUMBWAITER_TEST_ALL")
             // "a" is what the requests of these tests call the server.
             .args(["--listen", "127.0.0.1:0", "--host", "a", "--dir"])
             .arg(dir)

@@ -4,7 +4,7 @@ use std::env;
 use std::io::Write;
 
 /// Set to `1` by `make test`: then whatever a test needs must be there.
-const ALL: &str = "DUMBWAITER_TEST_ALL";
+const ALL: &str = "TEST_ALL";
 
 /// Whether `program` is there for a test that works with it: a name to be found in `PATH`, or in the folders where
 /// Debian keeps servers.
@@ -12,7 +12,7 @@ const ALL: &str = "DUMBWAITER_TEST_ALL";
 /// Without it the test is to pass and do nothing; a line on standard error says what was left out.
 ///
 /// # Panics
-/// When the program is missing and `DUMBWAITER_TEST_ALL=1` says that everything must be tested.
+/// When the program is missing and `TEST_ALL=1` says that everything must be tested.
 pub(crate) fn needs(program: &str) -> bool {
     let here = is_here(program);
     if !here {
@@ -24,7 +24,7 @@ pub(crate) fn needs(program: &str) -> bool {
 /// Says that the test at hand is left out, since it needs `what`.
 ///
 /// # Panics
-/// When `DUMBWAITER_TEST_ALL=1` says that everything must be tested.
+/// When `TEST_ALL=1` says that everything must be tested.
 pub(crate) fn leave_out(what: &str) {
     assert!(
         !all_must_run(),

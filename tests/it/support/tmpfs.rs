@@ -16,7 +16,7 @@ impl Tmpfs {
         if how.as_ref().is_ok_and(|how| how.status.success()) {
             return Some(Self(dir.to_owned()));
         }
-        let all = std::env::var_os("DUMBWAITER_TEST_ALL").is_some_and(|all| all == "1");
+        let all = std::env::var_os("TEST_ALL").is_some_and(|all| all == "1");
         assert!(!all, "a tmpfs cannot be mounted here: {how:?}");
         eprintln!("left out: a tmpfs cannot be mounted here (needs root)");
         None
