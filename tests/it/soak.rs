@@ -28,9 +28,8 @@ const CLIENTS: usize = 6;
 /// Rounds of all ways before memory is first looked at: then every pool and table has its size.
 const WARM_UP: usize = 100;
 
-/// What may be added to the server's memory from then on, in KiB: the records' cache fills up to its 16 MiB, the rest is
-/// the allocator's.
-const GROWTH: usize = 28 * 1024;
+/// What may be added to the server's memory from then on, in KiB.
+const GROWTH: usize = 16 * 1024;
 
 #[test]
 fn a_mixed_load_leaves_memory_and_descriptors_as_they_were() {

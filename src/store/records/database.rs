@@ -13,7 +13,7 @@ use crate::error::Error;
 /// The layout that this code writes and the newest that it reads.
 const VERSION: u64 = 1;
 /// What the database keeps in memory, in bytes.
-const CACHE: usize = 16 << 20;
+const CACHE: usize = 4 << 20;
 
 /// The database, which an error may close and open anew.
 #[derive(Debug)]
