@@ -75,6 +75,10 @@ impl Session for Sink {
         Ok(files.into_iter().map(|placed| placed.facts).collect())
     }
 
+    async fn keep(&mut self, _: usize, file: Placed, _: OnConflict) -> Result<FileFacts, Error> {
+        Ok(file.facts)
+    }
+
     async fn abandon(self: Box<Self>) -> Result<(), Error> {
         Ok(())
     }

@@ -23,6 +23,12 @@ pub use self::ends::{
     a_commit_needs_an_entry_for_each_file, a_commit_survives_its_caller, an_unknown_id_has_nothing,
     what_is_finished_is_listed, what_is_not_committed_is_nowhere,
 };
+pub use self::keep::{
+    a_file_kept_by_itself_is_there_and_the_others_go, a_kept_file_follows_the_rule_for_taken_names,
+    a_kept_file_survives_its_caller, a_refused_file_can_be_kept_under_another_name,
+    a_removed_upload_keeps_nothing_more, an_upload_kept_in_part_cannot_be_committed,
+    kept_files_are_remembered_in_the_order_of_keeping,
+};
 pub use self::names::{
     reject_is_all_or_none, rename_finds_a_free_name, replace_takes_the_place_of_the_old_file,
     two_files_of_one_upload_never_share_a_name, uploads_at_once_never_share_a_name,
@@ -39,6 +45,7 @@ pub use self::resume::{
 mod bytes;
 mod case;
 mod ends;
+mod keep;
 mod names;
 mod remove;
 mod resume;
@@ -68,6 +75,13 @@ pub async fn all(store: &dyn Store) {
     uploads_at_once_never_share_a_name(store).await;
     a_commit_needs_an_entry_for_each_file(store).await;
     a_commit_survives_its_caller(store).await;
+    a_file_kept_by_itself_is_there_and_the_others_go(store).await;
+    kept_files_are_remembered_in_the_order_of_keeping(store).await;
+    a_kept_file_follows_the_rule_for_taken_names(store).await;
+    a_refused_file_can_be_kept_under_another_name(store).await;
+    an_upload_kept_in_part_cannot_be_committed(store).await;
+    a_kept_file_survives_its_caller(store).await;
+    a_removed_upload_keeps_nothing_more(store).await;
     a_removed_upload_is_nowhere_and_its_names_are_free(store).await;
     removing_leaves_what_took_the_place(store).await;
     what_is_not_finished_cannot_be_removed(store).await;

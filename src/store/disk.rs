@@ -22,7 +22,7 @@ use rustix::fs::{FlockOperation, Mode, OFlags};
 
 use self::claims::Claims;
 use self::detach::Finisher;
-use self::gate::Gates;
+use self::gate::{ALL, Gates};
 use self::read::DiskReader;
 use self::root::Root;
 use self::session::DiskSession;
@@ -36,6 +36,7 @@ mod claims;
 mod commit;
 mod detach;
 mod gate;
+mod keep;
 mod list;
 mod put;
 mod read;
@@ -248,7 +249,9 @@ impl Store for Disk {
             return Ok(None);
         };
         if !list::is_there(&self.inner, &record)? {
-            self.inner.forget(*id).await?;
+            if !self.inner.gates.is_open(id) {
+                self.inner.forget(*id).await?;
+            }
             return Ok(None);
         }
         Ok(Some(
@@ -295,10 +298,14 @@ impl Inner {
         Ok(())
     }
 
-    /// The record of an upload whose commit has come to its end.
+    /// The record of an upload whose commit has come to its end, or of those of its files that are kept by themselves.
     fn finished(&self, id: &UploadId) -> Result<Option<Record>, Error> {
         // In this order: whoever sees a record and then no commit sees the record of one that has ended.
-        let record = self.records.record(id)?;
-        Ok(record.filter(|_| !self.gates.is_committing(id)))
+        let Some(mut record) = self.records.record(id)? else {
+            return Ok(None);
+        };
+        let in_place = self.gates.in_place(id);
+        record.files.truncate(in_place);
+        Ok(Some(record).filter(|record| in_place == ALL || !record.files.is_empty()))
     }
 }

@@ -85,6 +85,7 @@ impl Store for Memory {
             has_checkpoint: false,
             resumed: None,
             files: Vec::new(),
+            kept: Vec::new(),
             writing: false,
         };
         if how == Open::Take {
@@ -208,6 +209,8 @@ struct MemorySession {
     has_checkpoint: bool,
     resumed: Option<Checkpoint>,
     files: Vec<Vec<u8>>,
+    /// Which of them have been kept by themselves.
+    kept: Vec<usize>,
     /// Whether the last file is still being written, rather than discarded behind.
     writing: bool,
 }
@@ -217,6 +220,27 @@ impl MemorySession {
         let kept = self.memory.lock();
         kept.pass(&self.id, self.epoch, self.has_checkpoint)?;
         Ok(kept)
+    }
+
+    fn check_whole(&self) -> Result<(), Error> {
+        match self.kept.is_empty() {
+            true => Ok(()),
+            false => Err(Error::store(
+                "a file of this upload has been kept by itself",
+            )),
+        }
+    }
+
+    /// The upload as it stands with what was kept before: made with the first file, gone when somebody has removed it.
+    fn upload<'k>(&self, kept: &'k mut Kept) -> Result<&'k mut Upload, Error> {
+        if !self.kept.is_empty() {
+            return kept.uploads.get_mut(&self.id).ok_or(Error::Cancelled);
+        }
+        Ok(kept.uploads.entry(self.id).or_insert(Upload {
+            files: Vec::new(),
+            owner: self.owner,
+            at: SystemTime::now(),
+        }))
     }
 }
 
@@ -259,6 +283,7 @@ impl Session for MemorySession {
         if checkpoint.files.len() != self.files.len() {
             return Err(Error::store("a checkpoint names every file of its upload"));
         }
+        self.check_whole()?;
         let mut kept = self.pass()?;
         checkpoint.epoch = self.epoch;
         for (point, file) in checkpoint.files.iter_mut().zip(&self.files) {
@@ -280,6 +305,7 @@ impl Session for MemorySession {
         if files.len() != self.files.len() {
             return Err(Error::store("a commit names every file of its upload"));
         }
+        self.check_whole()?;
         let all_bytes = std::mem::take(&mut self.files);
         let mut kept = self.pass()?;
         let names = kept.names_for(&files, on_conflict)?;
@@ -311,6 +337,39 @@ impl Session for MemorySession {
             at: modified,
         };
         kept.uploads.insert(self.id, upload);
+        Ok(facts)
+    }
+
+    async fn keep(
+        &mut self,
+        index: usize,
+        file: Placed,
+        on_conflict: OnConflict,
+    ) -> Result<FileFacts, Error> {
+        if index >= self.files.len() || self.kept.contains(&index) {
+            return Err(Error::store("there is no such file to be kept"));
+        }
+        let mut kept = self.pass()?;
+        let name = kept.names_for(std::slice::from_ref(&file), on_conflict)?;
+        let bytes = &self.files[index];
+        let facts = FileFacts {
+            name: name.into_iter().next(),
+            length: bytes.len() as u64,
+            ..file.facts
+        };
+        let file = Arc::new(File {
+            facts: facts.clone(),
+            bytes: bytes.clone().into(),
+            modified: SystemTime::now(),
+        });
+        self.upload(&mut kept)?.files.push(Arc::clone(&file));
+        kept.checkpoints.remove(&self.id);
+        kept.files
+            .insert(facts.name.clone().unwrap_or_default(), file);
+        drop(kept);
+        self.has_checkpoint = false;
+        self.files[index] = Vec::new();
+        self.kept.push(index);
         Ok(facts)
     }
 

@@ -5,6 +5,7 @@
 //!
 //! ```text
 //! open(id, Create) ─► Session ─► begin_file, write, write … begin_file … ─► commit(files)   all visible
+//!                        │                                              ├─► keep(file) …   each by itself, the rest goes
 //!                        │                                              └─► abandon, drop   none, nothing left
 //!                        └─► checkpoint ─► (crash, cut) ─► open(id, Take) ─► Session, from the checkpoint on
 //! ```
@@ -89,8 +90,8 @@ pub trait Store: Send + Sync + 'static {
     /// Removes the files of a finished upload and all that is known of it; `false` when there is no such upload. A file
     /// that has been replaced since is somebody else's and stays. After the answer nothing of it comes back.
     ///
-    /// Once called it runs to its end even if the caller drops the future. An upload that has only a checkpoint is not
-    /// finished: [`Open::Take`] and [`Session::abandon`] end that.
+    /// Once called it runs to its end even if the caller drops the future. Of an upload whose session goes on, the files
+    /// kept so far are removed, and no further one can be kept. An upload that has only a checkpoint is not finished: [`Open::Take`] and [`Session::abandon`] end that.
     ///
     /// # Errors
     /// [`Error::Store`]; some of the files may be gone then, and a second call goes on.
@@ -184,7 +185,25 @@ pub trait Session: Send {
         on_conflict: OnConflict,
     ) -> Result<Vec<FileFacts>, Error>;
 
-    /// Removes all that was written, checkpoints too.
+    /// Makes one file visible under the place given, and remembers it under the upload's id behind those kept before: the
+    /// first one kept is file 0. `index` counts the files begun and not discarded, kept ones too. What is not kept goes
+    /// when the session is dropped; a checkpoint goes with the first file kept, and no [`Session::commit`] can follow.
+    ///
+    /// Once called it runs to its end even if the caller drops the future. Of a crash on the way either the file is left,
+    /// under its name and remembered, or nothing of it; files kept before stay.
+    ///
+    /// # Errors
+    /// [`Error::NameTaken`] with [`OnConflict::Reject`] and [`Error::UnusableName`]: then the file may be kept under
+    /// another name. [`Error::Cancelled`] when [`Store::remove`] has removed what was kept before. Else as
+    /// [`Session::begin_file`], also for a file that is not there or is kept already.
+    async fn keep(
+        &mut self,
+        index: usize,
+        file: Placed,
+        on_conflict: OnConflict,
+    ) -> Result<FileFacts, Error>;
+
+    /// Removes all that was written, checkpoints too; files kept by themselves stay.
     ///
     /// # Errors
     /// [`Error::Store`].

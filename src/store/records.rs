@@ -152,11 +152,15 @@ impl Records {
         self.send(Message::Settled(id));
     }
 
-    /// Takes a promise back, with its record.
-    pub(super) async fn cancel(&self, id: UploadId) -> Result<(), Error> {
+    /// Takes a promise back, with its record; what was recorded `before` it stands again.
+    pub(super) async fn cancel(&self, id: UploadId, before: Option<&Record>) -> Result<(), Error> {
+        let before = before.map(encode).transpose()?;
         self.change(move |tables| {
             tables.promises.remove(id.as_bytes())?;
-            tables.files.remove(id.as_bytes())?;
+            match before {
+                Some(before) => tables.files.insert(id.as_bytes(), &*before)?,
+                None => tables.files.remove(id.as_bytes())?,
+            };
             Ok(())
         })
         .await

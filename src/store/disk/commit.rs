@@ -44,6 +44,7 @@ impl Commit {
 
         let promise = Promise {
             temps: self.scratch.temps(),
+            from: 0,
             on_conflict: self.on_conflict,
         };
         // A single file moves at once or not at all, and a crash before its move takes nothing that anybody was told
@@ -80,12 +81,23 @@ impl Commit {
                 .map(|((file, writing), name)| keep(root, file.facts, writing, name))
                 .collect::<Result<_, _>>()?,
             owner: self.owner,
-            at: UNIX_EPOCH.elapsed().ok().map(|since| since.as_secs()),
+            at: now(),
         })
     }
 }
 
-fn keep(root: &Root, facts: FileFacts, writing: &Writing, name: &str) -> Result<Kept, Error> {
+/// The moment as records have it.
+pub(super) fn now() -> Option<u64> {
+    UNIX_EPOCH.elapsed().ok().map(|since| since.as_secs())
+}
+
+/// What is kept of a file that is about to move to `name`.
+pub(super) fn keep(
+    root: &Root,
+    facts: FileFacts,
+    writing: &Writing,
+    name: &str,
+) -> Result<Kept, Error> {
     let what = StatxFlags::BASIC_STATS | StatxFlags::BTIME;
     let flags = AtFlags::SYMLINK_NOFOLLOW;
     let stat = rustix::fs::statx(root.tmp(), &*writing.temp, flags, what).map_err(io_error)?;
@@ -134,7 +146,9 @@ pub(super) async fn fulfil(
         }
         Err(e) => {
             put.undo();
-            inner.records.cancel(id).await?;
+            record.files.truncate(promise.from);
+            let before = Some(&*record).filter(|before| !before.files.is_empty());
+            inner.records.cancel(id, before).await?;
             Err(e)
         }
     }
@@ -157,7 +171,7 @@ async fn put_one(
                 // Somebody else came between the look and the move. The record must say what is really used, before it
                 // is used.
                 let name = claim.another(&inner.root, index)?.to_owned();
-                record.files[index].facts.name = Some(name);
+                record.files[promise.from + index].facts.name = Some(name);
                 inner.records.promise(id, 0, false, None, record).await?;
             }
             Err(NotPut::Taken) => return Err(name_taken(&claim.names()[index])),

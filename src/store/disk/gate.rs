@@ -4,7 +4,10 @@ use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use tokio::sync::OwnedMutexGuard;
+
 use crate::error::Error;
+use crate::store::records::Kept;
 use crate::upload::UploadId;
 
 /// The uploads that have a session or a commit under way.
@@ -15,12 +18,37 @@ pub(super) struct Gates {
 }
 
 /// How it stands with one upload.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct State {
     /// The newest epoch.
     epoch: Mutex<u64>,
     /// Commits under way: one, and those that will hear that they are superseded.
     commits: AtomicUsize,
+    /// How many files are in their places while another one is being kept by itself, else [`ALL`].
+    in_place: AtomicUsize,
+    turn: Arc<tokio::sync::Mutex<Turn>>,
+}
+
+/// Every file that the record names is in its place.
+pub(super) const ALL: usize = usize::MAX;
+
+/// What has been kept file by file. Whoever keeps one more, or removes them, has this to himself.
+#[derive(Debug, Default)]
+pub(super) struct Turn {
+    pub(super) kept: Vec<Kept>,
+    /// Somebody has removed the upload: nothing more of it is kept.
+    pub(super) removed: bool,
+}
+
+impl Default for State {
+    fn default() -> Self {
+        Self {
+            epoch: Mutex::default(),
+            commits: AtomicUsize::new(0),
+            in_place: AtomicUsize::new(ALL),
+            turn: Arc::default(),
+        }
+    }
 }
 
 impl Gates {
@@ -35,6 +63,7 @@ impl Gates {
             id,
             state,
             commits: false,
+            keeps: false,
         }
     }
 
@@ -43,11 +72,19 @@ impl Gates {
         Arc::clone(&self.count)
     }
 
-    /// Whether a commit of the upload is under way: its record may stand already, its files not yet.
-    pub(super) fn is_committing(&self, id: &UploadId) -> bool {
-        let open = lock(&self.open);
-        open.get(id)
-            .is_some_and(|state| state.commits.load(Ordering::Acquire) > 0)
+    /// How many of the files that the upload's record names are in their places: none while a commit is under way, those
+    /// kept before while another one is being kept, else [`ALL`].
+    pub(super) fn in_place(&self, id: &UploadId) -> usize {
+        match lock(&self.open).get(id) {
+            Some(state) if state.commits.load(Ordering::Acquire) > 0 => 0,
+            Some(state) => state.in_place.load(Ordering::Acquire),
+            None => ALL,
+        }
+    }
+
+    /// Whether the upload has a session or a commit under way.
+    pub(super) fn is_open(&self, id: &UploadId) -> bool {
+        lock(&self.open).contains_key(id)
     }
 }
 
@@ -58,6 +95,7 @@ pub(super) struct Gate {
     id: UploadId,
     state: Arc<State>,
     commits: bool,
+    keeps: bool,
 }
 
 impl Gate {
@@ -81,10 +119,30 @@ impl Gate {
         self.commits = true;
         self.state.commits.fetch_add(1, Ordering::Release);
     }
+
+    /// Waits until nobody else keeps a file of the upload or removes it.
+    pub(super) async fn turn(&self) -> OwnedMutexGuard<Turn> {
+        Arc::clone(&self.state.turn).lock_owned().await
+    }
+
+    /// Says that one more file is being kept beside those `in_place`, until the gate is dropped or
+    /// [`Gate::has_kept`]. Only who has the turn says so.
+    pub(super) fn begin_keep(&mut self, in_place: usize) {
+        self.keeps = true;
+        self.state.in_place.store(in_place, Ordering::Release);
+    }
+
+    /// Every file that the record names is in its place again.
+    pub(super) fn has_kept(&mut self) {
+        if std::mem::take(&mut self.keeps) {
+            self.state.in_place.store(ALL, Ordering::Release);
+        }
+    }
 }
 
 impl Drop for Gate {
     fn drop(&mut self) {
+        self.has_kept();
         if self.commits {
             self.state.commits.fetch_sub(1, Ordering::Release);
         }

@@ -15,8 +15,8 @@ pub(super) fn list(
     most: usize,
 ) -> Result<Vec<Finished>, Error> {
     let finished = |(id, record): (UploadId, Record)| {
-        // A commit under way has its record already, and its files not yet.
-        let there = inner.gates.is_committing(&id) || is_there(inner, &record)?;
+        // A commit under way has its record already, and its files not yet; a session may keep more.
+        let there = inner.gates.is_open(&id) || is_there(inner, &record)?;
         Ok(Finished {
             id,
             at: finished_at(&record),

@@ -16,9 +16,13 @@ use crate::upload::UploadId;
 
 /// Removes the upload's files, those that are still the ones it stored, and its record; `false` when there is none.
 pub(super) async fn remove(inner: Arc<Inner>, id: UploadId) -> Result<bool, Error> {
+    let gate = inner.gates.enter(id);
+    // No further file of it may be kept meanwhile, nor after.
+    let mut turn = gate.turn().await;
     let Some(record) = inner.finished(&id)? else {
         return Ok(false);
     };
+    turn.removed = true;
     let names = record.files.iter().filter_map(|k| k.facts.name.clone());
     // No commit may put a new file under one of the names between the look at the old one and its removal.
     let _claim = inner.claims.those(names.collect()).await;

@@ -35,9 +35,24 @@ pub(super) struct Writing {
     reserved: u64,
     /// Up to where room may be taken; 0 when it is not to be.
     expected: u64,
+    /// It is being moved by itself, or has been: only its place among the files of its session is left.
+    pub(super) lent: bool,
 }
 
 impl Writing {
+    /// What stays of a file that is moved by itself.
+    pub(super) fn lent(temp: String) -> Self {
+        Self {
+            temp,
+            written: 0,
+            dirty: false,
+            file: None,
+            reserved: 0,
+            expected: 0,
+            lent: true,
+        }
+    }
+
     /// Makes a file that was not there, for at most `expect` bytes.
     pub(super) fn create(root: &Root, temp: String, expect: Option<u64>) -> Result<Self, Error> {
         let flags =
@@ -51,6 +66,7 @@ impl Writing {
             file: Some(Arc::new(file)),
             reserved: 0,
             expected: expect.filter(|&bytes| bytes >= RESERVE_FROM).unwrap_or(0),
+            lent: false,
         })
     }
 
@@ -74,6 +90,7 @@ impl Writing {
             file: Some(Arc::new(file)),
             reserved: 0,
             expected: 0,
+            lent: false,
         })
     }
 

@@ -42,6 +42,7 @@ impl Scratch {
     /// Forgets the file begun last; its bytes go, unless a checkpoint needs them.
     pub(super) fn discard_last(&mut self) {
         if let Some(file) = self.files.pop()
+            && !file.lent
             && !self.kept.contains(&file.temp)
         {
             self.remove(&file.temp);
@@ -78,6 +79,30 @@ impl Scratch {
         self.kept.clear();
     }
 
+    /// Takes out file `index`, to be moved by itself; `None` when it is not there or was taken out before.
+    pub(super) fn lend(&mut self, index: usize) -> Option<Self> {
+        let place = self.files.get_mut(index).filter(|file| !file.lent)?;
+        let husk = Writing::lent(place.temp.clone());
+        let file = std::mem::replace(place, husk);
+        Some(Self {
+            root: Arc::clone(&self.root),
+            files: vec![file],
+            kept: Vec::new(),
+        })
+    }
+
+    /// Takes back a file that could not be moved.
+    pub(super) fn take_back(&mut self, index: usize, mut lent: Self) {
+        if let (Some(place), Some(file)) = (self.files.get_mut(index), lent.files.pop()) {
+            *place = file;
+        }
+    }
+
+    /// Whether a file has been taken out to be moved by itself.
+    pub(super) fn has_lent(&self) -> bool {
+        self.files.iter().any(|file| file.lent)
+    }
+
     /// The files have got their names, nothing is left to remove.
     pub(super) fn all_moved(&mut self) {
         self.files.clear();
@@ -94,7 +119,7 @@ impl Scratch {
 impl Drop for Scratch {
     fn drop(&mut self) {
         for file in &self.files {
-            if !self.kept.contains(&file.temp) {
+            if !file.lent && !self.kept.contains(&file.temp) {
                 self.remove(&file.temp);
             }
         }

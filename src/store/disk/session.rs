@@ -8,6 +8,7 @@ use bytes::Bytes;
 use super::Inner;
 use super::commit::Commit;
 use super::gate::Gate;
+use super::keep::{Keep, Kept};
 use super::reserve::Writing;
 use super::scratch::Scratch;
 use crate::error::Error;
@@ -95,6 +96,15 @@ impl DiskSession {
     fn check(&self) -> Result<(), Error> {
         match self.broken {
             true => Err(Error::store("an earlier sync of this upload has failed")),
+            false => Ok(()),
+        }
+    }
+
+    fn check_whole(&self) -> Result<(), Error> {
+        match self.scratch.has_lent() {
+            true => Err(Error::store(
+                "a file of this upload has been kept by itself",
+            )),
             false => Ok(()),
         }
     }
@@ -193,6 +203,7 @@ impl Session for DiskSession {
 
     async fn checkpoint(&mut self, mut checkpoint: Checkpoint) -> Result<u64, Error> {
         self.check()?;
+        self.check_whole()?;
         drop(self.gate.pass(self.epoch)?);
         if checkpoint.files.len() != self.scratch.files.len() {
             return Err(Error::store("a checkpoint names every file of its upload"));
@@ -238,6 +249,7 @@ impl Session for DiskSession {
         on_conflict: OnConflict,
     ) -> Result<Vec<FileFacts>, Error> {
         self.check()?;
+        self.check_whole()?;
         drop(self.gate.pass(self.epoch)?);
         if files.len() != self.scratch.files.len() {
             return Err(Error::store("a commit names every file of its upload"));
@@ -259,6 +271,51 @@ impl Session for DiskSession {
             on_conflict,
         };
         inner.finisher.detached(commit.run()).await
+    }
+
+    async fn keep(
+        &mut self,
+        index: usize,
+        file: Placed,
+        on_conflict: OnConflict,
+    ) -> Result<FileFacts, Error> {
+        self.check()?;
+        drop(self.gate.pass(self.epoch)?);
+        let Some(mut lent) = self.scratch.lend(index) else {
+            return Err(Error::store("there is no such file to be kept"));
+        };
+        lent.files[0].trim()?;
+        let keep = Keep {
+            gate: self.inner.gates.enter(self.id),
+            inner: Arc::clone(&self.inner),
+            id: self.id,
+            epoch: self.epoch,
+            has_checkpoint: self.has_checkpoint,
+            scratch: lent,
+            owner: self.owner,
+            file,
+            on_conflict,
+        };
+        // Whoever stops waiting leaves a session that nothing is known of.
+        self.broken = true;
+        let Kept {
+            scratch,
+            how,
+            recorded,
+        } = self.inner.finisher.detached(keep.run()).await;
+        if recorded {
+            self.scratch.keep_nothing();
+            self.has_checkpoint = false;
+        }
+        self.broken = match &how {
+            Ok(_) => false,
+            Err(Error::NameTaken { .. } | Error::UnusableName { .. } | Error::Cancelled) => {
+                self.scratch.take_back(index, scratch);
+                false
+            }
+            Err(_) => true,
+        };
+        how
     }
 
     async fn abandon(self: Box<Self>) -> Result<(), Error> {

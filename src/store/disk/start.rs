@@ -55,8 +55,8 @@ async fn roll_forward(
     promise: Promise,
     mut record: Record,
 ) -> Result<(), Error> {
-    let names: Vec<String> = record
-        .files
+    let files = record.files.get(promise.from..).unwrap_or_default();
+    let names: Vec<String> = files
         .iter()
         .map(|kept| kept.facts.name.clone().unwrap_or_default())
         .collect();
@@ -73,7 +73,7 @@ async fn roll_forward(
     // Without a file under way every move was made: nothing is left but to say so, and what has become of the files
     // since is no longer ours.
     if !todo.is_empty() {
-        for (index, kept) in record.files.iter().enumerate() {
+        for (index, kept) in files.iter().enumerate() {
             if !todo.contains(&index) && inner.root.open_kept(kept)?.is_some() {
                 put.already(&promise.temps[index], &names[index])?;
             }
@@ -153,6 +153,7 @@ mod tests {
             }
             let promise = Promise {
                 temps: session.scratch().temps(),
+                from: 0,
                 on_conflict,
             };
             let record = Record {
@@ -178,6 +179,70 @@ mod tests {
         });
         session.scratch().all_moved();
         id
+    }
+
+    /// Leaves the folder as a crash does that comes before the rename of a file kept behind another one.
+    fn crash_while_keeping_a_second(dir: &Path, on_conflict: OnConflict) -> UploadId {
+        let (disk, id) = (open(dir), UploadId::random());
+        let mut session = DiskSession::create(&disk.inner, id);
+        block_on(async {
+            for name in ["a", "c"] {
+                session
+                    .begin_file(&FileHead::default(), None)
+                    .await
+                    .unwrap();
+                let mut frames = vec![Bytes::from_static(name.as_bytes())];
+                session.write(&mut frames).await.unwrap();
+            }
+            let place = crate::name::SafePath::from_stored("a").unwrap();
+            let facts = FileFacts::default();
+            let file = crate::store::Placed { place, facts };
+            session.keep(0, file, on_conflict).await.unwrap();
+            let temps = session.scratch().temps().split_off(1);
+            let mut record = disk.inner.records.record(&id).unwrap().unwrap();
+            record.files.push(kept(dir, "c", &temps[0]));
+            let promise = Promise {
+                temps,
+                from: 1,
+                on_conflict,
+            };
+            let records = &disk.inner.records;
+            records
+                .promise(id, 0, false, Some(&promise), &record)
+                .await
+                .unwrap();
+        });
+        session.scratch().all_moved();
+        id
+    }
+
+    #[test]
+    fn a_file_kept_behind_another_is_there_after_a_crash_before_its_rename() {
+        for on_conflict in [OnConflict::Rename, OnConflict::Replace, OnConflict::Reject] {
+            let dir = tempfile::tempdir().unwrap();
+            let id = crash_while_keeping_a_second(dir.path(), on_conflict);
+            for _ in 0..2 {
+                let [a, c, none] = contents(&open(dir.path()), &id);
+                assert_eq!(
+                    (a.as_deref(), c.as_deref()),
+                    (Some(&b"a"[..]), Some(&b"c"[..]))
+                );
+                assert!(none.is_none() && is_clean(dir.path()), "{on_conflict:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_kept_behind_another_after_a_crash_leaves_that_alone() {
+        let dir = tempfile::tempdir().unwrap();
+        let id = crash_while_keeping_a_second(dir.path(), OnConflict::Reject);
+        std::fs::write(dir.path().join("c"), "somebody else's").unwrap();
+        let disk = open(dir.path());
+        let [a, c, _] = contents(&disk, &id);
+        assert_eq!((a.as_deref(), c), (Some(&b"a"[..]), None));
+        assert_eq!(block_on(disk.stored(&id)).unwrap().unwrap().len(), 1);
+        assert_eq!(disk.inner.held.bytes(), 1);
+        assert!(is_clean(dir.path()));
     }
 
     fn kept(dir: &Path, name: &str, temp: &str) -> Kept {

@@ -52,12 +52,21 @@ pub(in crate::store) struct Identity {
     pub(in crate::store) modified: (i64, u32),
 }
 
-/// What an upload's commit has promised to do: put each temporary file in the place that its record names.
+/// What an upload's commit has promised to do: put each temporary file in the place that its record names. Files before
+/// the first of them are in their places already.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(in crate::store) struct Promise {
     pub(in crate::store) temps: Vec<String>,
+    /// Where in the record the file of the first of `temps` stands.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub(in crate::store) from: usize,
     #[serde(with = "Conflict")]
     pub(in crate::store) on_conflict: OnConflict,
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
+fn is_zero(number: &usize) -> bool {
+    *number == 0
 }
 
 #[derive(Serialize, Deserialize)]

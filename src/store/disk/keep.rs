@@ -1,0 +1,108 @@
+//! One file of an upload made visible by itself: data → record → name → folder → answer, as in a commit of one.
+//!
+//! The record of a file kept behind others comes with a promise, so that a crash before its move does not leave a name
+//! without a file beside those that are there.
+
+use std::slice;
+use std::sync::Arc;
+
+use super::Inner;
+use super::commit::{fulfil, how, keep, now};
+use super::gate::{Gate, Turn};
+use super::put::Put;
+use super::scratch::Scratch;
+use crate::error::Error;
+use crate::name::OnConflict;
+use crate::store::Placed;
+use crate::store::records::{Promise, Record};
+use crate::upload::{FileFacts, OwnerKey, UploadId};
+
+/// A file on its way to its name; it owns all it needs, since its caller may vanish.
+pub(super) struct Keep {
+    pub(super) inner: Arc<Inner>,
+    pub(super) id: UploadId,
+    /// Of its own: the session may be dropped meanwhile.
+    pub(super) gate: Gate,
+    pub(super) epoch: u64,
+    pub(super) has_checkpoint: bool,
+    /// The file, and no other.
+    pub(super) scratch: Scratch,
+    pub(super) owner: Option<OwnerKey>,
+    pub(super) file: Placed,
+    pub(super) on_conflict: OnConflict,
+}
+
+/// How it went.
+pub(super) struct Kept {
+    /// The file again, where it has not been moved.
+    pub(super) scratch: Scratch,
+    pub(super) how: Result<FileFacts, Error>,
+    /// Whether it was written down, at least for a while: the upload's checkpoint is gone then.
+    pub(super) recorded: bool,
+}
+
+impl Keep {
+    pub(super) async fn run(mut self) -> Kept {
+        let mut turn = self.gate.turn().await;
+        let mut recorded = false;
+        let how = match turn.removed {
+            true => Err(Error::Cancelled),
+            false => self.put(&mut turn, &mut recorded).await,
+        };
+        // Still in its turn, so that nobody sees the gate of the next one opened by this.
+        self.gate.has_kept();
+        drop(turn);
+        Kept {
+            scratch: self.scratch,
+            how,
+            recorded,
+        }
+    }
+
+    async fn put(&mut self, turn: &mut Turn, recorded: &mut bool) -> Result<FileFacts, Error> {
+        let (inner, id) = (Arc::clone(&self.inner), self.id);
+        let files = slice::from_ref(&self.file);
+        let mut claim = inner
+            .claims
+            .choose(&inner.root, files, self.on_conflict)
+            .await?;
+        let data = self.scratch.unsynced();
+        inner.syncs.data(data).await.map_err(Error::store)?;
+        let promise = Promise {
+            temps: self.scratch.temps(),
+            from: turn.kept.len(),
+            on_conflict: self.on_conflict,
+        };
+        let promised = self.has_checkpoint || promise.from > 0;
+        let mut record = self.record(turn, &claim.names()[0])?;
+        self.gate.begin_keep(promise.from);
+        let had = self.has_checkpoint;
+        let told = promised.then_some(&promise);
+        inner
+            .records
+            .promise(id, self.epoch, had, told, &record)
+            .await?;
+        *recorded = true;
+        let put = Put::new(Arc::clone(&inner.root), how(self.on_conflict, 1));
+        fulfil(&inner, id, &promise, &mut record, &mut claim, put, [0]).await?;
+        if promised {
+            inner.records.settle(id);
+        }
+        self.scratch.all_moved();
+        turn.kept = record.files;
+        let last = turn.kept.last().expect("the file just kept");
+        Ok(last.facts.clone())
+    }
+
+    /// What is known of the upload with this file behind those kept before.
+    fn record(&self, turn: &Turn, name: &str) -> Result<Record, Error> {
+        let (facts, writing) = (self.file.facts.clone(), &self.scratch.files[0]);
+        let mut files = turn.kept.clone();
+        files.push(keep(&self.inner.root, facts, writing, name)?);
+        Ok(Record {
+            files,
+            owner: self.owner,
+            at: now(),
+        })
+    }
+}
