@@ -1,0 +1,245 @@
+//! The builder: what there is to be said before anything runs.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::{Lift, Service};
+use crate::admission::{Admission, AdmissionOptions};
+use crate::handlers::{Chain, UploadHandler};
+use crate::name::{OnConflict, Template};
+use crate::progress::{Ledger, Tracker, TrackerOptions};
+use crate::protocol::Inbound;
+use crate::protocol::multipart::PartLimits;
+use crate::receive::{Limits, Naming, PaceOptions, Receiver};
+use crate::rights::{Allow, Rights, Rule};
+use crate::store::Store;
+use crate::sweep;
+use crate::threads::DataThreads;
+use crate::watch::{Watch, WatchOptions};
+
+/// The upload side of an app, about to be built.
+///
+/// ```
+/// use dumbwaiter::handlers::Digest;
+/// use dumbwaiter::store::Disk;
+/// use dumbwaiter::Dumbwaiter;
+///
+/// # fn main() -> Result<(), dumbwaiter::Error> {
+/// # let folder = tempfile::tempdir().unwrap();
+/// # let uploads = folder.path();
+/// let lift = Dumbwaiter::new(Disk::open(uploads)?).handler(Digest::sha256).base("/up");
+/// let service = lift.into_service();
+/// # drop(service); Ok(()) }
+/// ```
+#[derive(Debug)]
+#[must_use]
+pub struct Dumbwaiter {
+    receiver: Receiver,
+    naming: Naming,
+    part_limits: PartLimits,
+    admission: AdmissionOptions,
+    keep: Option<Duration>,
+    tracker: TrackerOptions,
+    ledger: Option<Arc<dyn Ledger>>,
+    watch: WatchOptions,
+    data: Option<DataThreads>,
+    base: String,
+    only_below_base: bool,
+    rights: Rights,
+    app: Option<Rule>,
+    downloads: bool,
+    page: bool,
+}
+
+impl Dumbwaiter {
+    /// The upload side that keeps its bytes in `store`; everything else as the defaults say.
+    pub fn new(store: impl Store) -> Self {
+        Self {
+            receiver: Receiver {
+                store: Arc::new(store),
+                chain: Chain::default(),
+                limits: Limits::default(),
+                pace: PaceOptions::default(),
+            },
+            naming: Naming::default(),
+            part_limits: PartLimits::default(),
+            admission: AdmissionOptions::default(),
+            keep: None,
+            tracker: TrackerOptions::default(),
+            ledger: None,
+            watch: WatchOptions::default(),
+            data: None,
+            base: String::new(),
+            only_below_base: false,
+            rights: Rights::default(),
+            app: None,
+            downloads: true,
+            page: true,
+        }
+    }
+
+    /// Adds a handler at the end of the chain; the factory makes one for each file.
+    pub fn handler<H: UploadHandler + 'static>(
+        mut self,
+        factory: impl Fn() -> H + Send + Sync + 'static,
+    ) -> Self {
+        self.receiver.chain.push(factory);
+        self
+    }
+
+    /// What stored files are called; `{filename|id}` unless said.
+    pub fn name(mut self, template: Template) -> Self {
+        self.naming.template = template;
+        self
+    }
+
+    /// What happens when a name is taken; another one is found unless said.
+    pub fn on_conflict(mut self, rule: OnConflict) -> Self {
+        self.naming.on_conflict = rule;
+        self
+    }
+
+    /// How much of a form is taken.
+    pub fn limits(mut self, limits: Limits) -> Self {
+        self.receiver.limits = limits;
+        self
+    }
+
+    /// How slowly a body may come, and how long in all.
+    pub fn pace(mut self, pace: PaceOptions) -> Self {
+        self.receiver.pace = pace;
+        self
+    }
+
+    /// How large the heads of a form's parts may be.
+    pub fn part_limits(mut self, limits: PartLimits) -> Self {
+        self.part_limits = limits;
+        self
+    }
+
+    /// How many uploads may run, how large they may be, and how much must stay free.
+    pub fn admission(mut self, options: AdmissionOptions) -> Self {
+        self.admission = options;
+        self
+    }
+
+    /// How long finished uploads stay; for ever unless said. Then their files are removed, where they are still the
+    /// ones that were stored, and forgotten.
+    pub fn keep(mut self, time: impl Into<Option<Duration>>) -> Self {
+        self.keep = time.into();
+        self
+    }
+
+    /// How long progress is remembered, and of how many uploads.
+    pub fn progress(mut self, options: TrackerOptions) -> Self {
+        self.tracker = options;
+        self
+    }
+
+    /// Who keeps count of what comes and how it ends.
+    pub fn ledger(mut self, ledger: impl Ledger) -> Self {
+        self.ledger = Some(Arc::new(ledger));
+        self
+    }
+
+    /// How progress is told, and to how many.
+    pub fn watch(mut self, options: WatchOptions) -> Self {
+        self.watch = options;
+        self
+    }
+
+    /// The path under which the service stands, with a leading and no trailing slash. Every URL in an answer begins
+    /// with it; of a request's path it is taken away if a router has not done that already.
+    pub fn base(mut self, base: impl Into<String>) -> Self {
+        self.base = base.into();
+        self
+    }
+
+    /// Whether a path outside the base is unknown. Unless said it is taken as one from which a router has stripped the
+    /// base; a base that is a secret must not be left out.
+    pub fn only_below_base(mut self, on: bool) -> Self {
+        self.only_below_base = on;
+        self
+    }
+
+    /// Who may upload, whose forwarding fields count, which pages may send and read. Unless said all may upload, and
+    /// only our own page may send.
+    pub fn rights(mut self, rights: Rights) -> Self {
+        self.rights = rights;
+        self
+    }
+
+    /// Asks the app before each upload, look and download, besides all other rules, and takes its word on the owner.
+    ///
+    /// ```
+    /// use dumbwaiter::rights::{Ask, Grant};
+    /// use dumbwaiter::upload::Owner;
+    /// use dumbwaiter::{Dumbwaiter, Refusal, store::Memory};
+    ///
+    /// let lift = Dumbwaiter::new(Memory::default()).allow(async |ask: Ask| match ask.headers.get("x-user") {
+    ///     Some(user) => Ok(Grant { owner: Some(Owner::Named(format!("{user:?}").into())) }),
+    ///     None => Err(Refusal { status: 401, ..Refusal::new("log in first") }),
+    /// });
+    /// # drop(lift);
+    /// ```
+    pub fn allow(mut self, app: impl Allow) -> Self {
+        self.app = Some(Rule::Ask(Arc::new(app)));
+        self
+    }
+
+    /// The threads on which bodies live; as many as there are CPUs, at least two, unless said.
+    pub fn data_threads(mut self, threads: DataThreads) -> Self {
+        self.data = Some(threads);
+        self
+    }
+
+    /// Whether `GET /files/ID` gives stored files back; it does unless said.
+    pub fn downloads(mut self, on: bool) -> Self {
+        self.downloads = on;
+        self
+    }
+
+    /// Whether `GET /` is a page where a person drops a file; it is unless said.
+    pub fn page(mut self, on: bool) -> Self {
+        self.page = on;
+        self
+    }
+
+    /// The service, ready to be nested or served.
+    ///
+    /// # Panics
+    /// When the system gives no thread.
+    #[must_use]
+    pub fn into_service(mut self) -> Service {
+        self.rights.rules.extend(self.app);
+        let tracker = Tracker::start_with(self.tracker, self.ledger);
+        let data = self.data.unwrap_or_else(|| {
+            let cpus = std::thread::available_parallelism().map_or(2, std::num::NonZero::get);
+            DataThreads::start(cpus.max(2)).expect("the system has a thread to give")
+        });
+        let (store, options) = (&self.receiver.store, self.admission);
+        let limited = options.store_bytes.is_some() || options.owner_bytes.is_some();
+        let admission = Admission::start(options, store, &data);
+        if limited || self.keep.is_some() {
+            sweep::start(self.keep, store, admission.short_of_room(), &data);
+        }
+        Service {
+            lift: Arc::new(Lift {
+                inbound: Inbound {
+                    admission,
+                    receiver: self.receiver,
+                    naming: self.naming,
+                    tracker: tracker.clone(),
+                    data,
+                },
+                part_limits: self.part_limits,
+                watch: Watch::new(tracker, self.watch),
+                base: self.base,
+                only_below_base: self.only_below_base,
+                rights: self.rights,
+                downloads: self.downloads,
+                page: self.page,
+            }),
+        }
+    }
+}

@@ -1,0 +1,164 @@
+//! Path and method → a protocol or a watcher.
+
+use bytes::Bytes;
+use http::{Method, Response, header};
+
+use super::Lift;
+use crate::error::Error;
+use crate::outbound::ResponseBody;
+use crate::page;
+use crate::protocol::{Asked, answer, form, get, put, remove};
+use crate::receive::Body;
+use crate::rights::{Act, Cookie};
+use crate::watch::Uploads;
+
+impl Lift {
+    pub(super) async fn answer(
+        &self,
+        path: String,
+        mut asked: Asked,
+        body: Body,
+    ) -> Response<ResponseBody> {
+        let asks = Asks::of(&asked.head.method);
+        if let Some(act) = act(&path, asks)
+            && let Err(error) = self.ask(act, &mut asked).await
+        {
+            return refuse(&asked, &error);
+        }
+        if let Some(name) = path.strip_prefix("/files/") {
+            return self.file(name, asked, body).await;
+        }
+        match (path.as_str(), asks) {
+            ("" | "/" | "/upload", Asks::Post) => {
+                form::post(&self.inbound, self.part_limits, asked, body)
+                    .await
+                    .map(Into::into)
+            }
+            ("", Asks::Get) if self.page => page::with_slash(&asked.base).map(Into::into),
+            (path, Asks::Delete) if path.starts_with("/uploads/") => {
+                let name = path.strip_prefix("/uploads/").unwrap_or_default();
+                remove::delete(&self.inbound, name, &asked)
+                    .await
+                    .map(Into::into)
+            }
+            ("/get_upload_progress", Asks::Get) => self
+                .watch
+                .article(&asked.head, &asked.owners())
+                .map(Into::into),
+            ("/progress", Asks::Get) => self
+                .watch
+                .nginx(&asked.head, &asked.owners())
+                .map(Into::into),
+            (path, Asks::Get) if path == "/uploads" || path.starts_with("/uploads/") => {
+                match self.watch.uploads(
+                    &asked.head,
+                    &asked.owners(),
+                    &asked.base,
+                    path.strip_prefix("/uploads/"),
+                ) {
+                    Uploads::Now(answer) => answer.map(Into::into),
+                    Uploads::Live(answer) => answer.map(Into::into),
+                }
+            }
+            ("/upload", Asks::Options) => self.options("POST, OPTIONS"),
+            (path, asks) => match page::get(path, &asked.base).filter(|_| self.page) {
+                Some(file) if matches!(asks, Asks::Get) => {
+                    with_cookie(file, path, &asked).map(Into::into)
+                }
+                file => refuse(&asked, &misplaced(path, file.is_some())),
+            },
+        }
+    }
+
+    async fn file(&self, name: &str, asked: Asked, body: Body) -> Response<ResponseBody> {
+        match Asks::of(&asked.head.method) {
+            Asks::Put => put::put(&self.inbound, name, asked, body)
+                .await
+                .map(Into::into),
+            Asks::Get if self.downloads => {
+                get::get(&self.inbound, name, &asked).await.map(Into::into)
+            }
+            Asks::Get => refuse(&asked, &Error::NotFound),
+            Asks::Options => self.options("GET, HEAD, PUT, OPTIONS"),
+            Asks::Post | Asks::Delete | Asks::Other => refuse(
+                &asked,
+                &Error::MethodNotAllowed {
+                    allow: "GET, HEAD, PUT, OPTIONS",
+                },
+            ),
+        }
+    }
+
+    /// What a path takes, and how much of it.
+    fn options(&self, allow: &'static str) -> Response<ResponseBody> {
+        answer::options(allow, self.inbound.admission.options()).map(Into::into)
+    }
+}
+
+/// What a method asks for here.
+#[derive(Clone, Copy)]
+enum Asks {
+    /// GET, and HEAD, whose answer loses its body on the way out.
+    Get,
+    Post,
+    Put,
+    Delete,
+    Options,
+    Other,
+}
+
+impl Asks {
+    fn of(method: &Method) -> Self {
+        match *method {
+            Method::GET | Method::HEAD => Self::Get,
+            Method::POST => Self::Post,
+            Method::PUT => Self::Put,
+            Method::DELETE => Self::Delete,
+            Method::OPTIONS => Self::Options,
+            _ => Self::Other,
+        }
+    }
+}
+
+/// For what the rules are asked: what is not ours, and what everyone may see, is `None`.
+fn act(path: &str, asks: Asks) -> Option<Act> {
+    match (path, asks) {
+        ("" | "/" | "/upload", Asks::Post) => Some(Act::Upload),
+        (path, Asks::Put) if path.starts_with("/files/") => Some(Act::Upload),
+        (path, Asks::Get) if path.starts_with("/files/") => Some(Act::Read),
+        ("/", Asks::Get) => Some(Act::Page),
+        ("/get_upload_progress" | "/progress" | "/uploads", Asks::Get) => Some(Act::Watch),
+        (path, Asks::Get) if path.starts_with("/uploads/") => Some(Act::Watch),
+        _ => None,
+    }
+}
+
+/// Our page gives a browser its cookie, so that what is sent from there belongs to it.
+fn with_cookie(mut file: Response<Bytes>, path: &str, asked: &Asked) -> Response<Bytes> {
+    if path == "/" && asked.client.cookie().is_none() {
+        let cookie = Cookie::random().set(&asked.base, asked.client.is_https());
+        file.headers_mut().insert(header::SET_COOKIE, cookie);
+        // Another visitor must not get it out of a cache on the way.
+        let unshared = header::HeaderValue::from_static("no-store");
+        file.headers_mut().insert(header::CACHE_CONTROL, unshared);
+    }
+    file
+}
+
+/// What is wrong with a request that nobody takes: its method, where the path is ours, else its path.
+fn misplaced(path: &str, is_page: bool) -> Error {
+    let allow = match path {
+        "/upload" => "POST, OPTIONS",
+        "" | "/" if is_page => "GET, HEAD, POST",
+        "" | "/" => "POST",
+        "/get_upload_progress" | "/progress" | "/uploads" => "GET, HEAD",
+        _ if is_page => "GET, HEAD",
+        _ if path.starts_with("/uploads/") => "GET, HEAD, DELETE",
+        _ => return Error::NotFound,
+    };
+    Error::MethodNotAllowed { allow }
+}
+
+fn refuse(asked: &Asked, error: &Error) -> Response<ResponseBody> {
+    answer::refused(&asked.head.headers, &asked.base, error).map(Into::into)
+}
