@@ -55,6 +55,15 @@ pub enum Error {
         /// The name, below the store's folder.
         name: String,
     },
+    /// A route of the app's own asked for a file that the form does not have.
+    #[error("the form has no file in its field {field:?}")]
+    MissingFile {
+        /// The field.
+        field: String,
+    },
+    /// A route of the app's own took an upload with files in and kept none of them.
+    #[error("none of the files was kept")]
+    NotKept,
     /// A newer request has taken the upload over.
     #[error("a newer request has taken over this upload")]
     Superseded,
@@ -254,6 +263,8 @@ impl Error {
             Self::Refused(refusal) => (refusal.code, refusal.status()),
             Self::UnusableName { .. } => ("unusable_name", 422),
             Self::NameTaken { .. } => ("name_taken", 409),
+            Self::MissingFile { .. } => ("missing_file", 422),
+            Self::NotKept => ("not_kept", 422),
             Self::Superseded => ("superseded", 409),
             Self::NotFound => ("not_found", 404),
             Self::MethodNotAllowed { .. } => ("method_not_allowed", 405),
@@ -326,6 +337,8 @@ mod tests {
             Refused(_) => Refused(Refusal::new("no")),
             UnusableName { .. } => UnusableName { reason: String::new() },
             NameTaken { .. } => NameTaken { name: String::new() },
+            MissingFile { .. } => MissingFile { field: String::new() },
+            NotKept => NotKept,
             Superseded => Superseded,
             NotFound => NotFound,
             MethodNotAllowed { .. } => MethodNotAllowed { allow: "" },

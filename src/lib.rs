@@ -51,6 +51,7 @@ compile_error!("Dumbwaiter runs on Linux on x86-64 and aarch64 only");
 
 mod accept;
 pub mod admission;
+mod arrival;
 mod error;
 pub mod handlers;
 pub mod name;
@@ -72,6 +73,7 @@ pub mod threads;
 pub mod upload;
 pub mod watch;
 
+pub use arrival::{Arrival, ArrivedFile, Persisted, Rejection};
 pub use error::{Error, Refusal};
 pub use handlers::{Stop, UploadHandler};
 pub use operator::Operator;

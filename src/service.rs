@@ -12,13 +12,15 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
-use http::{Request, Response, StatusCode};
+use http::header::ACCEPT;
+use http::{HeaderMap, Request, Response, StatusCode};
 
+use crate::arrival::{Arrival, Manner, Rejection};
 use crate::error::Error;
 use crate::operator::Operator;
 use crate::outbound::ResponseBody;
 use crate::protocol::multipart::PartLimits;
-use crate::protocol::{Asked, Inbound, answer};
+use crate::protocol::{Asked, Inbound, answer, any};
 use crate::receive::Body;
 use crate::rights::{Act, Client, Rights, Source, is_preflight, preflight};
 use crate::upload::Peer;
@@ -38,6 +40,26 @@ pub struct Service {
 }
 
 impl Service {
+    /// Takes in the body of a request that came at a route of the app's own: see [`Arrival`] for what follows.
+    ///
+    /// It goes the way of `POST /upload`: the same rules of who may, limits, handlers and store, and the same record, which
+    /// watchers see under way through this service nested elsewhere. `multipart/form-data` is a form; any other body is
+    /// one file, of no field and no name. The request's method and path are the app's affair.
+    ///
+    /// The future may be dropped at any time, as a server does when the client goes: nothing of the upload is left then.
+    ///
+    /// # Errors
+    /// Whatever refused or broke the upload; its record says so too, unless no upload began. The answer that tells the
+    /// client is in the [`Rejection`].
+    pub async fn receive<B>(&self, request: Request<B>) -> Result<Arrival, Rejection>
+    where
+        B: http_body::Body<Data = Bytes> + Send + 'static,
+        B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+    {
+        let (asked, body) = self.lift.read(request);
+        self.lift.receive(asked, body).await
+    }
+
     /// The right to see and end all uploads, for whoever runs the server.
     #[must_use]
     pub fn operator(&self) -> Operator {
@@ -145,6 +167,44 @@ impl Lift {
         let path = self.path(asked)?;
         self.rights.check_origin(&asked.head, source)?;
         Ok(path)
+    }
+
+    async fn receive(&self, mut asked: Asked, body: Body) -> Result<Arrival, Rejection> {
+        let source = self.rights.source(&asked.head, &asked.client);
+        let manner = self.manner(&asked, &source);
+        let inbound = &self.inbound;
+        let arrived = match self.let_in(&mut asked, &source).await {
+            Ok(()) => any::arrive(inbound, self.part_limits, &asked, body).await,
+            Err(error) => Err(error),
+        };
+        match arrived {
+            Ok(arrived) => {
+                let (rule, data) = (inbound.naming.on_conflict, inbound.data.clone());
+                Ok(Arrival::new(arrived, rule, manner, data))
+            }
+            Err(error) => Err(manner.reject(error)),
+        }
+    }
+
+    /// Whether the request is for us, no foreign page forged it, and its sender may upload.
+    async fn let_in(&self, asked: &mut Asked, source: &Source) -> Result<(), Error> {
+        self.rights.check_host(&asked.head, &asked.client)?;
+        self.rights.check_origin(&asked.head, source)?;
+        self.ask(Act::Upload, asked).await
+    }
+
+    /// How this client wants to be told of an error.
+    fn manner(&self, asked: &Asked, source: &Source) -> Manner {
+        let (mut shared, mut challenge) = (HeaderMap::new(), HeaderMap::new());
+        self.rights.share(source, &mut shared);
+        self.rights.challenge(&mut challenge);
+        let accept = asked.head.headers.get_all(ACCEPT).iter();
+        Manner {
+            headers: accept.map(|value| (ACCEPT, value.clone())).collect(),
+            base: asked.base.clone(),
+            shared,
+            challenge,
+        }
     }
 
     /// Asks who may, before the body; the answer can say to whom the upload belongs.

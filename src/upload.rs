@@ -240,7 +240,7 @@ impl Default for Peer {
 pub enum Protocol {
     /// `multipart/form-data` by POST.
     Form,
-    /// A raw body by PUT.
+    /// A raw body that is one file: by PUT, or at a route of the app's own.
     Put,
 }
 

@@ -72,11 +72,10 @@ impl Place {
         }
     }
 
-    /// Says that the upload is finished and how many bytes of it stay.
-    pub fn keep(mut self, bytes: u64) {
-        settle(self.shared.held.total(), self.in_all, bytes);
-        settle(self.share.count(), self.with_owner, bytes);
-        (self.in_all, self.with_owner) = (0, 0);
+    /// Says that `bytes` of the upload are stored for good; the others go on counting as under way.
+    pub fn keep(&mut self, bytes: u64) {
+        settle(self.shared.held.total(), &mut self.in_all, bytes);
+        settle(self.share.count(), &mut self.with_owner, bytes);
     }
 
     #[cold]
@@ -127,10 +126,11 @@ impl Place {
     }
 }
 
-/// Makes of the `counted` bytes those that stay.
-fn settle(count: &Count, counted: u64, stays: u64) {
-    count.add(stays.saturating_sub(counted));
-    count.sub(counted.saturating_sub(stays));
+/// Of the bytes that are counted as under way, `stays` stay.
+fn settle(count: &Count, under_way: &mut u64, stays: u64) {
+    let counted = stays.min(*under_way);
+    *under_way -= counted;
+    count.add(stays - counted);
 }
 
 impl Drop for Place {

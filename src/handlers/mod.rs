@@ -67,10 +67,11 @@ pub trait UploadHandler: Send {
         Ok(Bytes::new())
     }
 
-    /// Called when every file of the upload is stored under its name.
+    /// Called when every file of the upload is stored under its name; where a route of the app's own decides on each file
+    /// ([`Service::receive`](crate::Service::receive)), when the upload has ended and this one was kept.
     fn upload_complete(&mut self) {}
 
-    /// Called when the upload ended otherwise; nothing of it is kept.
+    /// Called when the upload ended otherwise, or this file of it was not kept; nothing of the file is left.
     fn upload_broken(&mut self, why: &Error) {
         let _ = why;
     }
@@ -138,6 +139,7 @@ impl Chain {
     pub fn begin(&self, upload: &Upload, file: &FileHead) -> (FileHandlers, Result<(), Stop>) {
         let mut handlers = FileHandlers {
             handlers: self.factories.iter().map(|make| make()).collect(),
+            complete: false,
         };
         let begun = handlers
             .handlers
@@ -158,6 +160,7 @@ impl std::fmt::Debug for Chain {
 /// The handlers of one file.
 pub struct FileHandlers {
     handlers: Vec<Box<dyn UploadHandler>>,
+    complete: bool,
 }
 
 impl FileHandlers {
@@ -181,7 +184,13 @@ impl FileHandlers {
             held.push(pass(behind, last)?);
         }
         held.retain(|bytes| !bytes.is_empty());
+        self.complete = true;
         Ok(held)
+    }
+
+    /// Whether the whole file has passed, rather than having been skipped.
+    pub(crate) fn is_complete(&self) -> bool {
+        self.complete
     }
 
     /// Tells each handler how the upload ended.

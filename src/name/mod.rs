@@ -23,6 +23,8 @@ mod template;
 use std::fmt;
 use std::str::FromStr;
 
+use crate::error::Error;
+
 pub use placeholder::Values;
 pub use template::{Template, TemplateError};
 
@@ -37,6 +39,34 @@ pub struct SafePath(String);
 impl SafePath {
     /// The most bytes in one component (`NAME_MAX` of Linux file systems).
     pub const MAX_COMPONENT: usize = 255;
+
+    /// Takes a path that the app has made: components joined by `/`, below the store's folder. It is checked, not cleaned:
+    /// whoever builds it from a client's text learns that this is no name, instead of storing under another one.
+    ///
+    /// # Errors
+    /// [`Error::UnusableName`] says which component cannot be one, and why: an absolute path, `..`, a name that begins with
+    /// a dot, a character that no name may hold.
+    pub fn parse(text: &str) -> Result<Self, Error> {
+        text.split('/').try_for_each(|name| {
+            let why = match clean::component(name) {
+                _ if text.starts_with('/') => {
+                    "a place is a path below the store, without a slash at its begin"
+                }
+                _ if name.is_empty() => "a component of it is empty",
+                _ if matches!(name, "." | "..") => "it must not lead elsewhere by dots",
+                _ if name.starts_with('.') => {
+                    "a name that begins with a dot is hidden or the store's own"
+                }
+                _ if name.len() > Self::MAX_COMPONENT => "a name has 255 bytes at most",
+                Some(clean) if clean == name => return Ok(()),
+                _ => "a component of it holds, is or ends in what no name may",
+            };
+            Err(Error::UnusableName {
+                reason: format!("{text:?} is no place below the store: {why}"),
+            })
+        })?;
+        Ok(Self(text.to_owned()))
+    }
 
     /// Takes back a path that was stored before. It is checked, not cleaned, and only for what could lead out of the
     /// folder or hide: a name stays reachable when the rules for new ones grow. `None` when it is none of ours.
@@ -96,6 +126,12 @@ impl fmt::Display for SafePath {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
     }
+}
+
+/// The safe form of a client's name for a file, one component of a path; `None` when nothing in it can be a name.
+#[must_use]
+pub(crate) fn clean(text: &str) -> Option<String> {
+    clean::component(text)
 }
 
 /// What to do when the name is taken.
@@ -201,6 +237,36 @@ mod tests {
             &long,
         ] {
             assert_eq!(SafePath::from_stored(bad), None, "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn a_place_that_the_app_makes_is_taken_as_it_is_or_refused_with_the_reason() {
+        for good in ["12", "dishes/12.jpg", "料理/a b (1).jpg", "a..b", "a/b/c/d"] {
+            assert_eq!(SafePath::parse(good).unwrap().as_str(), good);
+        }
+        let long = "x".repeat(256);
+        for (bad, why) in [
+            ("", "empty"),
+            ("/etc/passwd", "slash"),
+            ("a//b", "empty"),
+            ("a/", "empty"),
+            ("..", "dots"),
+            ("a/../../b", "dots"),
+            ("./a", "dots"),
+            (".dumbwaiter/records.redb", "dot"),
+            ("a/.hidden", "dot"),
+            (&long, "255"),
+            ("a\\b", "no name may"),
+            ("a\0b", "no name may"),
+            ("C:/a", "no name may"),
+            ("CON", "no name may"),
+            ("a.", "no name may"),
+            ("\u{202e}gpj.exe", "no name may"),
+        ] {
+            let refused = SafePath::parse(bad).unwrap_err();
+            assert_eq!(refused.code(), "unusable_name", "{bad:?}");
+            assert!(refused.to_string().contains(why), "{bad:?}: {refused}");
         }
     }
 

@@ -60,8 +60,9 @@ impl Halt {
 }
 
 impl Progress {
-    /// Has the upload end in `error`, unless all its bytes have come already. The pump hears it at its next write, and
-    /// at once while it waits for its client.
+    /// Has the upload end in `error`, unless all its bytes have come already and are being stored. The pump hears it at its
+    /// next write, and at once while it waits for its client; where a route of the app's own has the upload in hand, it
+    /// ends there.
     pub fn halt(&self, why: Why) {
         self.halt.tell(why);
     }
@@ -77,7 +78,7 @@ impl Progress {
         }
     }
 
-    /// Waits until the upload is to end. One waits: its pump.
+    /// Waits until the upload is to end. One waits: its pump, then whoever watches over it while the app has it.
     pub async fn halted(self: Arc<Self>) -> Error {
         loop {
             if let Err(error) = self.go_on() {

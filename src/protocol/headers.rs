@@ -75,6 +75,16 @@ pub fn form_boundary(headers: &HeaderMap, most: usize) -> Result<Boundary, Error
         .ok_or(Error::MissingBoundary)
 }
 
+/// Whether the head announces a form of any kind; one without its files ([`Error::MissingEnctype`]) is one too.
+pub(crate) fn is_form(headers: &HeaderMap) -> bool {
+    let mut fields = headers.get_all(header::CONTENT_TYPE).iter();
+    fields.any(|value| {
+        let (kind, _) = cut_at(value.as_bytes(), b';');
+        let is = |form: &[u8]| kind.trim_ascii().eq_ignore_ascii_case(form);
+        is(b"multipart/form-data") || is(b"application/x-www-form-urlencoded")
+    })
+}
+
 fn content_type(headers: &HeaderMap) -> Result<&[u8], Error> {
     let mut fields = headers.get_all(header::CONTENT_TYPE).iter();
     let first = fields.next().map_or(&[][..], http::HeaderValue::as_bytes);

@@ -9,16 +9,17 @@ use std::sync::Arc;
 
 use http::request::Parts;
 
-use crate::admission::Admission;
+use crate::admission::{Admission, Place};
 use crate::error::Error;
-use crate::progress::{Progress, Tracker};
+use crate::progress::{Progress, Tap, Tracker};
 use crate::query::GivenId;
-use crate::receive::{Body, Naming, Receiver, Split};
+use crate::receive::{Arrived, Body, Naming, Receiver, Split};
 use crate::rights::Client;
 use crate::threads::DataThreads;
 use crate::upload::{Owner, ProgressId, Protocol, Upload};
 
 pub mod answer;
+pub(crate) mod any;
 pub mod form;
 pub mod get;
 pub mod headers;
@@ -85,31 +86,14 @@ impl Inbound {
     /// Takes the body in, stores its files under their names and ends the record, which it gives back: the answer does
     /// not depend on whether the tracker could keep it.
     ///
-    /// `split` is made after the record has begun, so that a refused head is seen by watchers too. Whether there is room
-    /// is asked before the first byte is: a client that waits for `100 Continue` gets the refusal in its place.
     pub(crate) async fn take(
         &self,
         upload: Upload,
         body: Body,
         split: Result<Box<dyn Split>, Error>,
     ) -> Result<Arc<Progress>, Error> {
-        let tap = self.tracker.begin(&upload);
+        let (tap, split, place) = self.let_in(&upload, split).await?;
         let progress = Arc::clone(tap.progress());
-        let admitted = match split {
-            Ok(split) => self
-                .admission
-                .admit(&upload)
-                .await
-                .map(|place| (split, place)),
-            Err(error) => Err(error),
-        };
-        let (split, place) = match admitted {
-            Ok(admitted) => admitted,
-            Err(error) => {
-                tap.fail(&error);
-                return Err(error);
-            }
-        };
         let (receiver, naming) = (self.receiver.clone(), self.naming.clone());
         self.data
             .run(async move {
@@ -122,6 +106,49 @@ impl Inbound {
             })
             .await?;
         Ok(progress)
+    }
+
+    /// Takes the body in and leaves its files to whoever asked for it.
+    pub(crate) async fn arrive(
+        &self,
+        upload: Upload,
+        body: Body,
+        split: Result<Box<dyn Split>, Error>,
+    ) -> Result<(Arc<Progress>, Arrived), Error> {
+        let (tap, split, place) = self.let_in(&upload, split).await?;
+        let (receiver, progress) = (self.receiver.clone(), Arc::clone(tap.progress()));
+        let work = async move {
+            let received = receiver.receive(upload, tap, place, body, split).await?;
+            Ok((progress, Arrived::new(received)))
+        };
+        self.data.run(work).await
+    }
+
+    /// Begins the record, and asks whether there is room.
+    ///
+    /// `split` is made after the record has begun, so that a refused head is seen by watchers too. Whether there is room
+    /// is asked before the first byte is: a client that waits for `100 Continue` gets the refusal in its place.
+    async fn let_in(
+        &self,
+        upload: &Upload,
+        split: Result<Box<dyn Split>, Error>,
+    ) -> Result<(Tap, Box<dyn Split>, Place), Error> {
+        let tap = self.tracker.begin(upload);
+        let admitted = match split {
+            Ok(split) => self
+                .admission
+                .admit(upload)
+                .await
+                .map(|place| (split, place)),
+            Err(error) => Err(error),
+        };
+        match admitted {
+            Ok((split, place)) => Ok((tap, split, place)),
+            Err(error) => {
+                tap.fail(&error);
+                Err(error)
+            }
+        }
     }
 }
 

@@ -7,6 +7,7 @@
 //! NAME is what the file is called, never an address: the answer's `Location` tells where it is.
 
 use bytes::Bytes;
+use http::request::Parts;
 use http::{Response, header};
 use percent_encoding::percent_decode_str;
 
@@ -23,20 +24,23 @@ pub async fn put(inbound: &Inbound, name: &str, asked: Asked, body: Body) -> Res
 }
 
 fn split(name: &str, asked: &Asked) -> Result<Box<dyn Split>, Error> {
-    let headers = &asked.head.headers;
+    let name = percent_decode_str(name).decode_utf8_lossy();
+    whole(&asked.head, (!name.is_empty()).then(|| name.into_owned()))
+}
+
+/// A body that is one file of that name.
+pub(super) fn whole(head: &Parts, name: Option<String>) -> Result<Box<dyn Split>, Error> {
     // A server that cannot take a part of a file must not take it for the whole: RFC 9110, 14.5.
-    if headers.contains_key(header::CONTENT_RANGE) {
+    if head.headers.contains_key(header::CONTENT_RANGE) {
         return Err(Error::BadRequest {
-            what: "a PUT with Content-Range would store a part as the whole",
+            what: "a body with Content-Range would store a part as the whole",
         });
     }
-    let name = percent_decode_str(name).decode_utf8_lossy();
-    let content_type = headers
-        .get(header::CONTENT_TYPE)
-        .map(|value| String::from_utf8_lossy(value.as_bytes()));
+    let content_type = head.headers.get(header::CONTENT_TYPE);
+    let content_type = content_type.map(|value| String::from_utf8_lossy(value.as_bytes()));
     Ok(Box::new(Raw::new(FileHead {
         field: None,
-        name: (!name.is_empty()).then(|| name.into_owned()),
+        name,
         content_type: content_type.map(std::borrow::Cow::into_owned),
     })))
 }

@@ -22,12 +22,14 @@ use crate::progress::Tap;
 use crate::store::{Open, Placed, Session, Store};
 use crate::upload::{FileFacts, FileHead, Upload};
 
+mod arrived;
 mod body;
 mod pace;
 mod split;
 
 use pace::Pace;
 
+pub(crate) use arrived::Arrived;
 pub use body::Body;
 pub use pace::PaceOptions;
 pub use split::{Piece, Raw, Split};
@@ -213,7 +215,7 @@ impl Received {
             handlers.end(Ok(()));
         }
         // Whoever learns of the end finds the place free.
-        if let Some(place) = self.place.take() {
+        if let Some(mut place) = self.place.take() {
             place.keep(files.iter().map(|file| file.length).sum());
         }
         if let Some(tap) = self.tap.take() {

@@ -20,6 +20,7 @@ mod operations;
 mod order;
 mod proxy;
 mod put;
+mod receive;
 mod rights;
 mod server;
 mod signals;

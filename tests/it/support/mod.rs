@@ -336,7 +336,8 @@ pub(crate) fn eventually<T: std::fmt::Debug>(
     }
 }
 
-fn files(dir: &Path) -> Vec<String> {
+/// What stands in a folder, a store's own state left out; paths below it, sorted.
+pub(crate) fn files(dir: &Path) -> Vec<String> {
     let mut found = Vec::new();
     let mut folders = vec![dir.to_owned()];
     while let Some(folder) = folders.pop() {
