@@ -67,6 +67,14 @@ impl Service {
     }
 }
 
+#[cfg(feature = "server")]
+impl Service {
+    /// The threads on which bodies live.
+    pub(crate) fn data(&self) -> crate::threads::DataThreads {
+        self.lift.inbound.data.clone()
+    }
+}
+
 #[derive(Debug)]
 struct Lift {
     inbound: Inbound,

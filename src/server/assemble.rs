@@ -5,7 +5,7 @@ use std::sync::Arc;
 use anyhow::Context as _;
 
 use super::metrics::Metrics;
-use super::{Config, ConnectionOptions, HeadLimits};
+use super::{Config, ConnectionOptions, DrainOptions, HeadLimits};
 use crate::admission::AdmissionOptions;
 use crate::handlers::{Digest, Limit, Sniff};
 use crate::progress::TrackerOptions;
@@ -39,6 +39,14 @@ impl Config {
             stall: self.stall_timeout,
             linger_bytes: self.linger_bytes,
             linger_time: self.linger_time,
+        }
+    }
+
+    /// How it comes to its end.
+    pub(super) fn drain(&self) -> DrainOptions {
+        DrainOptions {
+            delay: self.drain_delay,
+            grace: self.shutdown_grace,
         }
     }
 

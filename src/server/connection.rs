@@ -67,7 +67,8 @@ pub(super) struct Connections {
     pub(super) data: DataThreads,
     pub(super) options: ConnectionOptions,
     pub(super) open: Open,
-    pub(super) metrics: Metrics,
+    /// Who counts refusals, if anybody.
+    pub(super) metrics: Option<Metrics>,
     /// Where each open connection has its place.
     pub(super) places: Arc<Semaphore>,
 }
@@ -138,7 +139,7 @@ impl Connections {
                     }
                     None => answer.await?,
                 };
-                talk.answered(&answer, &metrics);
+                talk.answered(&answer, metrics.as_ref());
                 // What is left of a refused body is not waited for: hyper closes behind it, and this says so.
                 if last || brings_body && answer.status().as_u16() >= 400 {
                     answer
@@ -246,10 +247,10 @@ impl Talk {
         now.1.is_busy();
     }
 
-    fn answered(&self, answer: &Response<ResponseBody>, metrics: &Metrics) {
+    fn answered(&self, answer: &Response<ResponseBody>, metrics: Option<&Metrics>) {
         let mut now = self.lock();
         now.0 = Turn::Answered;
-        if let Some(RefusalCode(code)) = answer.extensions().get() {
+        if let (Some(metrics), Some(RefusalCode(code))) = (metrics, answer.extensions().get()) {
             metrics.refused(code);
         }
         let media_type = answer.headers().get(header::CONTENT_TYPE);

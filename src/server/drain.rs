@@ -10,29 +10,40 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
-use tokio::net::TcpListener;
 use tokio::sync::Notify;
 use tokio::time::timeout;
 
-use super::connection::Connections;
-use super::{Config, accept};
-use crate::operator::Operator;
+use super::public::Public;
+
+/// How a server comes to its end.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct DrainOptions {
+    /// How long new connections are still taken, so that whoever sends them here can learn of the end; none unless said.
+    pub delay: Duration,
+    /// How long running uploads may go on; 30 seconds unless said. Those that are left end in
+    /// [`Error::ShuttingDown`](crate::Error::ShuttingDown), which their clients are told.
+    pub grace: Duration,
+}
+
+impl Default for DrainOptions {
+    fn default() -> Self {
+        Self {
+            delay: Duration::ZERO,
+            grace: Duration::from_secs(30),
+        }
+    }
+}
 
 /// How long clients have to read their last answers, once nobody has anything more to send.
 const LAST_WORDS: Duration = Duration::from_secs(5);
 /// How long streams have to tell how their uploads ended.
 const LAST_EVENTS: Duration = Duration::from_secs(1);
 
-/// Lets what runs come to its end, within the bounds of `config`.
-pub(super) async fn stop(
-    config: &Config,
-    listener: TcpListener,
-    connections: &Arc<Connections>,
-    operator: &Operator,
-) {
+/// Lets what runs come to its end, within the bounds of `options`.
+pub(super) async fn stop(options: DrainOptions, public: Public) {
     // Whoever sends connections here has that long to see `/readyz`.
-    let _ = timeout(config.drain_delay, accept(&listener, connections)).await;
-    drop(listener);
+    let _ = timeout(options.delay, public.accept()).await;
+    let (connections, operator) = public.close();
     let open = &connections.open;
     open.stop();
     let finished = async {
@@ -42,7 +53,7 @@ pub(super) async fn stop(
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
     };
-    if timeout(config.shutdown_grace, finished).await.is_err() {
+    if timeout(options.grace, finished).await.is_err() {
         let running = operator.running();
         tracing::warn!(running, "the grace is over");
         operator.end_all();

@@ -1,15 +1,19 @@
-//! The binary: sockets, threads, flags and logs around the [`Service`](crate::Service), which it uses as any host would.
+//! Our own connections and threads around the [`Service`](crate::Service), which they use as any host would; and the
+//! binary's flags, configuration and logs around those.
+//!
+//! [`Dumbwaiter::serve`](crate::Dumbwaiter::serve) is the part for a program of your own. What it has and a host's server has not:
+//! a connection that brings a body lives on a data thread, so that polls are answered at once while the disk is busy; a
+//! head that two readers could read in two ways is refused; a refusal can be read by a client that is still sending; a
+//! client that reads nothing, or sends its head too slowly, loses its connection; and at the end what runs may finish.
 
 use std::io::Write;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
 
 use anyhow::Context as _;
 use prometheus_client::registry::Registry;
-use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
+use tokio::net::TcpListener;
 
 use crate::store::Disk;
 use crate::threads::DataThreads;
@@ -24,8 +28,10 @@ mod drain;
 pub mod logging;
 mod metrics;
 mod patient;
+mod public;
 mod reload;
 mod secret;
+mod serve;
 mod shown;
 mod signals;
 pub mod strict;
@@ -33,16 +39,17 @@ mod units;
 
 pub use config::Config;
 pub use connection::ConnectionOptions;
+pub use drain::DrainOptions;
+pub use serve::Serve;
 pub use strict::HeadLimits;
 
 use admin::Admin;
 use args::Told;
 use beside::Beside;
 use config::Task;
-use connection::{Connections, Place};
-use drain::Open;
 use logging::Level;
 use metrics::Metrics;
+use public::Public;
 use reload::Reload;
 use signals::{Asked, Signals};
 
@@ -98,19 +105,14 @@ async fn serve(told: Told, level: Level) -> anyhow::Result<()> {
         .rights(config.rights(senders.clone()))
         .into_service();
     let operator = service.operator();
-    let connections = Arc::new(Connections {
-        service,
-        data: data.clone(),
-        options: config.connections(),
-        open: Open::default(),
-        metrics: metrics.clone(),
-        places: Arc::new(Semaphore::new(most_connections(&config))),
-    });
+    let address = listener.local_addr()?;
+    let (options, most) = (config.connections(), config.max_connections);
+    let public = Public::new(listener, service, options, most, Some(metrics.clone()));
     let admin = Arc::new(Admin {
         operator,
         registry: Arc::new(registry),
         metrics,
-        open: connections.open.clone(),
+        open: public.open(),
         ready: AtomicBool::new(true),
         tokens: operators,
         data,
@@ -118,17 +120,17 @@ async fn serve(told: Told, level: Level) -> anyhow::Result<()> {
         stall: config.stall_timeout,
     });
     let beside = Beside::listen(&config, &admin).await?;
-    greet(&config, listener.local_addr()?, &beside, token.as_deref());
+    greet(&config, address, &beside, token.as_deref());
     let reload = Reload {
         level,
         senders,
         operators: admin.tokens.clone(),
     };
-    let told = until_stopped(told, &mut signals, &listener, &connections, &reload).await;
+    let told = until_stopped(told, &mut signals, &public, &reload).await;
     tracing::info!("told to stop");
     admin.ready.store(false, Ordering::Release);
     tokio::select! {
-        () = drain::stop(&told.config, listener, &connections, &admin.operator) => Ok(()),
+        () = drain::stop(told.config.drain(), public) => Ok(()),
         number = signals.next_stop() => std::process::exit(128 + number),
     }
 }
@@ -137,13 +139,12 @@ async fn serve(told: Told, level: Level) -> anyhow::Result<()> {
 async fn until_stopped(
     mut told: Told,
     signals: &mut Signals,
-    listener: &TcpListener,
-    connections: &Arc<Connections>,
+    public: &Public,
     reload: &Reload,
 ) -> Told {
     loop {
         let asked = tokio::select! {
-            () = accept(listener, connections) => return told,
+            () = public.accept() => return told,
             asked = signals.next() => asked,
         };
         match asked {
@@ -182,40 +183,6 @@ fn greet(config: &Config, address: SocketAddr, beside: &Beside, token: Option<&s
     words.push_str(&beside.words(token));
     // Whoever does not listen wants to be served all the same.
     let _ = std::io::stdout().lock().write_all(words.as_bytes());
-}
-
-async fn accept(listener: &TcpListener, connections: &Arc<Connections>) {
-    loop {
-        // Whoever finds no place waits in the kernel's queue.
-        let place = connections.place().await;
-        match listener.accept().await {
-            Ok((stream, peer)) => welcome(connections, stream, peer, place),
-            // Out of descriptors, mostly: the connection waits in the kernel's queue until one is free.
-            Err(cause) => {
-                tracing::warn!(%cause, "cannot accept a connection");
-                tokio::time::sleep(Duration::from_millis(100)).await;
-            }
-        }
-    }
-}
-
-fn welcome(connections: &Arc<Connections>, stream: TcpStream, peer: SocketAddr, place: Place) {
-    tokio::spawn(connections.clone().serve(stream, peer, place));
-}
-
-/// As many connections as asked for; else so many that each has descriptors for its socket and a file, and some are
-/// left for what the server opens now and then. Called when all that stays open is open.
-fn most_connections(config: &Config) -> usize {
-    use rustix::process::{Resource, getrlimit};
-    const NOW_AND_THEN: u64 = 16;
-    let open = std::fs::read_dir("/proc/self/fd").map_or(0, Iterator::count) as u64;
-    let files = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
-    let most = files.saturating_sub(open + NOW_AND_THEN) / 2;
-    let most = usize::try_from(most).unwrap_or(usize::MAX);
-    config
-        .max_connections
-        .unwrap_or(most)
-        .clamp(1, Semaphore::MAX_PERMITS)
 }
 
 /// An upload needs two descriptors and a watcher one; the usual soft limit of 1,024 is soon reached.

@@ -22,6 +22,7 @@ mod proxy;
 mod put;
 mod receive;
 mod rights;
+mod serve;
 mod server;
 mod signals;
 mod soak;

@@ -1,23 +1,13 @@
 //! Every limit on real sockets: at the limit passes, one more is refused in words, and nothing is left over.
 
 use std::io::Write;
-use std::net::{Ipv4Addr, SocketAddr, TcpStream};
+use std::net::TcpStream;
 
-use crate::support::{Reply, Server, eventually, form, part, post};
+use crate::support::{Reply, Server, connect_from, eventually, form, part, post};
 
 mod disk;
 mod places;
 mod room;
-
-/// A client at another of the loopback's addresses.
-fn connect_from(server: &Server, last: u8) -> TcpStream {
-    use rustix::net::{AddressFamily, SocketType, bind, connect, socket};
-    let socket = socket(AddressFamily::INET, SocketType::STREAM, None).unwrap();
-    let from = SocketAddr::from((Ipv4Addr::new(127, 0, 0, last), 0));
-    bind(&socket, &from).unwrap();
-    connect(&socket, &server.address).unwrap();
-    TcpStream::from(socket)
-}
 
 /// The bytes of a PUT with its length.
 fn put(name: &str, body: &[u8]) -> Vec<u8> {
@@ -80,7 +70,7 @@ fn begun(server: &Server, mut client: TcpStream, request: &[u8], id: &str) -> Tc
     let poll = format!("GET /uploads?X-Progress-ID={id} HTTP/1.1\r\nHost: a\r\n\r\n");
     eventually(
         || {
-            let mut asker = connect_from(server, from.octets()[3]);
+            let mut asker = connect_from(server.address, from.octets()[3]);
             asker.write_all(poll.as_bytes()).unwrap();
             Reply::read(&mut asker).json()[0]["received"].as_u64()
         },

@@ -34,9 +34,9 @@ fn send(mut client: TcpStream, request: &[u8]) -> Reply {
 fn every_place_in_all_can_be_taken_and_one_more_is_told_to_come_again() {
     let server = Server::start(&["--max-uploads", "2"]);
     let mut one = half(&server, server.connect(), "one");
-    let two = half(&server, connect_from(&server, 2), "two");
+    let two = half(&server, connect_from(server.address, 2), "two");
     for from in [1, 2, 3] {
-        let reply = send(connect_from(&server, from), &put_head("three", 2));
+        let reply = send(connect_from(server.address, from), &put_head("three", 2));
         assert_eq!(reply.status, 503, "{reply:?}");
         assert_eq!(reply.json()["code"], "too_many_uploads");
         assert_eq!(reply.header("retry-after"), Some("5"));
@@ -56,7 +56,7 @@ fn an_address_has_its_own_places_and_leaves_others_theirs() {
     assert_eq!(reply.status, 429, "{reply:?}");
     assert_eq!(reply.json()["code"], "too_many_from_address");
     assert_eq!(reply.header("retry-after"), Some("5"));
-    let reply = send(connect_from(&server, 2), &put("two", b"xy"));
+    let reply = send(connect_from(server.address, 2), &put("two", b"xy"));
     assert_eq!(reply.status, 201);
     one.write_all(b"y").unwrap();
     assert_eq!(Reply::read(&mut one).status, 201);
@@ -70,7 +70,7 @@ fn an_owner_has_so_many_unfinished_uploads_and_no_more() {
     let reply = server.send(&put_head("two", 2));
     assert_eq!(reply.status, 429, "{reply:?}");
     assert_eq!(reply.json()["code"], "too_many_unfinished");
-    let reply = send(connect_from(&server, 2), &put("two", b"xy"));
+    let reply = send(connect_from(server.address, 2), &put("two", b"xy"));
     assert_eq!(reply.status, 201);
     one.write_all(b"y").unwrap();
     assert_eq!(Reply::read(&mut one).status, 201);

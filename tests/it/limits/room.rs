@@ -106,7 +106,7 @@ fn declared_bytes_count_with_their_owner_and_with_nobody_else() {
     assert_eq!(server.send(&put("two", &[1; 200])).status, 201);
     // Of the 800 one has come: in all there is room for 799, which another owner may have.
     let other = |request: &[u8]| {
-        let mut client = connect_from(&server, 2);
+        let mut client = connect_from(server.address, 2);
         client.write_all(request).unwrap();
         Reply::read(&mut client)
     };

@@ -7,7 +7,7 @@ pub(crate) mod tmpfs;
 
 use std::fs::Permissions;
 use std::io::{self, BufRead, BufReader, Read, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -167,6 +167,16 @@ impl Drop for Server {
     fn drop(&mut self) {
         self.kill();
     }
+}
+
+/// A client at another of the loopback's addresses.
+pub(crate) fn connect_from(server: SocketAddr, last: u8) -> TcpStream {
+    use rustix::net::{AddressFamily, SocketType, bind, connect, socket};
+    let socket = socket(AddressFamily::INET, SocketType::STREAM, None).unwrap();
+    let from = SocketAddr::from((Ipv4Addr::new(127, 0, 0, last), 0));
+    bind(&socket, &from).unwrap();
+    connect(&socket, &server).unwrap();
+    TcpStream::from(socket)
 }
 
 /// Sends a whole request to any listener and reads the whole answer.
