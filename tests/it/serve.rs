@@ -72,7 +72,10 @@ fn an_upload_under_way_comes_to_its_end_when_the_host_stops_the_server() {
     let (mut client, rest) = server.begin(&content);
     server.stop.notify_one();
     // It takes nobody in any more, and waits for who is there.
-    eventually(|| TcpStream::connect(server.address), Result::is_err);
+    eventually(
+        || TcpStream::connect(server.address).is_err(),
+        |closed| *closed,
+    );
     assert!(!server.thread.is_finished());
     client.write_all(&rest).unwrap();
     assert_eq!(Reply::read(&mut client).status, 201);
