@@ -1,5 +1,35 @@
-//! The upload side of any web app: takes files by form or PUT, streams them to a store, tells everyone who may know how
-//! far each has come.
+//! The upload side of any web app: takes files by form or PUT, streams them to a store in memory that does not grow with
+//! them, tells everyone who may know how far each has come, and keeps what it has acknowledged.
+//!
+//! Everything begins with [`Dumbwaiter`]: give it a store, say what differs from the defaults, and then take one of three
+//! ways. They can be mixed: clones of one [`Service`] share uploads, limits and watchers.
+//!
+//! # Your route, your answer
+//!
+//! A view of your own takes a form, as views do: its fields decide where each file goes. Meanwhile the bar moves, and what
+//! is not persisted goes when the [`Arrival`] is dropped.
+//!
+//! ```
+//! use axum::extract::{Request, State};
+//! use dumbwaiter::{ResponseBody, Service};
+//!
+//! async fn dish(
+//!     State(lift): State<Service>,
+//!     request: Request,
+//! ) -> Result<String, http::Response<ResponseBody>> {
+//!     let got = lift.receive(request).await?;
+//!     let id = got.field("id").unwrap_or("new").to_owned();
+//!     let stored = got.file("picture")?.persist(format!("dishes/{id}")).await?;
+//!     Ok(format!("stored as {}", stored.name))
+//! }
+//! # let _: axum::Router<Service> = axum::Router::new().route("/dishes", axum::routing::post(dish));
+//! ```
+//!
+//! # A service, nested
+//!
+//! The whole upload side under a path of your router: forms at `POST /up`, raw bodies at `PUT /up/files/NAME`, stored files,
+//! polls, records and event streams, and a page to try it with. The [`Service`] is a [`tower_service::Service`] over
+//! any [`http_body::Body`].
 //!
 //! ```no_run
 //! use dumbwaiter::handlers::Digest;
@@ -8,40 +38,64 @@
 //!
 //! # async fn serve() -> Result<(), Box<dyn std::error::Error>> {
 //! let lift = Dumbwaiter::new(Disk::open("uploads")?).handler(Digest::sha256).base("/up");
-//! let app = axum::Router::new().nest_service("/up", lift.into_service());   // POST /up/upload, PUT /up/files/NAME …
+//! let app = axum::Router::new().nest_service("/up", lift.into_service());
 //! # let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
 //! axum::serve(listener, app).await?;
 //! # Ok(()) }
 //! ```
 //!
-//! The [`Service`] is a [`tower_service::Service`] and takes any `http_body::Body`. It brings threads of its own for
-//! whatever touches a file, and the host's bodies are pulled there. Lingering after a refusal, so that a client that
-//! writes all before it reads can read it, is the binary's: a service does not own its sockets.
+//! **Say [`.base("/up")`](Dumbwaiter::base) too.** A router takes the prefix off before a service sees the path and does not
+//! say so in a way that every host shares. Without it files arrive all the same, but the URLs in answers lack the prefix
+//! and the page finds none of its own files.
+//!
+//! # Our own connections
+//!
+//! With the feature `server`, `lift.serve(listener).await?` runs what the binary runs, in your program: sockets and
+//! threads arranged so that polls are answered at once while the disk is busy, refusals that a client can read while
+//! it is still sending, and a graceful stop.
+//!
+//! # Which one
+//!
+//! | you have | take |
+//! |---|---|
+//! | a view that needs the form's fields to say where a file goes, or an answer of its own | [`Service::receive`] |
+//! | a front end that uploads first and attaches the id later; a page that wants a bar | the nested service, with [`Dumbwaiter::allow`] for who may |
+//! | a program that only takes uploads, or one that can give it a port | `Dumbwaiter::serve` |
+//! | an app in another language | the binary |
+//!
+//! What is promised and how fast it is differs between them where it depends on whose sockets and threads they are: the
+//! table is in `docs/library.md`, which is also the module `guide`.
+//!
+//! # Whose uploads
+//!
+//! A progress id means something only together with its owner, so the host says who is at the other end: put a [`Peer`] into
+//! the request's extensions (`examples/axum_form.rs` does it in three lines), or name an owner in [`Dumbwaiter::allow`].
+//! Without either all clients are one owner, at one address: they find each other's progress ids, and share the bounds that
+//! count by address.
 //!
 //! # Where what is
 //!
-//! Modules in the order of their layers: none imports from one below it (`tests/it/layers.rs`).
-//!
 //! | module | what |
 //! |---|---|
-//! | [`upload`] | the nouns: an upload, its names, its owner, its files; beside it [`Error`] |
-//! | [`name`] | what a stored file may be called: templates, cleaned paths |
-//! | [`threads`] | the data threads, where writing may block |
-//! | [`handlers`] | what bytes pass through: [`UploadHandler`], digests, limits, types |
-//! | [`store`] | where bytes rest: [`store::Disk`], [`store::Memory`], the suite for a store of your own |
-//! | [`progress`] | what is known of an upload under way |
-//! | [`admission`] | whether there is room for an upload, and its place |
-//! | [`receive`] | the pump, where all of these meet |
+//! | [`store`] | where bytes rest: [`store::Disk`], [`store::Memory`], and the suite that a store of your own must pass |
+//! | [`name`] | what a stored file may be called: templates, paths that stay inside |
+//! | [`handlers`] | what bytes pass through: digests, limits, types; your own [`UploadHandler`] |
 //! | [`rights`] | who asks, and what they may do |
-//! | [`protocol`] | ways in and answers |
-//! | [`watch`] | ways out for progress: polls, records, event streams |
-//! | `server` | only what the binary needs |
+//! | [`limits`] | every bound, with its default |
+//! | [`progress`], [`watch`] | what is known of an upload under way, how long, and how it is told |
+//! | [`upload`] | the nouns: an upload's names, its owner, its files; beside it [`Error`], with a code and status for each |
+//! | [`threads`] | the threads on which bodies live |
+//! | `server` | our own connections |
 //!
 //! # Features
 //!
 //! | feature | default | what |
 //! |---|---|---|
-//! | `server` | yes | the binary: flags, configuration, sockets, logs. A library does without: `default-features = false` |
+//! | `server` | yes | our own connections; and the binary: flags, configuration, logs. A library mostly does without: `default-features = false` |
+//!
+//! Types of other crates in this API are those of `http`, `http-body`, `bytes` and `tower-service` alone. Beside them
+//! stand `serde`'s traits, implemented for what a store of one's own has to write down: [`upload::FileFacts`],
+//! [`upload::OwnerKey`], [`store::Checkpoint`], [`store::FilePoint`].
 
 #[cfg(not(all(
     target_os = "linux",
@@ -50,18 +104,24 @@
 compile_error!("Dumbwaiter runs on Linux on x86-64 and aarch64 only");
 
 mod accept;
+#[doc(hidden)]
 pub mod admission;
 mod arrival;
 mod error;
+#[cfg(all(feature = "server", any(doc, doctest)))]
+pub mod guide;
 pub mod handlers;
+pub mod limits;
 pub mod name;
 mod operator;
 mod outbound;
 mod page;
 mod problem;
 pub mod progress;
+#[doc(hidden)]
 pub mod protocol;
 mod query;
+#[doc(hidden)]
 pub mod receive;
 pub mod rights;
 #[cfg(feature = "server")]
@@ -79,5 +139,6 @@ pub use handlers::{Stop, UploadHandler};
 pub use operator::Operator;
 pub use outbound::ResponseBody;
 pub use problem::RefusalCode;
+pub use protocol::remove::Removed;
 pub use service::{Dumbwaiter, Service};
 pub use upload::{Peer, UploadId};

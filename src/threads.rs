@@ -73,6 +73,7 @@ impl DataThreads {
     }
 
     /// Starts `work` on the data thread with the fewest tasks and lets it run to its end.
+    #[doc(hidden)]
     pub fn spawn<F>(&self, work: F) -> JoinHandle<F::Output>
     where
         F: Future + Send + 'static,

@@ -174,6 +174,7 @@ impl Owner {
 
 /// By what addresses are told apart: IPv4-mapped addresses are IPv4, IPv6 counts by /64.
 #[must_use]
+#[doc(hidden)]
 pub fn network(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V6(v6) => IpAddr::V6(Ipv6Addr::from_bits(v6.to_bits() & !u128::from(u64::MAX))),

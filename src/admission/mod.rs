@@ -28,6 +28,7 @@ use crate::upload::Upload;
 use room::Room;
 use slots::Slots;
 
+#[doc(hidden)]
 pub use place::Place;
 
 /// How many uploads may run, how large they may be, and how much must stay free. `None` is no limit.
@@ -88,6 +89,7 @@ impl AdmissionOptions {
 
 /// Lets uploads in. Clones share the bounds.
 #[derive(Clone, Debug)]
+#[doc(hidden)]
 pub struct Admission {
     shared: Arc<Shared>,
 }
@@ -147,7 +149,7 @@ impl Admission {
     /// Told whenever an upload was refused for want of room in the store or with its owner: files that the app has
     /// taken away since may make some.
     #[must_use]
-    pub fn short_of_room(&self) -> Arc<Notify> {
+    pub(crate) fn short_of_room(&self) -> Arc<Notify> {
         Arc::clone(&self.shared.short)
     }
 }

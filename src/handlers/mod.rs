@@ -119,6 +119,7 @@ pub enum Resume {
 
 /// The factories of an upload's handlers, in the order in which bytes pass them.
 #[derive(Clone, Default)]
+#[doc(hidden)]
 pub struct Chain {
     factories: Vec<Arc<dyn Fn() -> Box<dyn UploadHandler> + Send + Sync>>,
 }
@@ -158,6 +159,7 @@ impl std::fmt::Debug for Chain {
 }
 
 /// The handlers of one file.
+#[doc(hidden)]
 pub struct FileHandlers {
     handlers: Vec<Box<dyn UploadHandler>>,
     complete: bool,

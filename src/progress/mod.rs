@@ -34,13 +34,19 @@ use std::time::{Instant, SystemTime};
 
 use crate::upload::{Owner, ProgressId, Protocol, Upload, UploadId, WatchId};
 
-pub use follow::{Bell, Follow, Key};
-pub use halt::Why;
 pub use ledger::{End, Ledger};
-pub use record::{FileRecord, Holder, Record, RecordError};
-pub use state::{State, percent};
-pub use tap::Tap;
-pub use tracker::{Found, Tracker, TrackerOptions};
+pub use tracker::TrackerOptions;
+
+// What is ours to use, but for our own tests.
+#[doc(hidden)]
+pub use self::{
+    follow::{Bell, Follow, Key},
+    halt::Why,
+    record::{FileRecord, Holder, Record, RecordError},
+    state::{State, percent},
+    tap::Tap,
+    tracker::{Found, Tracker},
+};
 
 use known::{Known, Shown};
 
@@ -49,6 +55,7 @@ use known::{Known, Shown};
 /// The count of bytes is one atomic; the rest stands behind a lock that is held for a few lines, and never by the pump
 /// while bytes flow.
 #[derive(Debug)]
+#[doc(hidden)]
 pub struct Progress {
     id: UploadId,
     watch: WatchId,
@@ -200,6 +207,7 @@ impl Progress {
 
 /// What a poll shows of an upload.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[doc(hidden)]
 pub struct Numbers {
     /// Where it stands.
     pub state: State,
@@ -215,6 +223,7 @@ static NEXT: AtomicU64 = AtomicU64::new(0);
 
 /// Another number after each publication of any upload in this process.
 #[must_use]
+#[doc(hidden)]
 pub fn latest_version() -> u64 {
     NEXT.load(Ordering::Acquire)
 }

@@ -25,13 +25,19 @@ mod rule;
 mod screen;
 mod token;
 
-pub use client::{Client, Trust, parse_base};
-pub use cookie::Cookie;
+pub use client::Trust;
 pub use forwarded::Forwarding;
 pub use network::{Network, NotANetwork};
 pub use origin::{AllowOrigin, NotAnOrigin, Origin};
 pub use rule::{Act, Allow, Ask, Grant, Rule};
 pub use token::{TokenFileError, Tokens};
+
+// What is ours to use, but for our own tests.
+#[doc(hidden)]
+pub use self::{
+    client::{Client, parse_base},
+    cookie::Cookie,
+};
 
 pub(crate) use screen::{Source, is_preflight, preflight};
 

@@ -22,9 +22,11 @@ mod admin;
 mod args;
 mod assemble;
 mod beside;
+#[doc(hidden)]
 pub mod config;
 mod connection;
 mod drain;
+#[doc(hidden)]
 pub mod logging;
 mod metrics;
 mod patient;
@@ -34,9 +36,11 @@ mod secret;
 mod serve;
 mod shown;
 mod signals;
+#[doc(hidden)]
 pub mod strict;
 mod units;
 
+#[doc(hidden)]
 pub use config::Config;
 pub use connection::ConnectionOptions;
 pub use drain::DrainOptions;
@@ -57,6 +61,7 @@ use signals::{Asked, Signals};
 ///
 /// # Errors
 /// When the configuration, the folder or the address cannot be used; the message names it and says what to do.
+#[doc(hidden)]
 pub fn run() -> anyhow::Result<()> {
     let told = Told::read(std::env::args_os(), std::env::vars_os())?;
     if let Some(task) = &told.config.task {

@@ -152,6 +152,7 @@ impl FromStr for PollUnknown {
 
 /// Answers those who ask how uploads stand. Clones share the bounds.
 #[derive(Clone, Debug)]
+#[doc(hidden)]
 pub struct Watch {
     tracker: Tracker,
     options: Arc<WatchOptions>,

@@ -13,8 +13,8 @@ const ROWS: [&[&str]; 11] = [
     &["accept", "problem", "query", "rights"],
     &["page", "protocol", "watch"],
     &["operator", "outbound"],
-    &["arrival"],
-    &["lib", "service"],
+    &["arrival", "limits"],
+    &["guide", "lib", "service"],
     &["main", "server"],
 ];
 
