@@ -10,7 +10,7 @@ export PATH := $(CURDIR)/target/tools/bin:$(PATH)
 # How long the soak lasts, in seconds.
 SOAK_SECONDS ?= 1800
 
-.PHONY: help run test bench soak instructions fmt lint unit docs features deny fuzz client tools packages
+.PHONY: help run test bench soak instructions fmt lint unit docs features package deny fuzz client tools packages
 
 help: ## list the tasks
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile | expand -t 10
@@ -18,7 +18,7 @@ help: ## list the tasks
 run: ## build and serve on http://127.0.0.1:7070
 	cargo run --release
 
-test: tools packages lint unit docs features deny fuzz client ## all that CI runs
+test: tools packages lint unit docs features package deny fuzz client ## all that CI runs
 
 bench: ## throughput and polls beside a bare loop and nginx
 	cargo bench --bench throughput
@@ -46,6 +46,9 @@ docs: ## the documentation builds without a warning
 
 features: ## each feature alone compiles
 	cargo hack check --each-feature
+
+package: ## the crate as it would be published builds from its own files
+	cargo package --allow-dirty
 
 deny: ## licences, banned crates, where crates come from
 	cargo deny check bans licenses sources

@@ -33,7 +33,7 @@ const INLINE: [&str; 5] = [
 ];
 
 /// Answers with the file that `path`, the part behind `/files/`, addresses.
-pub async fn get(inbound: &Inbound, path: &str, asked: &Asked) -> Response<FileBody> {
+pub(crate) async fn get(inbound: &Inbound, path: &str, asked: &Asked) -> Response<FileBody> {
     match open(inbound, path).await {
         Ok(reader) => send(inbound, asked, reader),
         Err(error) => {
@@ -189,7 +189,7 @@ fn set(headers: &mut HeaderMap, name: header::HeaderName, value: &str) {
 
 /// A file on its way out, read on a data thread a little ahead of the client.
 #[derive(Debug)]
-pub enum FileBody {
+pub(crate) enum FileBody {
     /// All of it is in memory: an answer without a file.
     Whole(Bytes),
     /// Chunks as they are read.

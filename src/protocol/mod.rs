@@ -21,7 +21,7 @@ use crate::upload::{Owner, ProgressId, Protocol, Upload};
 pub mod answer;
 pub(crate) mod any;
 pub mod form;
-pub mod get;
+pub(crate) mod get;
 pub mod headers;
 pub mod multipart;
 pub mod put;

@@ -21,6 +21,15 @@ pub(crate) fn needs(program: &str) -> bool {
     here
 }
 
+/// Whether a test that takes a minute is to run: where everything must be tested, and else it says that it was left out.
+pub(crate) fn has_time() -> bool {
+    let has = all_must_run();
+    if !has {
+        leave_out("a minute and TEST_ALL=1");
+    }
+    has
+}
+
 /// Says that the test at hand is left out, since it needs `what`.
 ///
 /// # Panics
