@@ -6,6 +6,7 @@ use dumbwaiter::{Dumbwaiter, handlers::Digest, server::DrainOptions, store::Disk
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let lift = Dumbwaiter::new(Disk::open("uploads")?).handler(Digest::sha256);
     let address = std::env::args().nth(1);
     let address = address.as_deref().unwrap_or("127.0.0.1:7171");
     let listener = std::net::TcpListener::bind(address)?;
@@ -14,9 +15,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         grace: Duration::from_secs(10),
         ..DrainOptions::default()
     };
-    Dumbwaiter::new(Disk::open("uploads")?)
-        .handler(Digest::sha256)
-        .serve(listener)
+    lift.serve(listener)
         .drain(drain)
         .until(async {
             let _ = tokio::signal::ctrl_c().await;

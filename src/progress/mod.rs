@@ -9,6 +9,9 @@
 //! The pump only counts. Everything that costs (rates, estimates, waking those who look) is done by the ticker's own
 //! thread, so a watcher can neither fail nor slow an upload. Numbers are counted in body bytes, boundaries included.
 //! Records are memory: they end some minutes after their upload. What maps an id to its stored file is the store's.
+//!
+//! A host sets [`TrackerOptions`] with [`Dumbwaiter::progress`](crate::Dumbwaiter::progress), and may be told of every upload's
+//! end by a [`Ledger`]; whoever wants to see an upload asks the [`Service`](crate::Service), as any client does.
 
 mod follow;
 mod halt;

@@ -1,7 +1,7 @@
 //! Where bytes rest: the [`Store`] and its promises.
 //!
 //! A store keeps the bytes of uploads under way out of sight, and at the end makes all files of an upload visible at
-//! once, or none. It knows nothing of HTTP, forms or progress.
+//! once, or none; or one after the other, where an app decides on each. It knows nothing of HTTP, forms or progress.
 //!
 //! ```text
 //! open(id, Create) ─► Session ─► begin_file, write, write … begin_file … ─► commit(files)   all visible

@@ -6,6 +6,8 @@
 //! | `GET /progress?X-Progress-ID=…` | [`Watch::nginx`]: nginx-upload-progress-module's report |
 //! | `GET /uploads/NAME`, `GET /uploads?id=…&X-Progress-ID=…` | [`Watch::uploads`]: records, or a stream of them |
 //!
+//! A host sets [`WatchOptions`] with [`Dumbwaiter::watch`](crate::Dumbwaiter::watch).
+//!
 //! Nothing here waits for a disk or a lock of the byte path, so a poll is answered at once whatever the disk does. What
 //! is unknown and what is not the asker's answer alike. These functions take a request's head and give an answer; paths
 //! are the service's.

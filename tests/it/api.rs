@@ -272,6 +272,6 @@ fn the_package_holds_what_it_builds_from_and_nothing_else() {
             let below = *begin == "src/" || depth == begin.matches('/').count();
             below && file.starts_with(begin) && file.ends_with(end)
         };
-        assert!(wanted.iter().any(|of| is_wanted(of)), "{file}");
+        assert!(wanted.iter().any(is_wanted), "{file}");
     }
 }

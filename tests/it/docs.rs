@@ -53,6 +53,17 @@ fn every_link_within_the_docs_leads_somewhere() {
     assert!(links > 20, "{links}");
 }
 
+#[test]
+fn the_code_that_the_readme_shows_is_compiled_with_the_docs() {
+    let compiled = include_str!("../../docs/library.md");
+    let blocks = include_str!("../../README.md").split("```rust\n").skip(1);
+    let blocks: Vec<_> = blocks.filter_map(|rest| rest.split("```").next()).collect();
+    assert!(blocks.len() >= 2, "{blocks:?}");
+    for block in blocks {
+        assert!(compiled.contains(block), "not in docs/library.md: {block}");
+    }
+}
+
 fn read(folder: &Path, code: &mut String) {
     for entry in std::fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();

@@ -615,6 +615,23 @@ fn a_name_that_leads_elsewhere_is_clean_enough_to_be_a_place() {
     assert_eq!(nameless.text().len(), "in/".len() + 32);
 }
 
+#[test]
+fn a_nested_service_that_was_not_told_its_prefix_takes_files_and_leaves_it_out_of_urls() {
+    let body = form(&[part("f", Some("f"), b"x")]);
+    for (base, prefix) in [("/up", "/up/files/"), ("", "/files/")] {
+        let app = App::start_with(Router::new(), |lift| lift.base(base));
+        for (target, asset) in [("/up", "/dumbwaiter.css"), ("/up/upload", "/dumbwaiter.js")] {
+            let reply = app.post(target, "", &body);
+            assert_eq!(reply.status, 201, "{reply:?}");
+            let url = reply.json()["url"].as_str().unwrap().to_owned();
+            assert!(url.starts_with(prefix), "{url}");
+            let found = app.get(&url).status;
+            assert_eq!(found == 200, base == "/up", "{url} {found}");
+            assert_eq!(app.get(&format!("/up{asset}")).status, 200);
+        }
+    }
+}
+
 /// The folder that a process of ours serves until it is killed.
 const SERVES: &str = "DUMBWAITER_TEST_RECEIVES_INTO";
 
