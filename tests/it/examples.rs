@@ -11,7 +11,7 @@ use tempfile::TempDir;
 use crate::support::{Reply, eventually, form, noise, part, post};
 
 /// An example in a folder of its own, killed when dropped.
-struct Example {
+pub(crate) struct Example {
     address: SocketAddr,
     child: Child,
     said: Lines<BufReader<ChildStdout>>,
@@ -20,15 +20,18 @@ struct Example {
 
 impl Example {
     fn start(name: &str) -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let mut command = Command::new(built(name));
+        Self::start_by(Command::new(built(name)), tempfile::tempdir().unwrap())
+    }
+
+    /// Starts an example in `folder` by way of a command whose last argument it is.
+    pub(crate) fn start_by(mut command: Command, folder: TempDir) -> Self {
         command
             .arg("127.0.0.1:0")
             .current_dir(folder.path())
             .stdout(Stdio::piped());
-        let mut child = command
-            .spawn()
-            .unwrap_or_else(|e| panic!("{name}: {e}; `cargo build --examples` makes it"));
+        let mut child = command.spawn().unwrap_or_else(|e| {
+            panic!("{command:?}: {e}; `cargo build --examples` makes examples")
+        });
         let mut said = BufReader::new(child.stdout.take().unwrap()).lines();
         let line = said.next().unwrap().unwrap();
         Self {
@@ -39,7 +42,7 @@ impl Example {
         }
     }
 
-    fn send(&self, request: &[u8]) -> Reply {
+    pub(crate) fn send(&self, request: &[u8]) -> Reply {
         let mut stream = TcpStream::connect(self.address).unwrap();
         stream.write_all(request).unwrap();
         Reply::read(&mut stream)
@@ -54,6 +57,15 @@ impl Example {
         let head =
             format!("PUT /files/{name} HTTP/1.1\r\nHost: a\r\nContent-Length: {length}\r\n\r\n");
         self.send(format!("{head}{content}").as_bytes())
+    }
+
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Waits until the process has ended by itself.
+    pub(crate) fn wait(&mut self) {
+        self.child.wait().unwrap();
     }
 
     fn says(&mut self) -> String {
@@ -73,7 +85,7 @@ impl Drop for Example {
 }
 
 /// A `cargo test` that is not told which targets builds the examples too, beside the folder where this test's own binary lies.
-fn built(name: &str) -> PathBuf {
+pub(crate) fn built(name: &str) -> PathBuf {
     let own = std::env::current_exe().unwrap();
     let beside = own.parent().unwrap().parent().unwrap();
     beside.join("examples").join(name)
@@ -210,6 +222,7 @@ fn our_own_connections_stop_gracefully_in_a_program_of_ones_own() {
     );
     client.write_all(&request[50_000..]).unwrap();
     assert_eq!(Reply::read(&mut client).status, 201);
+    drop(client);
     assert_eq!(example.says(), "stopped");
     assert!(example.child.wait().unwrap().success());
     assert!(example.read("uploads/f") == content);

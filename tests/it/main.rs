@@ -12,6 +12,7 @@ mod examples;
 mod faults;
 mod form;
 mod get;
+mod kept;
 mod layers;
 mod limits;
 mod log;

@@ -5,8 +5,9 @@ use std::process::Command;
 
 use rustix::process::{Pid, Signal, kill_process};
 
+use crate::examples::{Example, built};
 use crate::support::needs::needs;
-use crate::support::{Server, form, noise, part};
+use crate::support::{Server, form, noise, part, post};
 
 const TRACED: &str = "trace=write,writev,pwrite64,pwritev,pwritev2,sendto,sendmsg,fsync,fdatasync,renameat,renameat2";
 
@@ -34,7 +35,7 @@ impl Call {
     }
 
     fn answers(&self) -> bool {
-        self.text.contains("HTTP/1.1 201")
+        self.text.contains("HTTP/1.1 20")
     }
 }
 
@@ -57,8 +58,35 @@ fn trace(durability: &str) -> Vec<Call> {
         part("f", Some("two"), &noise(9)),
     ]);
     assert_eq!(server.post("/upload", "", &body).status, 201);
-    stop_traced(&mut server);
-    let calls = parse(&std::fs::read_to_string(&log).unwrap());
+    stop_traced(server.pid());
+    server.wait();
+    since_data(&std::fs::read_to_string(&log).unwrap())
+}
+
+/// The same of a file that a view persists, in the example that does so.
+fn trace_persist() -> Vec<Call> {
+    let folder = tempfile::tempdir().unwrap();
+    let log = folder.path().join("trace");
+    let mut strace = Command::new("strace");
+    strace
+        .args(["-f", "-y", "-s", "32", "-e", TRACED, "-o"])
+        .arg(&log)
+        .arg(built("axum_receive"));
+    let mut example = Example::start_by(strace, folder);
+    let jpeg = [&b"\xff\xd8\xff\xe0"[..], &noise(300_000)].concat();
+    let body = form(&[
+        part("picture", Some("p"), &jpeg),
+        part("id", None, b"12"),
+        part("other", Some("o"), &jpeg),
+    ]);
+    assert_eq!(example.send(&post("/dishes", "", &body)).status, 200);
+    stop_traced(example.pid());
+    example.wait();
+    since_data(&std::fs::read_to_string(&log).unwrap())
+}
+
+fn since_data(log: &str) -> Vec<Call> {
+    let calls = parse(log);
     let first = all(&calls, "write of data", |call| {
         call.writes(".dumbwaiter/tmp/")
     })[0]
@@ -70,15 +98,14 @@ fn trace(durability: &str) -> Vec<Call> {
 }
 
 /// strace ends by itself when what it traces does; killed, it would leave that running.
-fn stop_traced(server: &mut Server) {
-    let children = format!("/proc/{0}/task/{0}/children", server.pid());
+fn stop_traced(strace: u32) {
+    let children = format!("/proc/{strace}/task/{strace}/children");
     let child = std::fs::read_to_string(children)
         .unwrap()
         .trim()
         .parse()
         .unwrap();
     kill_process(Pid::from_raw(child).unwrap(), Signal::TERM).unwrap();
-    server.wait();
 }
 
 /// Joins what strace splits where another thread's call comes in between.
@@ -142,26 +169,38 @@ fn durable_means_data_then_sync_then_record_then_name_then_folder_then_answer() 
     if !needs("strace") {
         return;
     }
-    let calls = trace("sync");
-    let names = all(&calls, "rename", Call::renames);
+    durable_in_order(&trace("sync"), 2);
+}
+
+#[test]
+fn what_a_view_persists_is_durable_in_the_same_order_before_its_answer() {
+    if !needs("strace") {
+        return;
+    }
+    durable_in_order(&trace_persist(), 1);
+}
+
+fn durable_in_order(calls: &[Call], files: usize) {
+    let names = all(calls, "rename", Call::renames);
     let named = names.iter().map(|call| call.began).min().unwrap();
-    let answer = all(&calls, "answer", Call::answers);
+    let answer = all(calls, "answer", Call::answers);
     // The record that counts is the one before the names; the mark that they are settled may come at any later time.
     let before = |call: &Call| call.began < named;
-    let data = all(&calls, "write of data", |call| {
+    let data = all(calls, "write of data", |call| {
         call.writes(".dumbwaiter/tmp/")
     });
-    let data_sync = all(&calls, "sync of data", |call| {
-        call.syncs(".dumbwaiter/tmp/")
-    });
-    let record = all(&calls, "write of the record", |call| {
+    let data_sync = all(calls, "sync of data", |call| call.syncs(".dumbwaiter/tmp/"));
+    let record = all(calls, "write of the record", |call| {
         before(call) && call.writes("records.redb")
     });
-    let record_sync = all(&calls, "sync of the record", |call| {
+    let record_sync = all(calls, "sync of the record", |call| {
         before(call) && call.syncs("records.redb")
     });
-    let folder = all(&calls, "sync of the folder", |call| call.syncs("/uploads>"));
-    assert_eq!((names.len(), data_sync.len()), (2, 2), "{}", texts(&calls));
+    let folder = all(calls, "sync of the folder", |call| {
+        call.syncs("/uploads>") || call.syncs("/dishes>")
+    });
+    let counts = (names.len(), data_sync.len());
+    assert_eq!(counts, (files, files), "{}", texts(calls));
     for (first, then) in [
         (("data", &data[..]), ("its sync", &data_sync[..])),
         (("the sync of data", &data_sync), ("the record", &record)),
@@ -176,7 +215,7 @@ fn durable_means_data_then_sync_then_record_then_name_then_folder_then_answer() 
         (("the names", &names), ("the sync of the folder", &folder)),
         (("the sync of the folder", &folder), ("the answer", &answer)),
     ] {
-        in_order(&calls, first, then);
+        in_order(calls, first, then);
     }
 }
 

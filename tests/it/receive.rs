@@ -4,18 +4,21 @@ use std::io::Write;
 use std::net::{SocketAddr, TcpStream};
 use std::path::Path;
 use std::process::{Command, Stdio};
-use std::sync::{Arc, mpsc};
+use std::sync::{Arc, Mutex, mpsc};
 use std::time::Duration;
 
 use axum::Router;
 use axum::extract::{Request, State};
 use axum::routing::post as route;
+use bytes::Bytes;
 use dumbwaiter::admission::AdmissionOptions;
 use dumbwaiter::name::OnConflict;
 use dumbwaiter::rights::{Act, Ask, Grant, HostName, Rights};
 use dumbwaiter::store::{Disk, Store as _};
-use dumbwaiter::upload::Owner;
-use dumbwaiter::{Dumbwaiter, Refusal, ResponseBody, Service, UploadId};
+use dumbwaiter::upload::{FileHead, Owner, Upload};
+use dumbwaiter::{
+    Dumbwaiter, Error, Refusal, ResponseBody, Service, Stop, UploadHandler, UploadId,
+};
 use tempfile::TempDir;
 use tokio::sync::Notify;
 
@@ -571,6 +574,58 @@ fn a_handler_dropped_while_it_persists_leaves_the_file_and_a_record_that_says_so
     );
     assert_eq!(app.ended("1"), "done");
     assert_eq!(app.read("begun"), b"all of it");
+}
+
+/// Writes down how each file ended.
+struct Ends(Option<String>, Arc<Mutex<Vec<String>>>);
+
+impl UploadHandler for Ends {
+    fn new_file(&mut self, _: &Upload, file: &FileHead) -> Result<(), Stop> {
+        self.0.clone_from(&file.field);
+        match file.name.as_deref() {
+            Some("skip") => Err(Stop::SkipFile),
+            _ => Ok(()),
+        }
+    }
+
+    fn chunk(&mut self, chunk: Bytes) -> Result<Bytes, Stop> {
+        Ok(chunk)
+    }
+
+    fn upload_complete(&mut self) {
+        self.note("kept");
+    }
+
+    fn upload_broken(&mut self, why: &Error) {
+        self.note(why.code());
+    }
+}
+
+impl Ends {
+    fn note(&self, how: &str) {
+        let field = self.0.as_deref().unwrap_or_default();
+        self.1.lock().unwrap().push(format!("{field} {how}"));
+    }
+}
+
+#[test]
+fn each_files_handlers_hear_whether_it_was_kept() {
+    let ends = Arc::new(Mutex::new(Vec::new()));
+    let noted = ends.clone();
+    let app = App::start_with(Router::new().route("/", route(one_of_two)), |lift| {
+        lift.handler(move || Ends(None, noted.clone()))
+    });
+    let body = form(&[
+        part("s", Some("skip"), b"skipped"),
+        part("a", Some("a"), b"first"),
+        part("b", Some("b"), b"second"),
+    ]);
+    assert_eq!(app.post("/?X-Progress-ID=1", "", &body).status, 200);
+    assert_eq!(app.ended("1"), "done");
+    assert_eq!(
+        *ends.lock().unwrap(),
+        ["s not_kept", "a not_kept", "b kept"]
+    );
 }
 
 #[test]

@@ -79,6 +79,7 @@ fn an_upload_under_way_comes_to_its_end_when_the_host_stops_the_server() {
     assert!(!server.thread.is_finished());
     client.write_all(&rest).unwrap();
     assert_eq!(Reply::read(&mut client).status, 201);
+    drop(client);
     server.thread.join().unwrap().unwrap();
     assert!(server.store.bytes("f").unwrap() == content);
 }
