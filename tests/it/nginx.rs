@@ -1,60 +1,19 @@
 //! The poll of nginx's upload progress module, beside the module itself: the same upload, the same bytes.
 
 use std::io::Write;
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpStream};
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use rustix::process::{Pid, Signal, kill_process};
-use tempfile::TempDir;
-
 use crate::support::needs::{leave_out, needs};
+use crate::support::nginx::Nginx;
 use crate::support::{Reply, Server, eventually, form, noise, part, post};
 
 const MODULE: &str = "/usr/lib/nginx/modules/ngx_http_uploadprogress_module.so";
 
-/// nginx with the module, as its README sets it up; ended when dropped.
-struct Nginx {
-    address: SocketAddr,
-    child: Child,
-    _folder: TempDir,
-}
-
-impl Nginx {
-    fn start() -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        // nginx takes no port 0: one that was free a moment ago has to do.
-        let address = TcpListener::bind("127.0.0.1:0")
-            .unwrap()
-            .local_addr()
-            .unwrap();
-        let path = folder.path().join("nginx.conf");
-        std::fs::write(&path, configuration(folder.path(), address)).unwrap();
-        let mut nginx = Command::new("nginx");
-        nginx
-            .env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin")
-            .arg("-c")
-            .arg(&path)
-            .stderr(Stdio::null());
-        let child = nginx.spawn().unwrap();
-        eventually(
-            || TcpStream::connect(address).is_ok(),
-            |connected| *connected,
-        );
-        Self {
-            address,
-            child,
-            _folder: folder,
-        }
-    }
-}
-
-impl Drop for Nginx {
-    fn drop(&mut self) {
-        let _ = kill_process(Pid::from_child(&self.child), Signal::TERM);
-        let _ = self.child.wait();
-    }
+/// nginx with the module, as its README sets it up.
+fn with_module() -> Nginx {
+    Nginx::start_with(&format!("load_module {MODULE};"), configuration)
 }
 
 fn configuration(folder: &Path, address: SocketAddr) -> String {
@@ -62,12 +21,7 @@ fn configuration(folder: &Path, address: SocketAddr) -> String {
     let report =
         |place: &str, output: &str| format!("location = {place} {{ report_uploads p; {output} }}");
     format!(
-        r#"load_module {MODULE};
-daemon off; master_process off; pid {folder}/pid; error_log {folder}/error.log;
-events {{ }}
-http {{
-    access_log off; client_max_body_size 1m; client_body_temp_path {folder}/body; proxy_temp_path {folder}/proxy;
-    fastcgi_temp_path {folder}/f; uwsgi_temp_path {folder}/u; scgi_temp_path {folder}/s;
+        r#"client_max_body_size 1m;
     upload_progress p 1m;
     server {{ listen unix:{folder}/app; return 204; }}
     server {{
@@ -77,9 +31,7 @@ http {{
         {}
         {}
         {}
-    }}
-}}
-"#,
+    }}"#,
         report("/json", "upload_progress_json_output;"),
         report("/jsonp", "upload_progress_jsonp_output;"),
         report("/java", "upload_progress_java_output;"),
@@ -104,7 +56,7 @@ struct Pair {
 impl Pair {
     fn start(format: &'static str) -> Self {
         Self {
-            nginx: Nginx::start(),
+            nginx: with_module(),
             ours: Server::start(&["--progress-format", format]),
             format,
         }

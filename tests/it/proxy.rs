@@ -1,13 +1,12 @@
 //! Behind proxies: whose word about client, scheme, host and prefix counts.
 
-use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::process::{Child, Command, Stdio};
-
-use rustix::process::{Pid, Signal, kill_process};
-use tempfile::TempDir;
+use std::io::{BufRead, BufReader, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::time::Duration;
 
 use crate::support::needs::needs;
-use crate::support::{Reply, Server, eventually, form, part, post};
+use crate::support::nginx::Nginx;
+use crate::support::{Reply, Server, form, noise, part, post};
 
 fn picture() -> Vec<u8> {
     form(&[part("f", Some("a.jpg"), b"12345")])
@@ -188,65 +187,15 @@ fn scheme_and_host_that_a_proxy_tells_decide_cookie_and_origin() {
     }
 }
 
-/// nginx in front, which asks from an address of its own; ended when dropped.
-struct Nginx {
-    address: SocketAddr,
-    child: Child,
-    _folder: TempDir,
-}
-
-impl Nginx {
-    fn start(upstream: SocketAddr) -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        // nginx takes no port 0: one that was free a moment ago has to do.
-        let address = TcpListener::bind("127.0.0.1:0")
-            .unwrap()
-            .local_addr()
-            .unwrap();
-        let at = folder.path().display();
-        let configuration = format!(
-            "daemon off; master_process off; pid {at}/pid; error_log {at}/error.log; events {{ }}
-             http {{
-                access_log off; client_body_temp_path {at}/body; proxy_temp_path {at}/proxy;
-                fastcgi_temp_path {at}/f; uwsgi_temp_path {at}/u; scgi_temp_path {at}/s;
-                server {{
-                    listen {address};
-                    location /lift/ {{
-                        proxy_pass http://{upstream}/; proxy_bind 127.0.0.9;
-                        proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
-                        proxy_set_header X-Forwarded-Proto $scheme;
-                        proxy_set_header X-Forwarded-Host $http_host;
-                        proxy_set_header X-Forwarded-Prefix /lift;
-                    }}
-                }}
-             }}"
-        );
-        let path = folder.path().join("nginx.conf");
-        std::fs::write(&path, configuration).unwrap();
-        let mut nginx = Command::new("nginx");
-        nginx
-            .env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin")
-            .arg("-c")
-            .arg(&path)
-            .stderr(Stdio::null());
-        let child = nginx.spawn().unwrap();
-        eventually(
-            || TcpStream::connect(address).is_ok(),
-            |connected| *connected,
-        );
-        Self {
-            address,
-            child,
-            _folder: folder,
-        }
-    }
-}
-
-impl Drop for Nginx {
-    fn drop(&mut self) {
-        let _ = kill_process(Pid::from_child(&self.child), Signal::TERM);
-        let _ = self.child.wait();
-    }
+/// nginx in front as the docs set it up, but that it asks from an address of its own.
+fn in_front_of(upstream: SocketAddr) -> Nginx {
+    let page = include_str!("../../docs/operations.md");
+    let (_, location) = page.split_once("```nginx\n").unwrap();
+    let (location, _) = location.split_once("```").unwrap();
+    assert!(location.contains("127.0.0.1:7070"), "{location}");
+    let location = location.replace("127.0.0.1:7070", &upstream.to_string());
+    let location = location.replacen('{', "{ proxy_bind 127.0.0.9;", 1);
+    Nginx::start(|_, address| format!("server {{ listen {address};\n{location} }}"))
 }
 
 #[test]
@@ -255,10 +204,10 @@ fn behind_nginx_the_real_address_arrives_and_urls_lead_back_through_it() {
         return;
     }
     let server = Server::start(&["--trusted-proxy", "127.0.0.9", "--allow-from", "127.0.0.1"]);
-    let nginx = Nginx::start(server.address);
+    let nginx = in_front_of(server.address);
     let send = |request: &[u8]| {
         let mut stream = TcpStream::connect(nginx.address).unwrap();
-        std::io::Write::write_all(&mut stream, request).unwrap();
+        stream.write_all(request).unwrap();
         Reply::read(&mut stream)
     };
     let lie = format!(
@@ -280,4 +229,35 @@ fn behind_nginx_the_real_address_arrives_and_urls_lead_back_through_it() {
     assert!(url.starts_with("/lift/files/"), "{url}");
     let back = send(format!("GET {url} HTTP/1.1\r\nHost: {}\r\n\r\n", nginx.address).as_bytes());
     assert_eq!(back.body, b"12345");
+}
+
+#[test]
+fn behind_nginx_a_bar_moves_and_events_come_while_the_upload_runs() {
+    if !needs("nginx") {
+        return;
+    }
+    let server = Server::start(&["--trusted-proxy", "127.0.0.9"]);
+    let nginx = in_front_of(server.address);
+    let at_nginx = |head: &str| head.replace("Host: a", &format!("Host: {}", nginx.address));
+    // Larger than what nginx would take without its `client_max_body_size`.
+    let body = form(&[part("f", Some("a.jpg"), &noise(3_000_000))]);
+    let request = post("/lift/upload?X-Progress-ID=1", "", &body);
+    let (head, _) = request.split_at(request.len() - body.len());
+    let mut upload = TcpStream::connect(nginx.address).unwrap();
+    let head = at_nginx(std::str::from_utf8(head).unwrap());
+    upload.write_all(head.as_bytes()).unwrap();
+    upload.write_all(&body[..1_500_000]).unwrap();
+
+    let mut events = TcpStream::connect(nginx.address).unwrap();
+    events
+        .set_read_timeout(Some(Duration::from_secs(20)))
+        .unwrap();
+    let ask = "GET /lift/uploads?X-Progress-ID=1 HTTP/1.1\r\nHost: a\r\nAccept: text/event-stream\r\n\r\n";
+    events.write_all(at_nginx(ask).as_bytes()).unwrap();
+    let mut lines = BufReader::new(events).lines().map(Result::unwrap);
+    let half = lines.any(|line| line.contains("\"received\":1500000"));
+    assert!(half, "the stream ended before the half was seen");
+    upload.write_all(&body[1_500_000..]).unwrap();
+    assert_eq!(Reply::read(&mut upload).status, 201);
+    assert!(lines.any(|line| line.contains("\"state\":\"done\"")));
 }

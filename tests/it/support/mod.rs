@@ -3,6 +3,7 @@
 #![allow(dead_code, reason = "each test file uses its own part")]
 
 pub(crate) mod needs;
+pub(crate) mod nginx;
 pub(crate) mod tmpfs;
 
 use std::fs::Permissions;
