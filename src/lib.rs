@@ -142,3 +142,12 @@ pub use problem::RefusalCode;
 pub use protocol::remove::Removed;
 pub use service::{Dumbwaiter, Service};
 pub use upload::{Peer, UploadId};
+
+/// The Rust in the docs compiles: rustdoc takes these pages' blocks for examples.
+#[cfg(doctest)]
+mod pages {
+    #[doc = include_str!("../README.md")]
+    struct Readme;
+    #[doc = include_str!("../docs/limits.md")]
+    struct Limits;
+}

@@ -4,6 +4,7 @@
 
 mod admin;
 mod api;
+mod commands;
 mod config;
 mod crash;
 mod curl;

@@ -1,4 +1,4 @@
-//! `docs/operations.md` says what is: its commands run, its tables are complete.
+//! `docs/operations.md` says what is: its tables are complete.
 
 use std::collections::BTreeSet;
 use std::fs::File;
@@ -6,18 +6,9 @@ use std::process::Command;
 
 use serde_json::Value;
 
-use crate::support::needs::needs;
 use crate::support::{Server, ask_for, form, part};
 
 const PAGE: &str = include_str!("../../docs/operations.md");
-
-/// The lines of the page's blocks in `language`.
-fn blocks(language: &str) -> Vec<&'static str> {
-    let begin = format!("```{language}\n");
-    let blocks = PAGE.split(&begin).skip(1);
-    let lines = blocks.flat_map(|block| block.split("```").next().unwrap().lines());
-    lines.collect()
-}
 
 /// The names in the first column of the table that follows `heading`.
 fn table(heading: &str) -> BTreeSet<&'static str> {
@@ -34,53 +25,6 @@ fn server() -> Server {
         "--probe-listen",
         "127.0.0.1:0",
     ])
-}
-
-#[test]
-fn every_command_on_the_page_does_what_it_is_there_for() {
-    if !needs("curl") {
-        return;
-    }
-    let server = server();
-    let body = form(&[part("f", Some("a.jpg"), b"x")]);
-    let record = server.post("/upload", "", &body).json();
-    let commands = blocks("sh");
-    assert!(commands.len() >= 10, "{commands:?}");
-    for command in commands {
-        let command = command
-            .replace("127.0.0.1:7071", &server.beside("/uploads").to_string())
-            .replace("127.0.0.1:7072", &server.beside("/metrics").to_string())
-            .replace("TOKEN", server.token())
-            .replace("WATCH", record["watch"].as_str().unwrap())
-            .replace(
-                "dumbwaiter ",
-                concat!(env!("CARGO_BIN_EXE_dumbwaiter"), " "),
-            );
-        let output = Command::new("sh").args(["-c", &command]).output().unwrap();
-        assert!(output.status.success(), "{command}: {output:?}");
-        assert_eq!(
-            output.stdout.is_empty(),
-            command.contains("DELETE"),
-            "{command}"
-        );
-    }
-    // The last word of the admin commands was to delete it.
-    assert_eq!(server.files(), [""; 0]);
-}
-
-#[test]
-fn the_services_flags_are_ones_that_there_are() {
-    let lines = blocks("ini");
-    let start = lines
-        .iter()
-        .find_map(|line| line.strip_prefix("ExecStart="));
-    let flags = start.unwrap().split(' ').skip(1);
-    let output = Command::new(env!("CARGO_BIN_EXE_dumbwaiter"))
-        .arg("config")
-        .args(flags)
-        .output()
-        .unwrap();
-    assert!(output.status.success(), "{output:?}");
 }
 
 #[test]

@@ -51,6 +51,11 @@ impl Server {
             .args(["--listen", "127.0.0.1:0", "--host", "a", "--dir"])
             .arg(dir)
             .args(args);
+        Self::start_as_told(command, dir)
+    }
+
+    /// Starts the binary by a command that says all: a free port to listen on, and that it is to store in `dir`.
+    pub(crate) fn start_as_told(mut command: Command, dir: &Path) -> Self {
         let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
         let mut line = String::new();
         let mut said = BufReader::new(child.stdout.take().unwrap());

@@ -45,6 +45,14 @@ impl Nginx {
     }
 }
 
+/// What nginx has against `http` in the block of that name; `None` where it would start.
+pub(crate) fn refusal(http: &str) -> Option<String> {
+    let folder = tempfile::tempdir().unwrap();
+    let file = write("", folder.path(), http);
+    let output = nginx(&file).arg("-t").output().unwrap();
+    (!output.status.success()).then(|| String::from_utf8_lossy(&output.stderr).into_owned())
+}
+
 impl Drop for Nginx {
     fn drop(&mut self) {
         let _ = kill_process(Pid::from_child(&self.child), Signal::TERM);

@@ -1,0 +1,169 @@
+//! The blocks in the docs that are no commands: each is given to what it is for, or laid beside what it shows.
+
+use std::process::Command;
+
+use serde_json::Value;
+
+use super::config_says;
+use super::shown::Shown;
+use super::stage::{Stage, picture};
+use crate::support::needs::needs;
+use crate::support::nginx;
+use crate::support::{Server, eventually, form, part, post};
+
+/// What a block may be in, besides `sh`. `text` is for drawings, which nothing can hold to anything.
+pub(super) const LANGUAGES: &[&str] = &["ini", "json", "nginx", "rust", "text", "toml", "xml"];
+
+pub(super) fn check(shown: &Shown, language: &str, text: &str) {
+    match language {
+        "ini" => the_unit_starts_a_server(text),
+        "json" => is_shaped_like_an_answer(shown, text),
+        "nginx" => nginx_takes_it(shown, text),
+        "rust" => is_a_doc_test(shown),
+        "text" => {}
+        "toml" => is_a_configuration(shown, text),
+        "xml" => stands_in_an_answer(shown, text),
+        _ => panic!("{shown} is in a language that this test does not know"),
+    }
+}
+
+fn is_a_configuration(shown: &Shown, text: &str) {
+    let stage = Stage::new();
+    stage.write("block.toml", text);
+    let shell = "unset DUMBWAITER_LISTEN; dumbwaiter --config block.toml config";
+    let said = config_says(&stage, shell);
+    for line in text.lines().filter(|line| line.contains(" = ")) {
+        let taken = format!("{line}  # file block.toml");
+        assert!(said.contains(&taken), "{shown}: {taken} is not in {said}");
+    }
+}
+
+fn the_unit_starts_a_server(text: &str) {
+    let stage = Stage::new();
+    let start = text
+        .lines()
+        .find_map(|line| line.strip_prefix("ExecStart="));
+    let (program, flags) = start.unwrap().split_once(' ').unwrap();
+    config_says(&stage, &format!("dumbwaiter config {flags}"));
+    // It is on most machines, in no test's list of needs: the flags were the larger part.
+    if Command::new("systemd-analyze")
+        .arg("--version")
+        .output()
+        .is_ok()
+    {
+        stage.write(
+            "dumbwaiter.service",
+            &text.replace(program, env!("CARGO_BIN_EXE_dumbwaiter")),
+        );
+        let output = stage.run("systemd-analyze verify ./dumbwaiter.service 2>&1");
+        // Of an unknown key it only says so.
+        let said = String::from_utf8_lossy(&output.stdout);
+        assert!(output.status.success() && said.is_empty(), "{said}");
+    }
+}
+
+fn nginx_takes_it(shown: &Shown, text: &str) {
+    if needs("nginx") {
+        let said = nginx::refusal(&format!("server {{ listen unix:a; {text} }}"));
+        assert_eq!(said, None, "{shown}");
+    }
+}
+
+/// rustdoc compiles the blocks of the pages that the crate includes for that.
+fn is_a_doc_test(shown: &Shown) {
+    let front = include_str!("../../../src/lib.rs");
+    let (_, included) = front.split_once("#[cfg(doctest)]").unwrap();
+    let page = shown.page();
+    assert!(
+        included.contains(&format!("include_str!(\"../{page}\")")),
+        "{page} is no doc test"
+    );
+}
+
+fn is_shaped_like_an_answer(shown: &Shown, text: &str) {
+    let sample: Value = serde_json::from_str(text).unwrap_or_else(|e| panic!("{shown}: {e}"));
+    let real = match shown.page() {
+        "docs/errors.md" => a_refusal_of_what_is_too_large(),
+        "docs/progress.md" => a_record_under_way(),
+        _ => panic!("{shown} is an answer to what?"),
+    };
+    same_shape(&sample, &real, &shown.to_string());
+}
+
+/// The same keys in the same order, and the same values where they are words. A number, a time and what stands for
+/// something left out differ from one upload to the next, and what is `null` may be known.
+fn same_shape(sample: &Value, real: &Value, place: &str) {
+    match (sample, real) {
+        (Value::Object(some), Value::Object(all)) => {
+            let keys = |map: &serde_json::Map<_, _>| map.keys().cloned().collect::<Vec<_>>();
+            assert_eq!(keys(some), keys(all), "{place}");
+            for (key, sample) in some {
+                same_shape(sample, &all[key], &format!("{place}: {key}"));
+            }
+        }
+        (Value::Array(some), Value::Array(all)) => {
+            assert_eq!(some.len(), all.len(), "{place}");
+            some.iter()
+                .zip(all)
+                .for_each(|(sample, real)| same_shape(sample, real, place));
+        }
+        (Value::String(sample), Value::String(real)) => {
+            let varies = sample.contains('…') || sample.ends_with('Z') && real.ends_with('Z');
+            assert!(varies || sample == real, "{place}: {real}");
+        }
+        (Value::Null, _) | (Value::Number(_), Value::Number(_) | Value::Null) => {}
+        _ => panic!("{place}: {real}"),
+    }
+}
+
+fn a_refusal_of_what_is_too_large() -> Value {
+    let server = Server::start(&["--max-upload-size", "1MB"]);
+    let head = "PUT /files/ HTTP/1.1\r\nHost: a\r\nContent-Length: 1000001\r\n\r\n";
+    server.send(head.as_bytes()).json()
+}
+
+fn a_record_under_way() -> Value {
+    let server = Server::start(&[]);
+    let body = form(&[
+        part("id", None, b"12"),
+        part("picture", Some("paella.jpg"), &picture()),
+    ]);
+    let cookie = "Cookie: dw=0123456789abcdef0123456789abcdef\r\n";
+    let request = post("/upload?X-Progress-ID=42", cookie, &body);
+    let mut client = server.connect();
+    std::io::Write::write_all(&mut client, &request[..request.len() - 1000]).unwrap();
+    let records = eventually(
+        || server.get_with("/uploads?X-Progress-ID=42", cookie).json(),
+        |records| records[0]["received"] == body.len() - 1000,
+    );
+    records[0].clone()
+}
+
+/// The tags of the sample stand in the answer in that order, each with its text; `…` is for what is left out.
+fn stands_in_an_answer(shown: &Shown, text: &str) {
+    let server = Server::start(&[]);
+    let accept = "Accept: application/xml\r\n";
+    let answer = match text.contains("missing_enctype") {
+        false => {
+            let body = form(&[part("id", None, b"12"), part("picture", Some("paella.jpg"), b"x")]);
+            server.post("/upload?X-Progress-ID=42", accept, &body)
+        }
+        true => server.send(
+            format!("POST /upload HTTP/1.1\r\nHost: a\r\n{accept}Content-Type: application/x-www-form-urlencoded\r\nContent-Length: 0\r\n\r\n")
+                .as_bytes(),
+        ),
+    };
+    let mut rest = answer.text();
+    for piece in text.split('<').skip(1) {
+        let piece = piece.trim_end_matches(['\n', '…']);
+        // How long it was differs, an error's status does not.
+        let sought = match piece.strip_prefix("length>") {
+            Some(_) => "<length>".to_owned(),
+            None => format!("<{piece}"),
+        };
+        let (_, after) = rest
+            .split_once(&sought)
+            .unwrap_or_else(|| panic!("{shown}: no {sought} in {rest} of {}", answer.text()));
+        rest = after;
+    }
+}

@@ -1,0 +1,172 @@
+//! Each command of the docs, and how it is proved.
+
+use super::stage::Stage;
+use super::{uploads, whole};
+use crate::support::needs::needs;
+use crate::support::{Server, ask_for, form, part, post};
+
+/// A command as a page shows it; one that ends in `…` stands for all that begin like it.
+#[derive(Debug)]
+pub(super) struct Row {
+    pub(super) command: &'static str,
+    pub(super) proof: fn(&str),
+}
+
+pub(super) const TABLE: &[Row] = &[
+    row_of("cargo run", serves_the_page_and_stores_in_uploads),
+    row_of("cargo run --release", serves_the_page_and_stores_in_uploads),
+    row_of("cargo run --example …", an_example_serves),
+    row_of(
+        "cargo add dumbwaiter --no-default-features",
+        is_added_without_the_binarys_parts,
+    ),
+    row_of("dumbwaiter --help", lists_every_option),
+    row_of("dumbwaiter --max-files 10", takes_ten_files_and_no_more),
+    row_of(
+        "dumbwaiter --trusted-proxy …",
+        serves_the_page_and_stores_in_uploads,
+    ),
+    row_of("dumbwaiter config", prints_the_configuration),
+    row_of("dumbwaiter man", prints_a_man_page),
+    row_of("dumbwaiter completions bash", prints_completions),
+    row_of(
+        "curl -F picture=@paella.jpg -F id=12 …",
+        uploads::a_form_is_stored,
+    ),
+    row_of("curl -T paella.jpg …", uploads::a_file_is_stored),
+    row_of(
+        "curl -T notes.txt http://127.0.0.1:7171/files/",
+        uploads::its_lines_are_counted,
+    ),
+    row_of(
+        "curl 'http://127.0.0.1:7070/get_upload_progress?X-Progress-ID=42'",
+        uploads::the_poll_tells_how_far_it_is,
+    ),
+    row_of(
+        "curl -N -H 'Accept: text/event-stream' …",
+        uploads::the_stream_follows_to_the_end,
+    ),
+    row_of(
+        "curl -sf http://127.0.0.1:7071/uploads",
+        uploads::the_operator_sees_it,
+    ),
+    row_of("curl -sf -N -m 1 …", uploads::the_operator_sees_it),
+    row_of(
+        "curl -sf http://127.0.0.1:7071/uploads/WATCH",
+        uploads::the_operator_sees_it,
+    ),
+    row_of("curl -sf -X DELETE …", uploads::the_operator_deletes_it),
+    row_of("curl -sf http://127.0.0.1:7072/…", uploads::a_probe_answers),
+    row_of("make", whole::tasks_are_listed),
+    row_of("make …", whole::recipes_can_run),
+    row_of("BENCH_QUICK=1 make bench", whole::recipes_can_run),
+    row_of(
+        "setsid sh -c 'echo -20 > /proc/self/autogroup; make bench'",
+        whole::recipes_can_run,
+    ),
+    row_of("cargo test", whole::is_what_runs_this),
+    row_of(
+        "cargo bench --bench throughput -- …",
+        whole::the_benchmark_takes_its_arguments,
+    ),
+];
+
+const fn row_of(command: &'static str, proof: fn(&str)) -> Row {
+    Row { command, proof }
+}
+
+/// The row for `command`: its own, else the longest that it begins like.
+pub(super) fn row(command: &str) -> Option<&'static Row> {
+    let fits = |row: &&Row| match row.command.strip_suffix('…') {
+        Some(begin) => command.starts_with(begin),
+        None => row.command == command,
+    };
+    let rows = TABLE.iter().filter(fits);
+    rows.max_by_key(|row| (!row.command.ends_with('…'), row.command.len()))
+}
+
+fn serves_the_page_and_stores_in_uploads(command: &str) {
+    let stage = Stage::new();
+    let server = stage.start(command);
+    let page = ask_for(server.address, "GET", "/", None);
+    assert!(page.text().contains("<form"), "{}", page.text());
+    assert!(stage.path().join("uploads").is_dir());
+    let reply = send_files(&server, 1);
+    assert_eq!((reply, server.read("0")), (201, b"x".to_vec()));
+}
+
+fn takes_ten_files_and_no_more(command: &str) {
+    let stage = Stage::new();
+    let server = stage.start(command);
+    assert_eq!(send_files(&server, 11), 413);
+    assert_eq!(send_files(&server, 10), 201);
+    assert_eq!(server.files().len(), 10);
+}
+
+/// The status of a form with so many files, which are named by their numbers.
+fn send_files(server: &Server, count: usize) -> u16 {
+    let files = (0..count).map(|n| part("f", Some(&n.to_string()), b"x"));
+    let body = form(&files.collect::<Vec<_>>());
+    // A name that every server answers to.
+    let request = post("/upload", "", &body);
+    let request = String::from_utf8(request).unwrap();
+    let local = request.replacen("Host: a", "Host: localhost", 1);
+    server.send(local.as_bytes()).status
+}
+
+fn an_example_serves(command: &str) {
+    let stage = Stage::new();
+    let example = stage.example(command);
+    std::net::TcpStream::connect(example.address).unwrap();
+}
+
+fn is_added_without_the_binarys_parts(command: &str) {
+    let stage = Stage::new();
+    for command in ["cargo init --quiet --vcs none --name host", command] {
+        let output = stage.run(command);
+        assert!(output.status.success(), "{command}: {output:?}");
+    }
+    let manifest = std::fs::read_to_string(stage.path().join("Cargo.toml")).unwrap();
+    let line = manifest.lines().find(|line| line.starts_with("dumbwaiter"));
+    let line = line.unwrap_or_default();
+    assert!(line.contains("default-features = false"), "{manifest}");
+}
+
+fn says(command: &str) -> String {
+    super::config_says(&Stage::new(), command)
+}
+
+fn lists_every_option(command: &str) {
+    let help = says(command);
+    let docs = include_str!("../../../docs/configuration.md");
+    let keys = docs.lines().filter_map(|line| {
+        let (key, _) = line.strip_prefix("| `")?.split_once("` | ")?;
+        (!key.starts_with('{')).then_some(key)
+    });
+    for key in keys {
+        assert!(help.contains(&format!("--{key}")), "{key}: {help}");
+    }
+}
+
+fn prints_the_configuration(command: &str) {
+    let stage = Stage::new();
+    stage.write("again.toml", &super::config_says(&stage, command));
+    // Read back it says the same, which is what it is printed for.
+    super::config_says(&stage, "dumbwaiter --config again.toml config");
+}
+
+fn prints_a_man_page(command: &str) {
+    let page = says(command);
+    assert!(page.contains(".TH dumbwaiter 1"), "{page}");
+}
+
+fn prints_completions(command: &str) {
+    let script = says(command);
+    if needs("bash") {
+        let stage = Stage::new();
+        stage.write("completions", &script);
+        let asked = "bash -c '. ./completions && complete -p dumbwaiter'";
+        let known = super::config_says(&stage, asked);
+        assert!(known.contains("_dumbwaiter"), "{known}");
+    }
+}

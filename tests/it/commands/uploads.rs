@@ -1,0 +1,171 @@
+//! Commands that send something to a server, or ask one.
+
+use std::io::{BufRead, BufReader, Write};
+use std::net::TcpStream;
+use std::process::Stdio;
+
+use serde_json::Value;
+
+use super::stage::{Stage, picture};
+use crate::support::needs::needs;
+use crate::support::{Reply, Server, eventually, form, part, post};
+
+/// A server with listeners beside it, and what runs `curl` in its folder.
+struct Curl {
+    stage: Stage,
+    server: Server,
+}
+
+impl Curl {
+    /// `None` where there is no curl.
+    fn new() -> Option<Self> {
+        let listeners = [
+            "--admin-listen",
+            "127.0.0.1:0",
+            "--probe-listen",
+            "127.0.0.1:0",
+        ];
+        needs("curl").then(|| Self {
+            stage: Stage::new(),
+            server: Server::start(&listeners),
+        })
+    }
+
+    /// The command with the addresses of these servers.
+    fn here(&self, command: &str) -> String {
+        let server = &self.server;
+        command
+            .replace("127.0.0.1:7070", &server.address.to_string())
+            .replace("127.0.0.1:7071", &server.beside("/uploads").to_string())
+            .replace("127.0.0.1:7072", &server.beside("/metrics").to_string())
+            .replace("TOKEN", server.token())
+    }
+
+    fn run(&self, command: &str) -> String {
+        let command = self.here(command);
+        let output = self.stage.run(&command);
+        assert!(output.status.success(), "{command}: {output:?}");
+        String::from_utf8(output.stdout).unwrap()
+    }
+
+    fn json(&self, command: &str) -> Value {
+        let said = self.run(command);
+        serde_json::from_str(&said).unwrap_or_else(|error| panic!("{error}: {said}"))
+    }
+}
+
+pub(super) fn a_form_is_stored(command: &str) {
+    let Some(curl) = Curl::new() else { return };
+    let record = curl.json(command);
+    assert_eq!(record["fields"]["id"], "12");
+    assert_eq!(record["progress_id"], "42");
+    assert_eq!(record["files"][0]["field"], "picture");
+    assert!(curl.server.read("paella.jpg") == picture());
+}
+
+pub(super) fn a_file_is_stored(command: &str) {
+    let Some(curl) = Curl::new() else { return };
+    assert_eq!(curl.json(command)["protocol"], "put");
+    assert!(curl.server.read("paella.jpg") == picture());
+}
+
+pub(super) fn its_lines_are_counted(command: &str) {
+    if !needs("curl") {
+        return;
+    }
+    let stage = Stage::new();
+    let mut example = stage.example("cargo run --example own_handler");
+    let output = stage.run(&command.replace("127.0.0.1:7171", &example.address.to_string()));
+    assert!(output.status.success(), "{output:?}");
+    assert_eq!(example.line(), "notes.txt has 3 lines");
+}
+
+/// An upload under the progress id 42 of which half has come.
+struct Half {
+    body: Vec<u8>,
+    stream: TcpStream,
+}
+
+impl Half {
+    fn of(server: &Server) -> Self {
+        let body = form(&[part("picture", Some("paella.jpg"), &picture())]);
+        let request = post("/upload?X-Progress-ID=42", "", &body);
+        let mut stream = server.connect();
+        let rest = body.len() / 2;
+        stream.write_all(&request[..request.len() - rest]).unwrap();
+        eventually(
+            || server.get("/uploads?X-Progress-ID=42").json()[0]["received"].as_u64(),
+            |received| *received == Some((body.len() - rest) as u64),
+        );
+        Self { body, stream }
+    }
+
+    fn finish(mut self) {
+        let rest = self.body.len() / 2;
+        let rest = &self.body[self.body.len() - rest..];
+        self.stream.write_all(rest).unwrap();
+        assert_eq!(Reply::read(&mut self.stream).status, 201);
+    }
+}
+
+pub(super) fn the_poll_tells_how_far_it_is(command: &str) {
+    let Some(curl) = Curl::new() else { return };
+    let half = Half::of(&curl.server);
+    let length = half.body.len();
+    let told = curl.json(command);
+    let expected = serde_json::json!({"uploaded": length.div_ceil(2), "length": length});
+    assert_eq!(told, expected);
+    half.finish();
+    assert_eq!(curl.json(command), Value::Null);
+}
+
+pub(super) fn the_stream_follows_to_the_end(command: &str) {
+    let Some(curl) = Curl::new() else { return };
+    let half = Half::of(&curl.server);
+    let mut shell = curl.stage.shell(&curl.here(command));
+    let mut child = shell
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    let mut record = || {
+        let data = lines.find_map(|line| Some(line.unwrap().strip_prefix("data: ")?.to_owned()));
+        data.map(|data| serde_json::from_str::<Value>(&data).unwrap())
+    };
+    assert_eq!(record().unwrap()["state"], "uploading");
+    half.finish();
+    let last = std::iter::from_fn(record).last();
+    assert_eq!(last.unwrap()["state"], "done");
+    assert!(child.wait().unwrap().success());
+}
+
+/// A server with one finished upload, and its watch name.
+fn with_an_upload() -> Option<(Curl, String)> {
+    let curl = Curl::new()?;
+    let body = form(&[part("f", Some("a.jpg"), b"x")]);
+    let record = curl.server.post("/upload", "", &body).json();
+    let watch = record["watch"].as_str().unwrap().to_owned();
+    Some((curl, watch))
+}
+
+pub(super) fn the_operator_sees_it(command: &str) {
+    let Some((curl, watch)) = with_an_upload() else {
+        return;
+    };
+    let said = curl.run(&command.replace("WATCH", &watch));
+    assert!(said.contains(&format!("\"watch\":\"{watch}\"")), "{said}");
+}
+
+pub(super) fn the_operator_deletes_it(command: &str) {
+    let Some((curl, watch)) = with_an_upload() else {
+        return;
+    };
+    assert_eq!(curl.run(&command.replace("WATCH", &watch)), "");
+    assert_eq!(curl.server.files(), [""; 0]);
+}
+
+pub(super) fn a_probe_answers(command: &str) {
+    let Some(curl) = Curl::new() else { return };
+    assert_ne!(curl.run(command), "");
+}
