@@ -10,51 +10,48 @@
 //! | [`ProgressId`] | the client | only together with its [`Owner`]: under an address the numbers, else everything |
 //! | file name | the client | nothing: it is data |
 
+mod bits;
+mod owner;
+
 use std::fmt;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::str::FromStr;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::SystemTime;
 
-use sha2::{Digest, Sha256};
+pub(crate) use self::bits::Bits;
+pub use self::bits::NotAnId;
+use self::bits::written_in_hex;
+pub use self::owner::{Owner, OwnerKey, network};
 
 /// The unguessable name of an upload, 128 random bits, written as 32 lower-case hex digits.
 ///
 /// Whoever holds it may resume, read and delete the upload, so only the uploader and the app get it. `Debug` and
 /// [`UploadId::short`] show the first eight digits alone: a whole id never reaches a log.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
-pub struct UploadId([u8; 16]);
+pub struct UploadId(Bits);
 
 impl UploadId {
     /// Draws a new id from the operating system's random source.
     #[must_use]
     pub fn random() -> Self {
-        let mut bits = [0; 16];
-        getrandom::fill(&mut bits).expect("the kernel's random source answers after boot");
-        Self(bits)
+        Self(Bits::random())
     }
 
     /// The id made of these 16 bytes, as [`UploadId::as_bytes`] gave them.
     #[must_use]
     pub fn from_bytes(bytes: [u8; 16]) -> Self {
-        Self(bytes)
+        Self(Bits(bytes))
     }
 
     /// The 16 bytes of the id, for a store's tables.
     #[must_use]
     pub fn as_bytes(&self) -> &[u8; 16] {
-        &self.0
+        &self.0.0
     }
 
     /// The name under which others may watch this upload. It does not lead back to the id.
     #[must_use]
     pub fn watch(&self) -> WatchId {
-        let hash = Sha256::new()
-            .chain_update(b"dumbwaiter watch\0")
-            .chain_update(self.0)
-            .finalize();
-        let mut bits = [0; 16];
-        bits.copy_from_slice(&hash[..16]);
-        WatchId(bits)
+        WatchId(Bits::image("watch", self.0.0))
     }
 
     /// The first eight hex digits, for logs.
@@ -76,58 +73,10 @@ impl fmt::Debug for UploadId {
 ///
 /// It is what links, QR codes and the page carry.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-pub struct WatchId([u8; 16]);
+pub struct WatchId(Bits);
 
-macro_rules! hex_name {
-    ($name:ident) => {
-        impl fmt::Display for $name {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str(hex(&self.0, &mut [0; 32]))
-            }
-        }
-
-        impl FromStr for $name {
-            type Err = NotAnId;
-
-            fn from_str(text: &str) -> Result<Self, NotAnId> {
-                parse_hex(text).map(Self).ok_or(NotAnId)
-            }
-        }
-    };
-}
-hex_name!(UploadId);
-hex_name!(WatchId);
-hex_name!(OwnerKey);
-
-/// Writes `bits` into `text`. Ids are written several times for each upload, and a formatter for each byte would cost
-/// fifty times as much.
-fn hex<'a>(bits: &[u8; 16], text: &'a mut [u8; 32]) -> &'a str {
-    const DIGITS: &[u8; 16] = b"0123456789abcdef";
-    for (pair, byte) in text.chunks_exact_mut(2).zip(bits) {
-        pair[0] = DIGITS[usize::from(byte >> 4)];
-        pair[1] = DIGITS[usize::from(byte & 15)];
-    }
-    std::str::from_utf8(text).expect("hex digits are ASCII")
-}
-
-/// The text is not 32 lower-case hex digits.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
-#[error("not an id: 32 lower-case hex digits are expected")]
-pub struct NotAnId;
-
-fn parse_hex(text: &str) -> Option<[u8; 16]> {
-    let digit = |c: u8| match c {
-        b'0'..=b'9' => Some(c - b'0'),
-        b'a'..=b'f' => Some(c - b'a' + 10),
-        _ => None,
-    };
-    let text: &[u8; 32] = text.as_bytes().try_into().ok()?;
-    let mut bits = [0; 16];
-    for (byte, pair) in bits.iter_mut().zip(text.chunks_exact(2)) {
-        *byte = digit(pair[0])? << 4 | digit(pair[1])?;
-    }
-    Some(bits)
-}
+written_in_hex!(UploadId);
+written_in_hex!(WatchId);
 
 /// The client's own name for an upload, its `X-Progress-ID`: 1–200 bytes without control characters.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
@@ -148,78 +97,6 @@ impl ProgressId {
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
-    }
-}
-
-/// To whom an upload belongs. A progress id means something only together with its owner.
-#[derive(Clone, PartialEq, Eq, Hash, Debug)]
-#[non_exhaustive]
-pub enum Owner {
-    /// A name that the app gave: whoever it says its user is.
-    Named(Box<str>),
-    /// A browser, by a one-way image of its `dw` cookie. Nobody else has it, so what it finds shows everything.
-    Cookie([u8; 16]),
-    /// The client's address, as in the article: IPv4-mapped addresses are IPv4, IPv6 counts by /64. Behind one NAT
-    /// many share it, so what it finds shows numbers only.
-    Address(IpAddr),
-}
-
-impl Owner {
-    /// The owner that stands behind a peer's address.
-    #[must_use]
-    pub fn from_address(address: IpAddr) -> Self {
-        Self::Address(network(address))
-    }
-}
-
-/// By what addresses are told apart: IPv4-mapped addresses are IPv4, IPv6 counts by /64.
-#[must_use]
-#[doc(hidden)]
-pub fn network(address: IpAddr) -> IpAddr {
-    match address.to_canonical() {
-        IpAddr::V6(v6) => IpAddr::V6(Ipv6Addr::from_bits(v6.to_bits() & !u128::from(u64::MAX))),
-        v4 @ IpAddr::V4(_) => v4,
-    }
-}
-
-/// An owner in 128 bits, by which bytes and uploads are counted and which a store keeps with what it stores.
-///
-/// It follows one-way from the owner, so that records that stay for years hold no addresses in plain text. What it was
-/// made of must never change, else what is stored would belong to nobody.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, serde::Serialize, serde::Deserialize)]
-#[serde(try_from = "String", into = "String")]
-pub struct OwnerKey([u8; 16]);
-
-impl Owner {
-    /// The key under which this owner's uploads and bytes are counted.
-    #[must_use]
-    pub fn key(&self) -> OwnerKey {
-        let words = match self {
-            Self::Named(name) => format!("name {name}"),
-            Self::Cookie(image) => format!("cookie {}", u128::from_be_bytes(*image)),
-            Self::Address(address) => format!("address {address}"),
-        };
-        let hash = Sha256::new()
-            .chain_update(b"dumbwaiter owner\0")
-            .chain_update(words)
-            .finalize();
-        let mut bits = [0; 16];
-        bits.copy_from_slice(&hash[..16]);
-        OwnerKey(bits)
-    }
-}
-
-impl TryFrom<String> for OwnerKey {
-    type Error = NotAnId;
-
-    fn try_from(text: String) -> Result<Self, NotAnId> {
-        text.parse()
-    }
-}
-
-impl From<OwnerKey> for String {
-    fn from(key: OwnerKey) -> Self {
-        key.to_string()
     }
 }
 
@@ -372,6 +249,9 @@ mod tests {
         assert_eq!(id.watch(), id.watch());
         assert_ne!(id.watch().to_string(), id.to_string());
         assert_ne!(id.watch(), UploadId::random().watch());
+        // Stored files are called by it: it is the same in every version.
+        let known = UploadId::from_bytes([7; 16]).watch();
+        assert_eq!(known.to_string(), "803a168fb9d9374cdf7d5c7bd80f4503");
     }
 
     #[test]
@@ -381,29 +261,5 @@ mod tests {
         for bad in ["", "a\nb", "a\0", "\u{7f}", &"x".repeat(201)] {
             assert!(ProgressId::parse(bad).is_none(), "{bad:?}");
         }
-    }
-
-    #[test]
-    fn the_key_of_an_owner_is_the_same_in_every_version() {
-        let owner = Owner::from_address([127, 0, 0, 1].into());
-        let json = serde_json::to_string(&owner.key()).unwrap();
-        assert_eq!(json, "\"b2bd70fc986da678633c668658150a8e\"");
-        assert_eq!(
-            serde_json::from_str::<OwnerKey>(&json).unwrap(),
-            owner.key()
-        );
-        assert!(serde_json::from_str::<OwnerKey>("\"127.0.0.1\"").is_err());
-        assert_ne!(
-            owner.key(),
-            Owner::from_address([127, 0, 0, 2].into()).key()
-        );
-    }
-
-    #[test]
-    fn owner_of_a_mapped_address_is_the_ipv4_owner_and_of_ipv6_its_network() {
-        let owner = |text: &str| Owner::from_address(text.parse().unwrap());
-        assert_eq!(owner("::ffff:127.0.0.1"), owner("127.0.0.1"));
-        assert_eq!(owner("2001:db8::1"), owner("2001:db8::ffff:1"));
-        assert_ne!(owner("2001:db8:0:1::1"), owner("2001:db8:0:2::1"));
     }
 }

@@ -6,9 +6,8 @@
 use std::fmt;
 
 use http::{HeaderMap, HeaderValue, header};
-use sha2::{Digest, Sha256};
 
-use crate::upload::Owner;
+use crate::upload::{Bits, Owner};
 
 /// What the cookie is called.
 const NAME: &str = "dw";
@@ -18,15 +17,13 @@ const MAX_AGE_SECONDS: u32 = 30 * 24 * 60 * 60;
 
 /// The cookie's value: 128 random bits, written as 32 lower-case hex digits. `Debug` does not show it.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub struct Cookie([u8; 16]);
+pub struct Cookie(Bits);
 
 impl Cookie {
     /// Draws a new one from the operating system's random source.
     #[must_use]
     pub fn random() -> Self {
-        let mut bits = [0; 16];
-        getrandom::fill(&mut bits).expect("the kernel's random source answers after boot");
-        Self(bits)
+        Self(Bits::random())
     }
 
     /// The first well-formed `dw` of the request. Others of that name, and whatever else stands in the header, are
@@ -43,13 +40,7 @@ impl Cookie {
     /// To whom an upload belongs that carries it. One-way: who learns of an owner has not learned the cookie.
     #[must_use]
     pub fn owner(&self) -> Owner {
-        let hash = Sha256::new()
-            .chain_update(b"dumbwaiter cookie\0")
-            .chain_update(self.0)
-            .finalize();
-        let mut bits = [0; 16];
-        bits.copy_from_slice(&hash[..16]);
-        Owner::Cookie(bits)
+        Owner::Cookie(Bits::image("cookie", self.0.0).0)
     }
 
     /// The `Set-Cookie` field's value; `base` is empty or a path without a slash at its end. `Lax` keeps it off what
@@ -59,7 +50,7 @@ impl Cookie {
         let secure = if https { "; Secure" } else { "" };
         let text = format!(
             "{NAME}={}; Path={base}/; Max-Age={MAX_AGE_SECONDS}; HttpOnly; SameSite=Lax{secure}",
-            Hex(&self.0)
+            self.0
         );
         HeaderValue::try_from(text).expect("hex digits and a checked path are header text")
     }
@@ -71,23 +62,13 @@ impl fmt::Debug for Cookie {
     }
 }
 
-struct Hex<'a>(&'a [u8]);
-
-impl fmt::Display for Hex<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
-    }
-}
-
 fn parse(pair: &[u8]) -> Option<Cookie> {
     let pair = std::str::from_utf8(pair).ok()?;
     let (name, value) = pair.trim_matches([' ', '\t']).split_once('=')?;
     if name != NAME {
         return None;
     }
-    // The rule for an id is the rule for a cookie: 32 lower-case hex digits.
-    let bits: crate::upload::UploadId = value.parse().ok()?;
-    Some(Cookie(*bits.as_bytes()))
+    value.parse().ok().map(Cookie)
 }
 
 #[cfg(test)]
@@ -102,7 +83,7 @@ mod tests {
         for line in lines {
             headers.append(header::COOKIE, HeaderValue::from_bytes(line).unwrap());
         }
-        Cookie::of(&headers).map(|cookie| Hex(&cookie.0).to_string())
+        Cookie::of(&headers).map(|cookie| cookie.0.to_string())
     }
 
     #[test]
@@ -155,7 +136,7 @@ mod tests {
         let Owner::Cookie(image) = cookie.owner() else {
             panic!("another owner")
         };
-        assert_ne!(image, cookie.0);
+        assert_ne!(image, cookie.0.0);
         assert_eq!(cookie.owner(), cookie.owner());
         assert_ne!(cookie.owner(), Cookie::random().owner());
         assert_eq!(format!("{cookie:?}"), "Cookie(…)");
