@@ -11,8 +11,6 @@
 //! SHA-256 is what other tools check (`sha256sum`, `Repr-Digest`) and its state can be saved between two requests of
 //! one upload; BLAKE3 is faster on a large file, but after an interruption the file is read once more.
 
-use std::str::FromStr;
-
 use bytes::Bytes;
 use sha2::Sha256;
 use sha2::digest::Digest as _;
@@ -41,11 +39,6 @@ pub enum Algorithm {
     Blake3,
 }
 
-/// The text names no digest algorithm.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
-#[error("not a digest: sha256 or blake3 is expected")]
-pub struct NotAnAlgorithm;
-
 #[derive(Clone, Debug)]
 enum State {
     Sha256(Sha256),
@@ -54,24 +47,13 @@ enum State {
 }
 
 impl Algorithm {
-    /// The word in options and before the colon of a digest.
+    /// The word before the colon of a digest.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Sha256 => "sha256",
             Self::Blake3 => "blake3",
         }
-    }
-}
-
-impl FromStr for Algorithm {
-    type Err = NotAnAlgorithm;
-
-    fn from_str(text: &str) -> Result<Self, NotAnAlgorithm> {
-        [Self::Sha256, Self::Blake3]
-            .into_iter()
-            .find(|algorithm| algorithm.as_str() == text)
-            .ok_or(NotAnAlgorithm)
     }
 }
 
@@ -232,12 +214,5 @@ mod tests {
     #[test]
     fn blake3_asks_to_read_the_file_again() {
         assert_eq!(begin(Algorithm::Blake3).resume(), [Resume::Recompute]);
-    }
-
-    #[test]
-    fn algorithms_are_known_by_their_words() {
-        assert_eq!("sha256".parse(), Ok(Algorithm::Sha256));
-        assert_eq!("blake3".parse(), Ok(Algorithm::Blake3));
-        assert_eq!("md5".parse::<Algorithm>(), Err(NotAnAlgorithm));
     }
 }

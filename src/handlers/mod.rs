@@ -34,7 +34,7 @@ mod digest;
 mod limit;
 mod sniff;
 
-pub use digest::{Algorithm, Digest, NotAnAlgorithm};
+pub use digest::{Algorithm, Digest};
 pub use limit::Limit;
 pub use sniff::{NotATypePattern, Sniff, TypePattern};
 

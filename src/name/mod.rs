@@ -21,7 +21,6 @@ mod placeholder;
 mod template;
 
 use std::fmt;
-use std::str::FromStr;
 
 use crate::error::Error;
 
@@ -146,40 +145,6 @@ pub enum OnConflict {
     Reject,
 }
 
-impl OnConflict {
-    /// The word for it in flags and configuration.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Rename => "rename",
-            Self::Replace => "replace",
-            Self::Reject => "reject",
-        }
-    }
-}
-
-impl fmt::Display for OnConflict {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
-}
-
-impl FromStr for OnConflict {
-    type Err = UnknownOnConflict;
-
-    fn from_str(word: &str) -> Result<Self, UnknownOnConflict> {
-        [Self::Rename, Self::Replace, Self::Reject]
-            .into_iter()
-            .find(|rule| rule.as_str() == word)
-            .ok_or(UnknownOnConflict)
-    }
-}
-
-/// The word is none of the three that say what to do when a name is taken.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
-#[error("expected rename, replace or reject")]
-pub struct UnknownOnConflict;
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -268,13 +233,5 @@ mod tests {
             assert_eq!(refused.code(), "unusable_name", "{bad:?}");
             assert!(refused.to_string().contains(why), "{bad:?}: {refused}");
         }
-    }
-
-    #[test]
-    fn a_conflict_rule_reads_back_what_it_writes_and_nothing_else() {
-        for rule in [OnConflict::Rename, OnConflict::Replace, OnConflict::Reject] {
-            assert_eq!(rule.to_string().parse(), Ok(rule));
-        }
-        assert_eq!("Rename".parse::<OnConflict>(), Err(UnknownOnConflict));
     }
 }

@@ -303,6 +303,8 @@ mod tests {
     use super::*;
     use crate::handlers::Algorithm;
     use crate::name::OnConflict;
+    use crate::store::Durability;
+    use crate::watch::{PollUnknown, ProgressFormat};
 
     fn load(args: &[&str], env: &[(&str, &str)]) -> anyhow::Result<Config> {
         let args = ["dumbwaiter"].iter().chain(args).map(OsString::from);
@@ -400,6 +402,49 @@ mod tests {
             assert_eq!(config.keep_records, Duration::from_secs(7_200));
             assert_eq!(config.max_file_size, Some(10_000_000));
             assert_eq!(config.base, "/up");
+        }
+    }
+
+    #[test]
+    fn each_word_means_what_it_says_and_others_are_refused() {
+        let with = |key: &str, word: &str| load(&[&format!("--{key}={word}")], &[]);
+        for (word, rule) in [
+            ("rename", OnConflict::Rename),
+            ("replace", OnConflict::Replace),
+            ("reject", OnConflict::Reject),
+        ] {
+            assert_eq!(with("on-conflict", word).unwrap().on_conflict, rule);
+        }
+        for (word, durability) in [("sync", Durability::Sync), ("close", Durability::Close)] {
+            assert_eq!(with("durability", word).unwrap().durability, durability);
+        }
+        for (word, algorithm) in [
+            ("none", None),
+            ("sha256", Some(Algorithm::Sha256)),
+            ("blake3", Some(Algorithm::Blake3)),
+        ] {
+            assert_eq!(with("digest", word).unwrap().digest, algorithm);
+        }
+        for (word, format) in [
+            ("json", ProgressFormat::Json),
+            ("jsonp", ProgressFormat::Jsonp),
+            ("xml", ProgressFormat::Xml),
+            ("java", ProgressFormat::Java),
+        ] {
+            assert_eq!(
+                with("progress-format", word).unwrap().progress_format,
+                format
+            );
+        }
+        for (word, answer) in [("null", PollUnknown::Null), ("wait", PollUnknown::Wait)] {
+            assert_eq!(with("poll-unknown", word).unwrap().poll_unknown, answer);
+        }
+        for (key, word) in [
+            ("on-conflict", "Rename"),
+            ("digest", "md5"),
+            ("poll-unknown", ""),
+        ] {
+            assert!(with(key, word).is_err(), "{key} {word}");
         }
     }
 

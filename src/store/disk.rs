@@ -14,7 +14,6 @@ use std::ffi::OsString;
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
-use std::str::FromStr;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -83,23 +82,6 @@ pub enum Durability {
     /// it likes. After a power cut files may be short or missing, and records that cannot be read are set aside as
     /// `records.redb.broken-SECONDS`; the files themselves stay.
     Close,
-}
-
-/// The text is no durability.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
-#[error("not a durability: `sync` or `close` is expected")]
-pub struct NotADurability;
-
-impl FromStr for Durability {
-    type Err = NotADurability;
-
-    fn from_str(text: &str) -> Result<Self, NotADurability> {
-        match text {
-            "sync" => Ok(Self::Sync),
-            "close" => Ok(Self::Close),
-            _ => Err(NotADurability),
-        }
-    }
 }
 
 /// How a [`Disk`] works.

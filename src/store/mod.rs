@@ -32,7 +32,7 @@ mod memory;
 mod records;
 mod sync;
 
-pub use disk::{Disk, DiskOptions, Durability, NotADurability};
+pub use disk::{Disk, DiskOptions, Durability};
 pub use held::Held;
 pub(crate) use held::{Count, Share};
 pub use memory::Memory;

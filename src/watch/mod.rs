@@ -22,7 +22,6 @@ mod sse;
 mod tests;
 
 use std::collections::HashMap;
-use std::str::FromStr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -100,56 +99,6 @@ pub enum PollUnknown {
     Null,
     /// Nothing yet of it for [`WatchOptions::wait`], where a proxy holds the upload back before it comes to us.
     Wait,
-}
-
-/// The text is none of the words for this option.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
-#[error("one of {0} is expected")]
-pub struct UnknownWord(&'static str);
-
-impl ProgressFormat {
-    /// The word in the configuration.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Json => "json",
-            Self::Jsonp => "jsonp",
-            Self::Xml => "xml",
-            Self::Java => "java",
-        }
-    }
-}
-
-impl FromStr for ProgressFormat {
-    type Err = UnknownWord;
-
-    fn from_str(word: &str) -> Result<Self, UnknownWord> {
-        let all = [Self::Json, Self::Jsonp, Self::Xml, Self::Java];
-        let named = all.into_iter().find(|format| format.as_str() == word);
-        named.ok_or(UnknownWord("json, jsonp, xml, java"))
-    }
-}
-
-impl PollUnknown {
-    /// The word in the configuration.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Null => "null",
-            Self::Wait => "wait",
-        }
-    }
-}
-
-impl FromStr for PollUnknown {
-    type Err = UnknownWord;
-
-    fn from_str(word: &str) -> Result<Self, UnknownWord> {
-        let named = [Self::Null, Self::Wait]
-            .into_iter()
-            .find(|way| way.as_str() == word);
-        named.ok_or(UnknownWord("null, wait"))
-    }
 }
 
 /// Answers those who ask how uploads stand. Clones share the bounds.

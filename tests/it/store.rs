@@ -525,6 +525,14 @@ fn an_older_session_that_is_just_writing_leaves_no_trace_behind_a_take_over() {
 
 // === kill -9 ===
 
+/// As the word that the parent gives its child.
+fn durability_of(word: &str) -> Durability {
+    match word {
+        "sync" => Durability::Sync,
+        _ => Durability::Close,
+    }
+}
+
 /// Names the folder in which [`commits_until_killed`] works.
 const CHILD: &str = "DUMBWAITER_TEST_CHILD";
 const FILES: usize = 3;
@@ -537,7 +545,7 @@ fn a_kill_at_any_moment_leaves_all_of_an_upload_or_nothing() {
         let dir = tempfile::tempdir().unwrap();
         let words = run_and_kill(dir.path(), durability);
         acknowledged += words.len();
-        let disk = open(dir.path(), durability.parse().unwrap());
+        let disk = open(dir.path(), durability_of(durability));
         let points = block_on(check_words(&disk, &words));
         check_visible(dir.path());
         let left = temporary(dir.path());
@@ -631,7 +639,7 @@ fn commits_until_killed() {
         return;
     };
     let (durability, dir) = todo.split_once(':').unwrap();
-    let disk = open(Path::new(dir), durability.parse().unwrap());
+    let disk = open(Path::new(dir), durability_of(durability));
     say("ready");
     block_on(async {
         tokio::join!(
