@@ -1,21 +1,16 @@
 //! One line for each upload, at its end.
 
-use std::fs::File;
 use std::io::Write;
-use std::process::Command;
 
 use serde_json::Value;
 
-use crate::support::{Server, eventually, form, part};
+use crate::support::logged::Logged;
+use crate::support::{eventually, form, part};
 
 #[test]
 fn each_upload_leaves_one_line_that_says_how_it_ended_and_gives_no_right_away() {
-    let folder = tempfile::tempdir().unwrap();
-    let file = folder.path().join("log");
-    let mut command = Command::new(env!("CARGO_BIN_EXE_dumbwaiter"));
-    command.stderr(File::create(&file).unwrap());
-    let args = ["--log-format", "json"];
-    let server = Server::start_by(command, &folder.path().join("up"), &args);
+    let logged = Logged::start(&["--log-format", "json"]);
+    let server = &logged.server;
     let body = form(&[part("f", Some("a"), b"x"), part("g", Some("b"), b"y")]);
     // A right-to-left mark would turn the line around on a terminal.
     let done = server
@@ -27,7 +22,7 @@ fn each_upload_leaves_one_line_that_says_how_it_ended_and_gives_no_right_away() 
     gone.write_all(b"PUT /files/x HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\n123")
         .unwrap();
     let lines = || {
-        let text = std::fs::read_to_string(&file).unwrap();
+        let text = logged.log();
         let lines = text.lines().map(|line| serde_json::from_str(line).unwrap());
         lines.collect::<Vec<Value>>()
     };
@@ -54,23 +49,17 @@ fn each_upload_leaves_one_line_that_says_how_it_ended_and_gives_no_right_away() 
         (&third["protocol"], &third["code"], &third["bytes"]),
         (&"put".into(), &"client_gone".into(), &3.into())
     );
-    let text = std::fs::read_to_string(&file).unwrap();
+    let text = logged.log();
     assert!(!text.contains(id), "{text}");
 }
 
 #[test]
 fn in_text_a_clients_words_stay_within_their_quotes() {
-    let folder = tempfile::tempdir().unwrap();
-    let file = folder.path().join("log");
-    let mut command = Command::new(env!("CARGO_BIN_EXE_dumbwaiter"));
-    command.stderr(File::create(&file).unwrap());
-    let server = Server::start_by(command, &folder.path().join("up"), &[]);
+    let logged = Logged::start(&[]);
     let body = form(&[part("f", Some("a"), b"x")]);
-    server.post("/upload?X-Progress-ID=%E2%80%AEx%22%20code=%22", "", &body);
-    let log = eventually(
-        || std::fs::read_to_string(&file).unwrap(),
-        |log| log.contains("upload done"),
-    );
+    let target = "/upload?X-Progress-ID=%E2%80%AEx%22%20code=%22";
+    logged.server.post(target, "", &body);
+    let log = logged.logs("upload done");
     assert!(
         log.contains(r#"progress_id="\u{202e}x\" code=\"""#),
         "{log}"

@@ -1,11 +1,10 @@
 //! `docs/operations.md` says what is: its tables are complete.
 
 use std::collections::BTreeSet;
-use std::fs::File;
-use std::process::Command;
 
 use serde_json::Value;
 
+use crate::support::logged::Logged;
 use crate::support::{Server, ask_for, form, part};
 
 const PAGE: &str = include_str!("../../docs/operations.md");
@@ -51,15 +50,11 @@ fn the_table_of_metrics_has_each_of_them() {
 
 #[test]
 fn the_table_of_log_fields_has_each_of_them() {
-    let folder = tempfile::tempdir().unwrap();
-    let file = folder.path().join("log");
-    let mut command = Command::new(env!("CARGO_BIN_EXE_dumbwaiter"));
-    command.stderr(File::create(&file).unwrap());
-    let args = ["--log-format", "json"];
-    let mut server = Server::start_by(command, &folder.path().join("up"), &args);
-    server.post("/upload?X-Progress-ID=1", "", b"no form");
-    server.kill();
-    let text = std::fs::read_to_string(&file).unwrap();
+    let mut logged = Logged::start(&["--log-format", "json"]);
+    let target = "/upload?X-Progress-ID=1";
+    logged.server.post(target, "", b"no form");
+    logged.server.kill();
+    let text = logged.log();
     let line: serde_json::Map<String, Value> = serde_json::from_str(text.trim_end()).unwrap();
     let mut fields: BTreeSet<_> = line.keys().map(String::as_str).collect();
     for around in ["timestamp", "level", "message"] {

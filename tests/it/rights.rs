@@ -8,41 +8,12 @@ use std::process::{Command, Stdio};
 
 use tempfile::TempDir;
 
+use crate::support::logged::Logged;
 use crate::support::{Reply, Server, eventually, form, part, post};
 
 const TOKEN: &str = "a-token-of-some-length";
 const COOKIE: &str = "dw=00112233445566778899aabbccddeeff";
 const OTHER_COOKIE: &str = "dw=ffeeddccbbaa99887766554433221100";
-
-/// A server whose log lines go into a file.
-struct Logged {
-    server: Server,
-    log: PathBuf,
-    _folder: TempDir,
-}
-
-impl Logged {
-    fn start(args: &[&str]) -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let log = folder.path().join("log");
-        let mut command = Command::new(env!("CARGO_BIN_EXE_dumbwaiter"));
-        command.stderr(std::fs::File::create(&log).unwrap());
-        let server = Server::start_by(command, &folder.path().join("uploads"), args);
-        Self {
-            server,
-            log,
-            _folder: folder,
-        }
-    }
-
-    fn log(&self) -> String {
-        std::fs::read_to_string(&self.log).unwrap()
-    }
-
-    fn logs(&self, words: &str) {
-        eventually(|| self.log(), |log| log.contains(words));
-    }
-}
 
 fn token_file(text: &str, mode: u32) -> (TempDir, PathBuf) {
     let folder = tempfile::tempdir().unwrap();

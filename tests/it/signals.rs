@@ -1,13 +1,12 @@
 //! How the server comes to its end, and what it takes up anew while it runs.
 
-use std::fs::File;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::path::Path;
-use std::process::Command;
 
 use rustix::process::Signal;
 
+use crate::support::logged::Logged;
 use crate::support::{Reply, Server, ask_for, eventually, write_for_us_alone};
 
 const ADMIN: [&str; 2] = ["--admin-listen", "127.0.0.1:0"];
@@ -30,16 +29,6 @@ fn is_stopping(admin: SocketAddr) {
         || ask_for(admin, "GET", "/readyz", None).status,
         |status| *status == 503,
     );
-}
-
-fn start_with_log(folder: &Path, args: &[&str]) -> Server {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_dumbwaiter"));
-    command.stderr(File::create(folder.join("log")).unwrap());
-    Server::start_by(command, &folder.join("uploads"), args)
-}
-
-fn log(folder: &Path) -> String {
-    std::fs::read_to_string(folder.join("log")).unwrap()
 }
 
 #[test]
@@ -127,13 +116,11 @@ fn within_the_drain_delay_new_uploads_are_taken_while_readyz_says_503() {
 
 #[test]
 fn what_does_not_finish_within_the_grace_is_told_and_leaves_nothing() {
-    let folder = tempfile::tempdir().unwrap();
-    let mut server = start_with_log(
-        folder.path(),
-        &[&ADMIN[..], &["--shutdown-grace", "200ms"]].concat(),
-    );
+    let args = [&ADMIN[..], &["--shutdown-grace", "200ms"]].concat();
+    let mut logged = Logged::start(&args);
+    let server = &mut logged.server;
     let admin = server.beside("/uploads");
-    let mut client = begin(&server, admin);
+    let mut client = begin(server, admin);
     let watch = ask_for(admin, "GET", "/uploads", None).json()[0]["watch"].clone();
     let mut stream = server.connect();
     let request = format!(
@@ -156,7 +143,7 @@ fn what_does_not_finish_within_the_grace_is_told_and_leaves_nothing() {
     assert!(events.contains("\"code\":\"shutting_down\""), "{events}");
     assert_eq!(server.ends().code(), Some(0));
     assert_eq!((server.files(), server.under_way()), (vec![], vec![]));
-    let log = log(folder.path());
+    let log = logged.log();
     assert_eq!(log.matches("code=\"shutting_down\"").count(), 1, "{log}");
 }
 
@@ -183,33 +170,30 @@ fn hangup_takes_up_what_can_change_and_names_what_needs_a_restart() {
     write_for_us_alone(&tokens, "the-first-token-there-was");
     write("log = \"warn\"\n");
     let args = [&ADMIN[..], &["--config", file.to_str().unwrap()]].concat();
-    let mut server = start_with_log(folder.path(), &args);
-    let admin = server.beside("/uploads");
+    let mut logged = Logged::start_in(folder.path(), &args);
+    let admin = logged.server.beside("/uploads");
     let deletes = |token: &str| ask_for(admin, "DELETE", "/uploads/x", Some(token)).status;
     assert_eq!(deletes("the-first-token-there-was"), 404);
-    let logs = |words: &str| {
-        eventually(|| log(folder.path()), |log| log.contains(words));
-    };
 
     write_for_us_alone(&tokens, "another-token-instead");
     write("log = \"info\"\nmax-fields = 7\nshutdown-grace = \"100ms\"\n");
-    server.signal(Signal::HUP);
-    logs("changed, but not before a restart options=\"max-fields\"");
-    logs("the configuration was read again options=\"shutdown-grace log\"");
+    logged.server.signal(Signal::HUP);
+    logged.logs("changed, but not before a restart options=\"max-fields\"");
+    logged.logs("the configuration was read again options=\"shutdown-grace log\"");
     assert_eq!(deletes("the-first-token-there-was"), 401);
     assert_eq!(deletes("another-token-instead"), 404);
 
     write("max-fields = \"many\"\n");
-    server.signal(Signal::HUP);
-    logs("nothing is changed: configuration file");
+    logged.server.signal(Signal::HUP);
+    logged.logs("nothing is changed: configuration file");
     assert_eq!(deletes("another-token-instead"), 404);
 
     // What was taken up is in force: the grace is short now.
-    let mut client = begin(&server, admin);
-    server.signal(Signal::TERM);
+    let mut client = begin(&logged.server, admin);
+    logged.server.signal(Signal::TERM);
     assert_eq!(Reply::read(&mut client).status, 503);
     drop(client);
-    assert_eq!(server.ends().code(), Some(0));
+    assert_eq!(logged.server.ends().code(), Some(0));
 }
 
 #[test]
@@ -217,7 +201,8 @@ fn hangup_reads_the_tokens_of_those_who_upload_again() {
     let folder = tempfile::tempdir().unwrap();
     let tokens = folder.path().join("tokens");
     write_for_us_alone(&tokens, "a-token-of-the-first-day");
-    let server = start_with_log(folder.path(), &["--token", tokens.to_str().unwrap()]);
+    let logged = Logged::start_in(folder.path(), &["--token", tokens.to_str().unwrap()]);
+    let server = &logged.server;
     let uploads = |token: &str| ask_for(server.address, "PUT", "/files/a", Some(token)).status;
     assert_eq!(uploads("a-token-of-the-first-day"), 201);
 
@@ -232,7 +217,7 @@ fn hangup_reads_the_tokens_of_those_who_upload_again() {
     write_for_us_alone(&tokens, "short");
     server.signal(Signal::HUP);
     let words = "the old tokens stay: line 1 is no token";
-    eventually(|| log(folder.path()), |log| log.contains(words));
+    logged.logs(words);
     assert_eq!(uploads("a-token-of-another-day"), 201);
 }
 
@@ -247,12 +232,13 @@ fn hangup_names_another_file_of_tokens_as_what_needs_a_restart() {
     };
     name(&first);
     let args = [&ADMIN[..], &["--config", file.to_str().unwrap()]].concat();
-    let server = start_with_log(folder.path(), &args);
+    let logged = Logged::start_in(folder.path(), &args);
+    let server = &logged.server;
     let admin = server.beside("/uploads");
     name(&second);
     server.signal(Signal::HUP);
     let words = "changed, but not before a restart options=\"admin-token-file\"";
-    eventually(|| log(folder.path()), |log| log.contains(words));
+    logged.logs(words);
     let deletes = |token: &str| ask_for(admin, "DELETE", "/uploads/x", Some(token)).status;
     assert_eq!(deletes("a-token-of-the-first-file"), 404);
     assert_eq!(deletes("a-token-of-another-file"), 401);
