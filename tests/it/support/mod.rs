@@ -258,6 +258,19 @@ pub(crate) fn noise(length: usize) -> Vec<u8> {
     bytes
 }
 
+/// The answer to an upload of one `x` under a hostile name: it is stored, in the folder itself, under a name that hides
+/// nothing.
+pub(crate) fn stays_inside(server: &Server, reply: &Reply, hostile: &str) {
+    assert_eq!(reply.status, 201, "{hostile:?}: {reply:?}");
+    let record = reply.json();
+    let name = record["files"][0]["name"].as_str().unwrap();
+    assert_eq!(server.read(name), b"x", "{hostile:?} became {name:?}");
+    assert!(
+        !name.contains(['/', '\\', '\0', '\r', '\u{202e}']) && !name.starts_with('.'),
+        "{hostile:?} became {name:?}"
+    );
+}
+
 /// An answer as it came off the wire.
 #[derive(Debug)]
 pub(crate) struct Reply {
