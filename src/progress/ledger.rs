@@ -78,7 +78,9 @@ impl End<'_> {
         }
         match self.error.map(Error::status) {
             None => line!(info, "upload done"),
-            Some(500 | 507) => line!(error, "upload failed"),
+            Some(500) => line!(error, "upload failed"),
+            // No room, no place, a stop: nothing is broken, and whoever runs the server may want to know.
+            Some(503 | 507) => line!(warn, "upload failed"),
             Some(_) => line!(info, "upload failed"),
         }
     }

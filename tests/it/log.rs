@@ -54,6 +54,44 @@ fn each_upload_leaves_one_line_that_says_how_it_ended_and_gives_no_right_away() 
 }
 
 #[test]
+fn want_of_room_is_a_warning_and_a_clients_fault_is_none() {
+    let args = [
+        "--log-format",
+        "json",
+        "--max-store-size",
+        "100",
+        "--max-uploads",
+        "1",
+    ];
+    let logged = Logged::start(&args);
+    let server = &logged.server;
+    assert_eq!(server.post("/upload", "", b"no form at all").status, 400);
+    let put =
+        |length| format!("PUT /files/x HTTP/1.1\r\nHost: a\r\nContent-Length: {length}\r\n\r\n");
+    assert_eq!(server.send(put(101).as_bytes()).status, 507);
+    let mut running = server.connect();
+    running
+        .write_all(format!("{}1", put(2)).as_bytes())
+        .unwrap();
+    eventually(
+        || server.send(format!("{}1", put(1)).as_bytes()).status,
+        |status| *status == 503,
+    );
+    for (code, level) in [
+        ("truncated_form", "INFO"),
+        ("store_limit", "WARN"),
+        ("too_many_uploads", "WARN"),
+    ] {
+        let log = logged.logs(&format!("\"code\":\"{code}\""));
+        let lines = log
+            .lines()
+            .map(|line| serde_json::from_str::<Value>(line).unwrap());
+        let mut lines = lines.filter(|line| line["code"] == code);
+        assert!(lines.all(|line| line["level"] == level), "{log}");
+    }
+}
+
+#[test]
 fn in_text_a_clients_words_stay_within_their_quotes() {
     let logged = Logged::start(&[]);
     let body = form(&[part("f", Some("a"), b"x")]);
