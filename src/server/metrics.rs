@@ -14,6 +14,7 @@ use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::{Registry, Unit};
 
+use crate::error::Error;
 use crate::progress::{End, Ledger};
 use crate::store::SyncLedger;
 use crate::upload::Protocol;
@@ -88,8 +89,11 @@ impl Metrics {
         registry.register_with_unit("sync_duration", help, Unit::Seconds, self.syncs.clone());
     }
 
-    /// A request has been answered with this error.
+    /// A request has been answered with this error. Whoever has gone gets no answer: that upload's end counts alone.
     pub(super) fn refused(&self, code: &'static str) {
+        if code == Error::ClientGone.code() {
+            return;
+        }
         self.refusals.get_or_create(&[("code", code)]).inc();
     }
 

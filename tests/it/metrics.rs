@@ -163,6 +163,28 @@ fn counters_add_up_after_a_known_set_of_uploads_and_refusals() {
 }
 
 #[test]
+fn a_client_that_has_gone_is_an_end_and_no_refusal() {
+    let server = Server::start(&["--probe-listen", "127.0.0.1:0"]);
+    let mut client = server.connect();
+    client
+        .write_all(b"PUT /files/slow HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\n123")
+        .unwrap();
+    let running = "dumbwaiter_uploads_running";
+    eventually(|| scrape(&server)[running], |running| *running == 1.0);
+    drop(client);
+    let samples = eventually(
+        || scrape(&server),
+        |samples| samples[running] == 0.0 && samples["dumbwaiter_connections"] == 0.0,
+    );
+    let ended = "dumbwaiter_uploads_total{protocol=\"put\",end=\"client_gone\"}";
+    assert_eq!(samples.get(ended), Some(&1.0), "{samples:#?}");
+    let refusals = samples
+        .keys()
+        .find(|key| key.starts_with("dumbwaiter_refusals"));
+    assert_eq!(refusals, None, "{samples:#?}");
+}
+
+#[test]
 fn a_scrape_that_comes_while_uploads_run_never_counts_backwards() {
     let server = Server::start(&["--probe-listen", "127.0.0.1:0", "--durability", "close"]);
     let name = "dumbwaiter_received_bytes_total{protocol=\"form\"}";
