@@ -91,6 +91,20 @@ fn want_of_room_is_a_warning_and_a_clients_fault_is_none() {
     }
 }
 
+/// `error` is what a client was told; what lies behind anything is called `cause`, in the store's lines too.
+#[test]
+fn what_lies_behind_a_line_is_its_cause() {
+    let folder = tempfile::tempdir().unwrap();
+    let state = folder.path().join("uploads/.dumbwaiter");
+    std::fs::create_dir_all(&state).unwrap();
+    std::fs::write(state.join("records.redb"), "no records").unwrap();
+    let args = ["--durability", "close", "--log-format", "json"];
+    let log = Logged::start_in(folder.path(), &args).logs("new ones are begun");
+    let line: Value = serde_json::from_str(log.lines().next().unwrap()).unwrap();
+    assert_ne!(line["cause"].as_str().unwrap_or_default(), "", "{log}");
+    assert_eq!(line["error"], Value::Null, "{log}");
+}
+
 #[test]
 fn in_text_a_clients_words_stay_within_their_quotes() {
     let logged = Logged::start(&[]);

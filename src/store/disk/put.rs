@@ -118,7 +118,7 @@ impl Put {
         for done in self.done.iter().filter(|done| done.aside) {
             let old = old_name(&done.temp);
             if let Err(e) = rustix::fs::unlinkat(self.root.tmp(), old, AtFlags::empty()) {
-                tracing::warn!(error = %e, "a replaced file could not be removed");
+                tracing::warn!(cause = %e, "a replaced file could not be removed");
             }
         }
     }
@@ -127,7 +127,7 @@ impl Put {
     pub(super) fn undo(self) {
         for done in self.done.iter().rev() {
             if let Err(e) = self.bring_back(done) {
-                tracing::error!(error = %e, name = done.name, "a file could not be taken back");
+                tracing::error!(cause = %e, name = done.name, "a file could not be taken back");
             }
         }
     }
@@ -230,7 +230,7 @@ impl Put {
             left => left,
         };
         if let Err(e) = left {
-            tracing::error!(error = %e, name, "a file that was to be replaced could not be left as it was");
+            tracing::error!(cause = %e, name, "a file that was to be replaced could not be left as it was");
         }
     }
 }

@@ -111,7 +111,7 @@ impl Scratch {
     fn remove(&self, temp: &str) {
         match rustix::fs::unlinkat(self.root.tmp(), temp, AtFlags::empty()) {
             Ok(()) | Err(Errno::NOENT) => {}
-            Err(e) => tracing::warn!(error = %e, "a temporary file could not be removed"),
+            Err(e) => tracing::warn!(cause = %e, "a temporary file could not be removed"),
         }
     }
 }

@@ -21,7 +21,7 @@ pub(super) fn clear(inner: &Arc<Inner>) -> Result<(), Error> {
         match inner.finisher.block_on(work) {
             Some(Ok(())) => {}
             Some(Err(e)) => {
-                tracing::warn!(upload = id.short(), error = %e, "an upload that a crash cut off was taken back");
+                tracing::warn!(upload = id.short(), cause = %e, "an upload that a crash cut off was taken back");
             }
             None => return Err(Error::store("finishing what a crash has left has failed")),
         }

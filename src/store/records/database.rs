@@ -68,7 +68,7 @@ impl Shared {
         }
         match open_database(&self.path, &self.mode) {
             Ok(database) => *open = Some(database),
-            Err(e) => tracing::error!(error = %e.tell(&self.path), "the records stay closed"),
+            Err(e) => tracing::error!(cause = %e.tell(&self.path), "the records stay closed"),
         }
     }
 
@@ -149,7 +149,7 @@ fn set_aside(path: &Path, cause: &redb::Error) -> io::Result<()> {
     let aside = path.with_extension(format!("redb.broken-{now}"));
     std::fs::rename(path, &aside)?;
     tracing::warn!(
-        error = %cause,
+        %cause,
         aside = %aside.display(),
         "the records cannot be read, as may happen after a power cut with durability `close`: new ones are begun. All \
          stored files are still there; their addresses and the uploads under way are forgotten"

@@ -162,7 +162,7 @@ impl Writer {
     fn commit(&mut self) {
         let how = self.transact().map_err(Arc::new);
         if let Err(cause) = &how {
-            tracing::error!(error = %cause, "the records could not be written");
+            tracing::error!(%cause, "the records could not be written");
             self.database.reopen();
         }
         self.settled.clear();
