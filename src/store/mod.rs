@@ -112,7 +112,7 @@ pub struct Space {
 pub struct Finished {
     /// Its id.
     pub id: UploadId,
-    /// When it was finished.
+    /// When it was finished, or a little later, to the second.
     pub at: SystemTime,
     /// Bytes of its files.
     pub bytes: u64,

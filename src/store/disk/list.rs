@@ -38,9 +38,11 @@ pub(super) fn is_there(inner: &Inner, record: &Record) -> Result<bool, Error> {
     Ok(record.files.is_empty())
 }
 
-/// Where the record does not say it, it is when its newest file was last changed.
+/// Where the record does not say it, it is when its newest file was last changed. Whole seconds are known, so it is the
+/// end of that second: what is kept for a time never goes before it is over.
 fn finished_at(record: &Record) -> SystemTime {
     let modified = record.files.iter().map(|kept| kept.identity.modified.0);
     let modified = modified.max().and_then(|at| u64::try_from(at).ok());
-    UNIX_EPOCH + Duration::from_secs(record.at.or(modified).unwrap_or_default())
+    let second = record.at.or(modified).unwrap_or_default();
+    UNIX_EPOCH + Duration::from_secs(second.saturating_add(1))
 }

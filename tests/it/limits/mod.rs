@@ -2,6 +2,7 @@
 
 use std::io::Write;
 use std::net::TcpStream;
+use std::time::{Duration, Instant};
 
 use crate::support::{Reply, Server, connect_from, eventually, form, part, post};
 
@@ -340,6 +341,19 @@ fn records_beyond_the_limit_go_oldest_first() {
         server.get(&format!("/uploads/{watch}")).status
     };
     assert_eq!((status(0), status(1), status(2)), (404, 200, 200));
+}
+
+#[test]
+fn a_finished_file_stays_for_all_of_its_time() {
+    let server = Server::start(&["--keep", "1s"]);
+    let began = Instant::now();
+    assert_eq!(server.send(&put("kept", b"x")).status, 201);
+    eventually(|| server.files(), Vec::is_empty);
+    assert!(
+        began.elapsed() >= Duration::from_secs(1),
+        "{:?}",
+        began.elapsed()
+    );
 }
 
 #[test]
