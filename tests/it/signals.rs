@@ -1,6 +1,6 @@
 //! How the server comes to its end, and what it takes up anew while it runs.
 
-use std::io::{Read, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::path::Path;
 
@@ -145,6 +145,49 @@ fn what_does_not_finish_within_the_grace_is_told_and_leaves_nothing() {
     assert_eq!((server.files(), server.under_way()), (vec![], vec![]));
     let log = logged.log();
     assert_eq!(log.matches("code=\"shutting_down\"").count(), 1, "{log}");
+}
+
+/// A download of which only the beginning has been read, and how many bytes are still to come.
+fn begin_to_read(server: &Server) -> (TcpStream, usize) {
+    // More than both ends' sockets hold.
+    let length = 64 << 20;
+    let mut upload = server.connect();
+    let head = format!("PUT /files/large HTTP/1.1\r\nHost: a\r\nContent-Length: {length}\r\n\r\n");
+    upload.write_all(head.as_bytes()).unwrap();
+    upload.write_all(&vec![7; length]).unwrap();
+    let url = Reply::read(&mut upload).json()["url"].clone();
+    let mut client = server.connect();
+    let ask = format!("GET {} HTTP/1.1\r\nHost: a\r\n\r\n", url.as_str().unwrap());
+    client.write_all(ask.as_bytes()).unwrap();
+    let mut reader = BufReader::with_capacity(1, &client);
+    let lines = std::iter::from_fn(|| {
+        let mut line = String::new();
+        reader.read_line(&mut line).unwrap();
+        (line != "\r\n").then_some(line)
+    });
+    assert!(lines.count() > 3);
+    (client, length)
+}
+
+#[test]
+fn told_to_stop_it_lets_a_download_finish_as_long_as_somebody_reads_it() {
+    let args = [
+        &ADMIN[..],
+        &["--shutdown-grace", "1h", "--stall-timeout", "1s"],
+    ]
+    .concat();
+    let mut server = Server::start(&args);
+    let admin = server.beside("/uploads");
+    let (mut client, length) = begin_to_read(&server);
+    let (unread, _) = begin_to_read(&server);
+    server.signal(Signal::TERM);
+    is_stopping(admin);
+    let mut rest = Vec::new();
+    client.read_to_end(&mut rest).unwrap();
+    assert_eq!(rest.len(), length);
+    // The other one is given up after the stall timeout, long before the grace is over.
+    assert_eq!(server.ends().code(), Some(0));
+    drop(unread);
 }
 
 #[test]
