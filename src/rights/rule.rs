@@ -27,12 +27,14 @@ pub enum Act {
     Watch,
     /// Read a stored file back.
     Read,
+    /// End a running upload, or remove a finished one.
+    Remove,
 }
 
 /// Who may upload. Several rules all have to agree, so each one narrows what the others leave.
 ///
-/// Watching and reading need no rule: who holds a `watch` name or an `id` has been given it. Only the app's word
-/// ([`Rule::Ask`]) is asked for them too.
+/// Watching, reading and removing need no rule: who holds a `watch` name or an `id` has been given it. Only the app's
+/// word ([`Rule::Ask`]) is asked for them too.
 #[derive(Clone)]
 pub enum Rule {
     /// Everybody who reaches the server.

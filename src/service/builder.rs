@@ -169,7 +169,8 @@ impl Dumbwaiter {
         self
     }
 
-    /// Asks the app before each upload, look and download, besides all other rules, and takes its word on the owner.
+    /// Asks the app before each upload, look, download and removal, besides all other rules, and takes its word on the
+    /// owner.
     ///
     /// ```
     /// use dumbwaiter::rights::{Ask, Grant};

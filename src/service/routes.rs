@@ -129,6 +129,7 @@ fn act(path: &str, asks: Asks) -> Option<Act> {
         ("/", Asks::Get) => Some(Act::Page),
         ("/get_upload_progress" | "/progress" | "/uploads", Asks::Get) => Some(Act::Watch),
         (path, Asks::Get) if path.starts_with("/uploads/") => Some(Act::Watch),
+        (path, Asks::Delete) if path.starts_with("/uploads/") => Some(Act::Remove),
         _ => None,
     }
 }

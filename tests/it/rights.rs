@@ -830,10 +830,22 @@ mod app {
             200
         );
         assert_eq!(send(&service, Request::get("/files/0"), b"").await.0, 401);
-        use Act::{Page, Read, Upload, Watch};
+        let records: serde_json::Value = serde_json::from_str(&hers).unwrap();
+        let id = records[0]["id"].as_str().unwrap();
+        let remove = || Request::delete(format!("/uploads/{id}"));
+        assert_eq!(send(&service, remove(), b"").await.0, 401);
+        assert_eq!(
+            send(&service, remove().header("x-user", "ann"), b"")
+                .await
+                .0,
+            204
+        );
+        use Act::{Page, Read, Remove, Upload, Watch};
         assert_eq!(
             *asked.lock().unwrap(),
-            [Upload, Upload, Watch, Watch, Watch, Page, Read]
+            [
+                Upload, Upload, Watch, Watch, Watch, Page, Read, Remove, Remove
+            ]
         );
     }
 }
