@@ -1,4 +1,4 @@
-//! `docs/operations.md` says what is: its tables are complete.
+//! The tables of `docs/operations.md` and `docs/progress.md` are complete.
 
 use std::collections::BTreeSet;
 
@@ -8,10 +8,11 @@ use crate::support::logged::Logged;
 use crate::support::{Server, ask_for, form, part};
 
 const PAGE: &str = include_str!("../../docs/operations.md");
+const PROGRESS: &str = include_str!("../../docs/progress.md");
 
-/// The names in the first column of the table that follows `heading`.
-fn table(heading: &str) -> BTreeSet<&'static str> {
-    let (_, after) = PAGE.split_once(heading).unwrap();
+/// The names in the first column of the first table that follows `heading` on `page`.
+fn table(page: &'static str, heading: &str) -> BTreeSet<&'static str> {
+    let (_, after) = page.split_once(heading).unwrap();
     let rows = after.lines().skip_while(|line| !line.starts_with("|---"));
     let rows = rows.skip(1).take_while(|line| line.starts_with('|'));
     rows.map(|row| row.split('`').nth(1).unwrap()).collect()
@@ -42,7 +43,7 @@ fn the_table_of_metrics_has_each_of_them() {
         (name, _) => name.to_owned(),
     });
     let names: BTreeSet<_> = names.collect();
-    let told = table("## Probes and metrics")
+    let told = table(PAGE, "## Probes and metrics")
         .into_iter()
         .map(str::to_owned);
     assert_eq!(names, told.collect());
@@ -62,5 +63,60 @@ fn the_table_of_log_fields_has_each_of_them() {
     }
     // Nothing stands behind the error of a client.
     fields.insert("cause");
-    assert_eq!(fields, table("## The log"));
+    assert_eq!(fields, table(PAGE, "## The log"));
+}
+
+#[test]
+fn the_table_of_a_records_fields_has_each_of_them_in_their_order() {
+    let server = Server::start(&[]);
+    let record = server
+        .post("/upload", "", &form(&[part("f", Some("a"), b"x")]))
+        .json();
+    let fields: Vec<_> = record.as_object().unwrap().keys().collect();
+    let (_, after) = PROGRESS.split_once("| field | what | shown to |").unwrap();
+    let rows = after
+        .lines()
+        .skip(2)
+        .take_while(|line| line.starts_with('|'));
+    let told: Vec<_> = rows.map(|row| row.split('`').nth(1).unwrap()).collect();
+    assert_eq!(fields, told);
+}
+
+/// What each kind of name shows is what the table says of it.
+#[test]
+fn the_table_of_a_records_fields_says_who_sees_each() {
+    let server = Server::start(&[]);
+    let body = form(&[part("f", Some("a"), b"x")]);
+    let whole = server.post("/upload?X-Progress-ID=1", "", &body).json();
+    let by = |target: String| server.get(&target).json();
+    let watched = by(format!("/uploads/{}", whole["watch"].as_str().unwrap()));
+    let by_address = by("/uploads?X-Progress-ID=1".to_owned())[0].clone();
+    for row in PROGRESS
+        .lines()
+        .filter(|row| row.matches(" | ").count() == 2)
+    {
+        let mut columns = row.trim_matches(['|', ' ']).split(" | ");
+        let (field, _, shown) = (columns.next().unwrap(), columns.next(), columns.next());
+        let (holder, address) = match shown.unwrap() {
+            "who may see everything" => (false, false),
+            "who holds a name" => (true, false),
+            all if all.starts_with("all") => (true, true),
+            _ => continue,
+        };
+        let field = field.trim_matches('`');
+        let seen = |record: &Value| record.get(field).is_some();
+        assert_eq!(
+            (seen(&watched), seen(&by_address)),
+            (holder, address),
+            "{field}"
+        );
+    }
+}
+
+#[test]
+fn the_table_of_states_has_each_of_them() {
+    use dumbwaiter::progress::State::{Done, Error, Interrupted, Processing, Starting, Uploading};
+    let all = [Starting, Uploading, Interrupted, Processing, Done, Error];
+    let told = table(PROGRESS, "| state | what |");
+    assert_eq!(told, all.iter().map(|state| state.as_str()).collect());
 }
