@@ -344,6 +344,66 @@ fn every_option_has_its_help_and_its_line_in_the_docs_with_its_default() {
     );
 }
 
+/// A value that an option of this kind takes, and one that it does not.
+fn samples(kind: &str) -> Option<(&str, &'static str)> {
+    Some(match kind {
+        "time" => ("0s", "5"),
+        "time above zero" => ("5m", "0s"),
+        "size" => ("10MiB", "ten"),
+        "count" => ("1", "0"),
+        "number" => ("0", "-1"),
+        "path" => ("/a-b", "/a?b"),
+        "address and port" | "address and port, or `off`" => ("127.0.0.1:0", "127.0.0.1"),
+        "list of networks" => ("10.0.0.0/8,::1", "10.0.0.0/99"),
+        "list of names" => ("a.example", "http://a.example"),
+        "list of origins" => ("https://a.example", "a.example"),
+        "list of types" => ("image/*", "image"),
+        "template" => ("{id}", "{nothing}"),
+        "1–70" => ("70", "71"),
+        "1–100" => ("100", "101"),
+        "1–1024" | "1–1024 or `cpus`" => ("1024", "1025"),
+        "size from `1KiB` to `64KiB`" => ("64KiB", "65KiB"),
+        "size up to `15KiB`" => ("15KiB", "16KiB"),
+        // Any text names one.
+        "file" | "folder" => return None,
+        words => (words.trim_matches('`'), "nonsense"),
+    })
+}
+
+#[test]
+fn the_docs_say_which_values_an_option_takes() {
+    let docs = include_str!("../../../docs/configuration.md");
+    let rows = docs.lines().filter_map(|line| line.strip_prefix("| `"));
+    let mut told = 0;
+    for row in rows.filter(|row| !row.starts_with('{')) {
+        let columns: Vec<_> = row.split(" | ").collect();
+        let (key, values) = (columns[0].trim_end_matches('`'), columns[2]);
+        let Some((good, bad)) = samples(values.split(", ").next().unwrap()) else {
+            continue;
+        };
+        let takes = |value: &str| load_alone(key, value).is_ok();
+        assert!(takes(good), "{key} takes no {good}");
+        for word in values.split('`').skip(1).step_by(2) {
+            assert!(takes(word), "{key} takes no {word}");
+        }
+        let any_text = ["folder", "template", "path", "list"];
+        let any_text = any_text.iter().any(|kind| values.contains(kind));
+        assert!(
+            !takes(bad) || values.contains("folder"),
+            "{key} takes {bad}"
+        );
+        let is_said = values.contains("`none`") || any_text;
+        assert!(is_said || !takes("none"), "{key} takes none");
+        told += 1;
+    }
+    assert!(told > 50, "{told}");
+}
+
+/// One option as its own parser reads it, whatever must hold between several.
+fn load_alone(key: &str, value: &str) -> Result<ArgMatches, clap::Error> {
+    Config::command().try_get_matches_from(["dumbwaiter", &format!("--{key}={value}")])
+}
+
 #[test]
 fn every_bound_has_its_line_among_the_limits_with_its_default() {
     let docs = include_str!("../../../docs/limits.md");

@@ -40,7 +40,7 @@ impl fmt::Display for Shown {
 }
 
 /// With these a command begins.
-const PROGRAMS: [&str; 8] = [
+const PROGRAMS: [&str; 9] = [
     "cargo",
     "make",
     "curl",
@@ -49,6 +49,7 @@ const PROGRAMS: [&str; 8] = [
     "node",
     "setsid",
     "sudo",
+    "openssl",
 ];
 
 /// All that is shown on all pages. The changelog tells of the past and is not among them.

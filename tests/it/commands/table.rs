@@ -3,7 +3,7 @@
 use super::stage::Stage;
 use super::{uploads, whole};
 use crate::support::needs::needs;
-use crate::support::{Server, ask_for, form, part, post};
+use crate::support::{Server, ask_for, form, part, post, write_for_us_alone};
 
 /// A command as a page shows it; one that ends in `…` stands for all that begin like it.
 #[derive(Debug)]
@@ -26,6 +26,7 @@ pub(super) const TABLE: &[Row] = &[
         "dumbwaiter --trusted-proxy …",
         serves_the_page_and_stores_in_uploads,
     ),
+    row_of("openssl rand -hex 16", makes_a_token),
     row_of("dumbwaiter config", prints_the_configuration),
     row_of("dumbwaiter man", prints_a_man_page),
     row_of("dumbwaiter completions bash", prints_completions),
@@ -130,6 +131,18 @@ fn is_added_without_the_binarys_parts(command: &str) {
     let line = manifest.lines().find(|line| line.starts_with("dumbwaiter"));
     let line = line.unwrap_or_default();
     assert!(line.contains("default-features = false"), "{manifest}");
+}
+
+fn makes_a_token(command: &str) {
+    if !needs("openssl") {
+        return;
+    }
+    let stage = Stage::new();
+    let token = super::config_says(&stage, command);
+    write_for_us_alone(&stage.path().join("FILE"), &token);
+    let server = stage.start("dumbwaiter --token FILE");
+    let put = |token| ask_for(server.address, "PUT", "/files/", token).status;
+    assert_eq!((put(None), put(Some(token.trim()))), (401, 201));
 }
 
 fn says(command: &str) -> String {
