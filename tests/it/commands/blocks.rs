@@ -15,7 +15,8 @@ use crate::support::{Server, eventually, form, part, post};
 pub(super) const LANGUAGES: &[&str] = &["ini", "json", "nginx", "rust", "text", "toml", "xml"];
 
 pub(super) fn check(shown: &Shown, language: &str, text: &str) {
-    match language {
+    // What follows a comma is for rustdoc.
+    match language.split(',').next().unwrap_or_default() {
         "ini" => the_unit_starts_a_server(text),
         "json" => is_shaped_like_an_answer(shown, text),
         "nginx" => nginx_takes_it(shown, text),

@@ -8,6 +8,7 @@
 //! A command that the table does not know fails, and so does a row of the table that no page shows any more.
 
 mod blocks;
+mod example;
 mod shown;
 mod stage;
 mod table;
@@ -28,6 +29,11 @@ fn every_command_in_the_docs_does_what_it_is_there_for() {
         let What::Command(command) = &shown.what else {
             continue;
         };
+        if let Some(example) = shown.example() {
+            println!("{shown}");
+            example::check(example, command);
+            continue;
+        }
         let row = row(command).unwrap_or_else(|| panic!("{shown} stands in no row of the table"));
         unused.remove(row.command);
         // The same on several pages is run once.

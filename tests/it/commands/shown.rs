@@ -27,6 +27,11 @@ pub(super) enum What {
 }
 
 impl Shown {
+    /// The name of the example in whose first lines it stands.
+    pub(super) fn example(&self) -> Option<&str> {
+        self.page.strip_prefix("examples/")?.strip_suffix(".rs")
+    }
+
     /// The page's path below the repository.
     pub(super) fn page(&self) -> &str {
         &self.page
@@ -56,7 +61,13 @@ const PROGRAMS: [&str; 9] = [
 pub(super) fn pages() -> Vec<Shown> {
     let mut shown = Vec::new();
     for path in files() {
-        let text = fs::read_to_string(root().join(&path)).unwrap();
+        let mut text = fs::read_to_string(root().join(&path)).unwrap();
+        if path.extension().is_some_and(|end| end == "rs") {
+            let first = text.lines().map_while(|line| line.strip_prefix("//!"));
+            text = first
+                .map(|line| format!("{}\n", line.trim_start()))
+                .collect();
+        }
         let page = path.display().to_string();
         read(&text, |line, what| {
             let page = page.clone();
@@ -70,21 +81,31 @@ pub(super) fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
+/// Pages, and examples, which begin with the commands that run them.
 fn files() -> Vec<PathBuf> {
-    let examples = fs::read_dir(root().join("examples")).unwrap();
-    let examples = examples.map(|entry| Path::new("examples").join(entry.unwrap().file_name()));
-    let mut files: Vec<_> = [PathBuf::new(), "docs".into()]
-        .into_iter()
-        .chain(examples.filter(|path| root().join(path).is_dir()))
-        .flat_map(|folder| {
-            let entries = fs::read_dir(root().join(&folder)).unwrap();
-            entries.map(move |entry| folder.join(entry.unwrap().file_name()))
-        })
-        .filter(|path| path.extension().is_some_and(|end| end == "md"))
-        .filter(|path| !path.ends_with("CHANGELOG.md"))
-        .collect();
+    let examples = entries(Path::new("examples"));
+    let mut folders = vec![PathBuf::new(), "docs".into()];
+    folders.extend(
+        examples
+            .iter()
+            .filter(|path| root().join(path).is_dir())
+            .cloned(),
+    );
+    let pages = folders.iter().flat_map(|folder| entries(folder));
+    let pages = pages.filter(|path| path.extension().is_some_and(|end| end == "md"));
+    let sources = examples
+        .iter()
+        .filter(|path| path.extension().is_some_and(|end| end == "rs"));
+    let mut files: Vec<_> = pages.chain(sources.cloned()).collect();
+    files.retain(|path| !path.ends_with("CHANGELOG.md"));
     files.sort();
     files
+}
+
+fn entries(folder: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(root().join(folder)).unwrap();
+    let names = entries.map(|entry| entry.unwrap().file_name());
+    names.map(|name| folder.join(name)).collect()
 }
 
 /// Tells what `text` shows, each with its line.
@@ -114,7 +135,7 @@ fn read(text: &str, mut tell: impl FnMut(usize, What)) {
 }
 
 fn block_of(language: &str, lines: &[&str], number: usize, tell: &mut impl FnMut(usize, What)) {
-    if language != "sh" {
+    if !["", "sh"].contains(&language) {
         let (language, text) = (language.to_owned(), lines.join("\n") + "\n");
         return tell(number, What::Block { language, text });
     }

@@ -1,11 +1,9 @@
 //! What a command needs around it: a folder with the files it names, the programs as they were built, a server.
 
 use std::fs::{self, Permissions};
-use std::io::{BufRead, BufReader, Lines};
-use std::net::SocketAddr;
 use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::Path;
-use std::process::{Child, ChildStdout, Command, Output, Stdio};
+use std::process::{Command, Output};
 
 use tempfile::TempDir;
 
@@ -73,46 +71,6 @@ impl Stage {
         // The shell's place becomes the server's, so that ending one ends the other.
         let shell = self.shell(&format!("exec {command}"));
         Server::start_as_told(shell, &self.path().join("uploads"))
-    }
-
-    /// Starts an example by `command`.
-    pub(super) fn example(&self, command: &str) -> Example {
-        Example::start(self.shell(&format!("exec {command}")))
-    }
-}
-
-/// An example as it runs; ended when dropped.
-pub(super) struct Example {
-    pub(super) address: SocketAddr,
-    lines: Lines<BufReader<ChildStdout>>,
-    child: Child,
-}
-
-impl Example {
-    /// Where it serves is the last word of its first line.
-    fn start(mut command: Command) -> Self {
-        let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
-        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
-        let first = lines.next().unwrap().unwrap();
-        let word = first.rsplit(' ').next().unwrap();
-        let word = word.trim_start_matches("http://").split('/').next();
-        Self {
-            address: word.unwrap().parse().unwrap(),
-            lines,
-            child,
-        }
-    }
-
-    /// The next line that it says.
-    pub(super) fn line(&mut self) -> String {
-        self.lines.next().unwrap().unwrap()
-    }
-}
-
-impl Drop for Example {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
     }
 }
 

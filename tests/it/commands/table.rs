@@ -15,7 +15,6 @@ pub(super) struct Row {
 pub(super) const TABLE: &[Row] = &[
     row_of("cargo run", serves_the_page_and_stores_in_uploads),
     row_of("cargo run --release", serves_the_page_and_stores_in_uploads),
-    row_of("cargo run --example …", an_example_serves),
     row_of(
         "cargo add dumbwaiter --no-default-features",
         is_added_without_the_binarys_parts,
@@ -35,10 +34,6 @@ pub(super) const TABLE: &[Row] = &[
         uploads::a_form_is_stored,
     ),
     row_of("curl -T paella.jpg …", uploads::a_file_is_stored),
-    row_of(
-        "curl -T notes.txt http://127.0.0.1:7171/files/",
-        uploads::its_lines_are_counted,
-    ),
     row_of(
         "curl 'http://127.0.0.1:7070/get_upload_progress?X-Progress-ID=42'",
         uploads::the_poll_tells_how_far_it_is,
@@ -113,12 +108,6 @@ fn send_files(server: &Server, count: usize) -> u16 {
     let request = String::from_utf8(request).unwrap();
     let local = request.replacen("Host: a", "Host: localhost", 1);
     server.send(local.as_bytes()).status
-}
-
-fn an_example_serves(command: &str) {
-    let stage = Stage::new();
-    let example = stage.example(command);
-    std::net::TcpStream::connect(example.address).unwrap();
 }
 
 fn is_added_without_the_binarys_parts(command: &str) {

@@ -69,17 +69,6 @@ pub(super) fn a_file_is_stored(command: &str) {
     assert!(curl.server.read("paella.jpg") == picture());
 }
 
-pub(super) fn its_lines_are_counted(command: &str) {
-    if !needs("curl") {
-        return;
-    }
-    let stage = Stage::new();
-    let mut example = stage.example("cargo run --example own_handler");
-    let output = stage.run(&command.replace("127.0.0.1:7171", &example.address.to_string()));
-    assert!(output.status.success(), "{output:?}");
-    assert_eq!(example.line(), "notes.txt has 3 lines");
-}
-
 /// An upload under the progress id 42 of which half has come.
 struct Half {
     body: Vec<u8>,
