@@ -2,6 +2,8 @@
 
 use std::path::Path;
 
+use crate::support::Server;
+
 #[test]
 fn every_trap_names_tests_that_exist() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
@@ -61,6 +63,71 @@ fn the_code_that_the_readme_shows_is_compiled_with_the_docs() {
     assert!(blocks.len() >= 2, "{blocks:?}");
     for block in blocks {
         assert!(compiled.contains(block), "not in docs/library.md: {block}");
+    }
+}
+
+/// `413 \`limit_exceeded\`` on any page is what the table of errors says, which is held to the code.
+#[test]
+fn every_status_that_stands_before_a_code_is_that_codes() {
+    let table = include_str!("../../docs/errors.md");
+    let mut pairs = 0;
+    for (page, text) in pages() {
+        for (before, after) in text.match_indices(" `").map(|(at, _)| text.split_at(at)) {
+            let status = before
+                .get(before.len().saturating_sub(3)..)
+                .unwrap_or_default();
+            let code = after[2..].split('`').next().unwrap();
+            let is_status = status.len() == 3 && status.bytes().all(|byte| byte.is_ascii_digit());
+            let is_code = code
+                .bytes()
+                .all(|byte| byte.is_ascii_lowercase() || byte == b'_');
+            if is_status && is_code {
+                let row = format!("| `{code}` | {status} | ");
+                assert!(table.contains(&row), "{page}: {status} `{code}`");
+                pairs += 1;
+            }
+        }
+    }
+    assert!(pairs > 20, "{pairs}");
+}
+
+/// The pages at the root and below `docs/`, each with its text.
+fn pages() -> Vec<(String, String)> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let folders = [root.to_owned(), root.join("docs")];
+    let entries = folders
+        .iter()
+        .flat_map(|folder| std::fs::read_dir(folder).unwrap());
+    let paths = entries.map(|entry| entry.unwrap().path());
+    let pages = paths.filter(|path| path.extension().is_some_and(|end| end == "md"));
+    let read = |path: std::path::PathBuf| {
+        let text = std::fs::read_to_string(&path).unwrap();
+        (path.display().to_string(), text)
+    };
+    pages.map(read).collect()
+}
+
+/// Codes of our own errors are held to the table by their enum; those of the handlers are known from what they answer.
+#[test]
+fn the_table_of_the_handlers_codes_says_what_they_answer() {
+    let page = include_str!("../../docs/errors.md");
+    let (_, table) = page.split_once("Codes of the handlers").unwrap();
+    let rows = table.lines().filter(|line| line.starts_with("| `"));
+    let server = Server::start(&["--max-file-size", "10", "--allow-type", "image/png"]);
+    let put = |body: &str| {
+        let length = body.len();
+        format!("PUT /files/a HTTP/1.1\r\nHost: a\r\nContent-Length: {length}\r\n\r\n{body}")
+    };
+    let answers = ["more than ten", "text"].map(|body| {
+        let reply = server.send(put(body).as_bytes());
+        let code = reply.json()["code"].as_str().unwrap().to_owned();
+        format!("| `{code}` | {} | ", reply.status)
+    });
+    let told: Vec<_> = rows.collect();
+    assert_eq!(told.len(), answers.len(), "{told:?}");
+    for answer in answers {
+        let is_told = told.iter().any(|row| row.starts_with(&answer));
+        assert!(is_told, "docs/errors.md lacks {answer}");
     }
 }
 
