@@ -24,7 +24,11 @@ fn block_on<F: Future>(work: F) -> F::Output {
 }
 
 fn open(dir: &Path, durability: &str) -> Disk {
-    let durability: Durability = durability.parse().unwrap();
+    let durability = match durability {
+        "sync" => Durability::Sync,
+        "close" => Durability::Close,
+        other => panic!("{other}"),
+    };
     let open = || {
         let mut options = Disk::options();
         options.durability = durability;

@@ -264,9 +264,11 @@ fn what_the_app_does_not_persist_goes_however_its_handler_ends() {
 
 async fn placed(State(lift): State<Service>, request: Request) -> Result<String, Refused> {
     let got = lift.receive(request).await?;
-    let rule = got
-        .field("rule")
-        .map_or(OnConflict::Rename, |rule| rule.parse().unwrap());
+    let rule = match got.field("rule") {
+        Some("replace") => OnConflict::Replace,
+        Some("reject") => OnConflict::Reject,
+        _ => OnConflict::Rename,
+    };
     let file = got.file("f")?.on_conflict(rule);
     let place = got.field("place").unwrap_or_default();
     match file.persist(place).await {
