@@ -102,8 +102,8 @@ where
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
         let lift = self.lift.clone();
-        let (asked, body) = lift.read(request);
-        Box::pin(async move { Ok(lift.serve(asked, body).await) })
+        let (mut asked, body) = lift.read(request);
+        Box::pin(async move { Ok(lift.serve(&mut asked, body).await) })
     }
 }
 
@@ -154,13 +154,14 @@ impl Lift {
         }
     }
 
-    async fn serve(&self, asked: Asked, body: Body) -> Response<ResponseBody> {
+    async fn serve(&self, asked: &mut Asked, body: Body) -> Response<ResponseBody> {
         let source = self.rights.source(&asked.head, &asked.client);
-        let mut answer = match self.screen(&asked, &source) {
+        let mut answer = match self.screen(asked, &source) {
             Ok(_) if is_preflight(&asked.head) => preflight().map(Into::into),
             Ok(path) => self.answer(path, asked, body).await,
-            Err(error) => answer::refused(&asked.head.headers, self.known_base(&asked), &error)
-                .map(Into::into),
+            Err(error) => {
+                answer::refused(&asked.head.headers, self.known_base(asked), &error).map(Into::into)
+            }
         };
         if answer.status() == StatusCode::UNAUTHORIZED {
             self.rights.challenge(answer.headers_mut());

@@ -56,7 +56,8 @@ impl DataThreads {
 
     /// Runs `work` where blocking is allowed: in place on a data thread, else on the one with the fewest tasks.
     ///
-    /// Dropping the returned future stops `work` at its next `.await`.
+    /// Dropping the returned future stops `work` at its next `.await`. The future has room for `work` twice: large work
+    /// comes in a box.
     pub async fn run<F>(&self, work: F) -> F::Output
     where
         F: Future + Send + 'static,
@@ -85,6 +86,8 @@ impl DataThreads {
             .min_by_key(|thread| thread.tasks.load(Ordering::Relaxed));
         let thread = thread.expect("there is at least one data thread");
         let counted = Counted::one(&thread.tasks);
+        // Else the task would have room for it twice, before its first step and after.
+        let work = Box::pin(work);
         thread.runtime.spawn(async move {
             let _counted = counted;
             work.await

@@ -15,12 +15,12 @@ use crate::upload::Protocol;
 pub async fn post(
     inbound: &Inbound,
     limits: PartLimits,
-    asked: Asked,
+    asked: &Asked,
     body: Body,
 ) -> Response<Bytes> {
-    let upload = inbound.announce(Protocol::Form, &asked, &body);
+    let upload = inbound.announce(Protocol::Form, asked, &body);
     let split = headers::form_boundary(&asked.head.headers, limits.boundary_bytes)
         .map(|boundary| -> Box<dyn Split> { Box::new(Form::new(&boundary, limits)) });
     let taken = inbound.take(upload, body, split).await;
-    answer::uploaded(&asked, taken)
+    answer::uploaded(asked, taken)
 }

@@ -73,37 +73,37 @@ pub struct Inbound {
 impl Inbound {
     /// The upload that a request's head announces. Its record begins here, before the first byte of the body: a page
     /// that polls at once finds it.
-    pub(crate) fn announce(&self, protocol: Protocol, asked: &Asked, body: &Body) -> Upload {
+    pub(crate) fn announce(&self, protocol: Protocol, asked: &Asked, body: &Body) -> Box<Upload> {
         let mut upload = Upload::new(protocol, asked.owner.clone());
         upload.progress_id = progress_id(&asked.head, &upload);
         upload.address = asked.address;
         upload.length = body.declared();
         upload.target = asked.head.uri.clone();
         upload.headers = asked.head.headers.clone();
-        upload
+        Box::new(upload)
     }
 
     /// Takes the body in, stores its files under their names and ends the record, which it gives back: the answer does
     /// not depend on whether the tracker could keep it.
-    ///
     pub(crate) async fn take(
         &self,
-        upload: Upload,
+        upload: Box<Upload>,
         body: Body,
         split: Result<Box<dyn Split>, Error>,
     ) -> Result<Arc<Progress>, Error> {
         let (tap, split, place) = self.let_in(&upload, split).await?;
         let progress = Arc::clone(tap.progress());
-        let (receiver, naming) = (self.receiver.clone(), self.naming.clone());
+        let mut received = self.receiver.begin(upload, tap, place);
+        let naming = self.naming.clone();
         self.data
-            .run(async move {
-                let received = receiver.receive(upload, tap, place, body, split).await?;
+            .run(Box::pin(async move {
+                received.take_in(body, split).await?;
                 // On its own from here: all bytes have come, so the upload ends well even if the client does not wait.
                 match tokio::spawn(async move { received.commit(&naming).await }).await {
                     Ok(stored) => stored,
                     Err(panic) => Err(Error::store(panic)),
                 }
-            })
+            }))
             .await?;
         Ok(progress)
     }
@@ -111,17 +111,18 @@ impl Inbound {
     /// Takes the body in and leaves its files to whoever asked for it.
     pub(crate) async fn arrive(
         &self,
-        upload: Upload,
+        upload: Box<Upload>,
         body: Body,
         split: Result<Box<dyn Split>, Error>,
     ) -> Result<(Arc<Progress>, Arrived), Error> {
         let (tap, split, place) = self.let_in(&upload, split).await?;
-        let (receiver, progress) = (self.receiver.clone(), Arc::clone(tap.progress()));
+        let progress = Arc::clone(tap.progress());
+        let mut received = self.receiver.begin(upload, tap, place);
         let work = async move {
-            let received = receiver.receive(upload, tap, place, body, split).await?;
+            received.take_in(body, split).await?;
             Ok((progress, Arrived::new(received)))
         };
-        self.data.run(work).await
+        self.data.run(Box::pin(work)).await
     }
 
     /// Begins the record, and asks whether there is room.

@@ -17,10 +17,10 @@ use crate::receive::{Body, Raw, Split};
 use crate::upload::{FileHead, Protocol};
 
 /// Takes a file in; `name` is the path behind `/files/`, still percent-encoded.
-pub async fn put(inbound: &Inbound, name: &str, asked: Asked, body: Body) -> Response<Bytes> {
-    let upload = inbound.announce(Protocol::Put, &asked, &body);
-    let taken = inbound.take(upload, body, split(name, &asked)).await;
-    answer::uploaded(&asked, taken)
+pub async fn put(inbound: &Inbound, name: &str, asked: &Asked, body: Body) -> Response<Bytes> {
+    let upload = inbound.announce(Protocol::Put, asked, &body);
+    let taken = inbound.take(upload, body, split(name, asked)).await;
+    answer::uploaded(asked, taken)
 }
 
 fn split(name: &str, asked: &Asked) -> Result<Box<dyn Split>, Error> {

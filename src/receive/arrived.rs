@@ -9,7 +9,7 @@ use crate::upload::{FileFacts, Upload};
 /// Dropping it without an end would end the upload as if its client had gone.
 #[derive(Debug)]
 pub(crate) struct Arrived {
-    received: Received,
+    received: Box<Received>,
     /// Those kept so far, in the order of keeping.
     kept: Vec<Kept>,
 }
@@ -23,7 +23,7 @@ struct Kept {
 
 impl Arrived {
     /// All bytes are here: from now on the upload is processed.
-    pub(crate) fn new(received: Received) -> Self {
+    pub(crate) fn new(received: Box<Received>) -> Self {
         received.tap().processing();
         Self {
             received,

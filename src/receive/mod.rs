@@ -6,8 +6,8 @@
 //!   └─► Tap (bytes off the wire)
 //! ```
 //!
-//! [`Receiver::receive`] takes a body to its end and gives back what was [`Received`]: fields in memory, files in the
-//! store but out of sight. [`Received::commit`] makes them visible. Whatever breaks off on the way leaves nothing in the
+//! [`Receiver::begin`] makes an empty [`Received`] and [`Received::take_in`] takes a body to its end: fields in memory,
+//! files in the store but out of sight. [`Received::commit`] makes them visible. Whatever breaks off on the way leaves nothing in the
 //! store and ends the upload's record in a state that says why.
 
 use std::sync::Arc;
@@ -82,23 +82,25 @@ pub struct Receiver {
 }
 
 impl Receiver {
-    /// Takes `body` to its end, on a data thread. The upload keeps its `place` until nothing of it is under way.
+    /// An upload of which no byte has come. It keeps its `place` until nothing of it is under way.
     ///
-    /// # Errors
-    /// Whatever broke the upload; its record says so already, and nothing of it is left in the store.
-    pub async fn receive(
-        &self,
-        upload: Upload,
-        tap: Tap,
-        place: Place,
-        body: Body,
-        split: Box<dyn Split>,
-    ) -> Result<Received, Error> {
-        let mut received = Received::new(self.clone(), upload, tap, place);
-        match received.pump(body, split).await {
-            Ok(()) => Ok(received),
-            Err(error) => Err(received.fail(error)),
-        }
+    /// It lies on the heap, once: a slow upload waits in a row of futures, and each would keep room for it.
+    #[must_use]
+    pub fn begin(&self, upload: Box<Upload>, tap: Tap, place: Place) -> Box<Received> {
+        Box::new(Received {
+            receiver: self.clone(),
+            upload,
+            tap: Some(tap),
+            place: Some(place),
+            session: None,
+            handlers: Vec::new(),
+            files: Vec::new(),
+            fields: Vec::new(),
+            field_bytes: 0,
+            taken: 0,
+            current: Current::Nothing,
+            frames: Vec::new(),
+        })
     }
 }
 
@@ -111,10 +113,10 @@ impl std::fmt::Debug for Receiver {
     }
 }
 
-/// An upload of which all bytes have come, not yet visible in the store. Dropping it removes it.
+/// What has come of an upload, not yet visible in the store. Dropping it removes it.
 pub struct Received {
     receiver: Receiver,
-    upload: Upload,
+    upload: Box<Upload>,
     /// Gone when the upload has ended.
     tap: Option<Tap>,
     place: Option<Place>,
@@ -146,21 +148,13 @@ enum Current {
 }
 
 impl Received {
-    fn new(receiver: Receiver, upload: Upload, tap: Tap, place: Place) -> Self {
-        Self {
-            receiver,
-            upload,
-            tap: Some(tap),
-            place: Some(place),
-            session: None,
-            handlers: Vec::new(),
-            files: Vec::new(),
-            fields: Vec::new(),
-            field_bytes: 0,
-            taken: 0,
-            current: Current::Nothing,
-            frames: Vec::new(),
-        }
+    /// Takes `body` to its end, on a data thread.
+    ///
+    /// # Errors
+    /// Whatever broke the upload; its record says so already, and nothing of it is left in the store.
+    pub async fn take_in(&mut self, body: Body, split: Box<dyn Split>) -> Result<(), Error> {
+        let pumped = self.pump(body, split).await;
+        pumped.inspect_err(|error| self.broken(error))
     }
 
     /// The form's fields that are no files, in the order in which they came.
@@ -173,7 +167,7 @@ impl Received {
     ///
     /// # Errors
     /// [`Error::UnusableName`], [`Error::NameTaken`], or what the store says; nothing is visible then.
-    pub async fn commit(mut self, naming: &Naming) -> Result<Vec<FileFacts>, Error> {
+    pub async fn commit(mut self: Box<Self>, naming: &Naming) -> Result<Vec<FileFacts>, Error> {
         self.tap().processing();
         let stored = match self.place(naming) {
             Ok(placed) => match self.session.take() {
@@ -184,7 +178,10 @@ impl Received {
         };
         match stored {
             Ok(files) => Ok(self.done(files)),
-            Err(error) => Err(self.fail(error)),
+            Err(error) => {
+                self.broken(&error);
+                Err(error)
+            }
         }
     }
 
@@ -210,7 +207,7 @@ impl Received {
         self.files.iter().map(place).collect()
     }
 
-    fn done(mut self, files: Vec<FileFacts>) -> Vec<FileFacts> {
+    fn done(&mut self, files: Vec<FileFacts>) -> Vec<FileFacts> {
         for handlers in &mut self.handlers {
             handlers.end(Ok(()));
         }
@@ -224,12 +221,7 @@ impl Received {
         files
     }
 
-    /// Ends the upload with `error`; what is stored of it goes with `self`.
-    fn fail(mut self, error: Error) -> Error {
-        self.broken(&error);
-        error
-    }
-
+    /// Ends the upload with `error`; what is stored of it goes.
     fn broken(&mut self, error: &Error) {
         // The bytes go first, then the place: whoever learns of the end finds nothing left over.
         drop(self.session.take());

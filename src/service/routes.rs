@@ -16,14 +16,14 @@ impl Lift {
     pub(super) async fn answer(
         &self,
         path: String,
-        mut asked: Asked,
+        asked: &mut Asked,
         body: Body,
     ) -> Response<ResponseBody> {
         let asks = Asks::of(&asked.head.method);
         if let Some(act) = act(&path, asks)
-            && let Err(error) = self.ask(act, &mut asked).await
+            && let Err(error) = self.ask(act, asked).await
         {
-            return refuse(&asked, &error);
+            return refuse(asked, &error);
         }
         if let Some(name) = path.strip_prefix("/files/") {
             return self.file(name, asked, body).await;
@@ -37,7 +37,7 @@ impl Lift {
             ("", Asks::Get) if self.page => page::with_slash(&asked.base).map(Into::into),
             (path, Asks::Delete) if path.starts_with("/uploads/") => {
                 let name = path.strip_prefix("/uploads/").unwrap_or_default();
-                remove::delete(&self.inbound, name, &asked)
+                remove::delete(&self.inbound, name, asked)
                     .await
                     .map(Into::into)
             }
@@ -63,22 +63,22 @@ impl Lift {
             ("/upload", Asks::Options) => self.options("POST, OPTIONS"),
             (path, asks) => match page::get(path, &asked.base).filter(|_| self.page) {
                 Some(file) if matches!(asks, Asks::Get) => {
-                    with_cookie(file, path, &asked).map(Into::into)
+                    with_cookie(file, path, asked).map(Into::into)
                 }
-                file => refuse(&asked, &misplaced(path, file.is_some())),
+                file => refuse(asked, &misplaced(path, file.is_some())),
             },
         }
     }
 
-    async fn file(&self, name: &str, asked: Asked, body: Body) -> Response<ResponseBody> {
+    async fn file(&self, name: &str, asked: &Asked, body: Body) -> Response<ResponseBody> {
         match Asks::of(&asked.head.method) {
             Asks::Put => put::put(&self.inbound, name, asked, body)
                 .await
                 .map(Into::into),
             Asks::Get if self.downloads => {
-                get::get(&self.inbound, name, &asked).await.map(Into::into)
+                get::get(&self.inbound, name, asked).await.map(Into::into)
             }
-            Asks::Get => refuse(&asked, &Error::NotFound),
+            Asks::Get => refuse(asked, &Error::NotFound),
             Asks::Options => self.options("GET, HEAD, PUT, OPTIONS"),
             Asks::Post | Asks::Delete | Asks::Other => refuse(
                 &asked,
