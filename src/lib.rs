@@ -111,6 +111,7 @@ mod error;
 #[cfg(all(feature = "server", any(doc, doctest)))]
 pub mod guide;
 pub mod handlers;
+mod head;
 pub mod limits;
 pub mod name;
 mod operator;

@@ -17,6 +17,7 @@ use http::{HeaderMap, Request, Response, StatusCode};
 
 use crate::arrival::{Arrival, Manner, Rejection};
 use crate::error::Error;
+use crate::head::of_its_own;
 use crate::operator::Operator;
 use crate::outbound::ResponseBody;
 use crate::protocol::multipart::PartLimits;
@@ -113,7 +114,10 @@ impl Lift {
         B: http_body::Body<Data = Bytes> + Send + 'static,
         B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
     {
-        let (head, body) = request.into_parts();
+        let (mut head, body) = request.into_parts();
+        if !body.is_end_stream() {
+            head = of_its_own(head);
+        }
         let peer = head.extensions.get::<Peer>().copied().unwrap_or_default();
         let client = Client::of(&head.headers, peer.0, &self.rights.trust);
         let asked = Asked {
@@ -121,7 +125,7 @@ impl Lift {
             address: client.address(),
             base: self.base_for(&client),
             client,
-            head,
+            head: Arc::new(head),
         };
         (asked, Body::new(body))
     }

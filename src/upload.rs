@@ -15,6 +15,7 @@ mod owner;
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::sync::Arc;
 use std::time::SystemTime;
 
 pub(crate) use self::bits::Bits;
@@ -151,16 +152,21 @@ pub struct Upload {
     pub length: Option<u64>,
     /// When its head had been read.
     pub started_at: SystemTime,
-    /// Path and query of the request, as the client sent them.
-    pub target: http::Uri,
-    /// The request's header fields.
-    pub headers: http::HeaderMap,
+    /// The request's head: method, path and query as the client sent them, header fields.
+    pub head: Arc<http::request::Parts>,
 }
 
 impl Upload {
-    /// A new upload by `protocol`, with a random id, no progress id, of unknown length, begun now.
+    /// A new upload by `protocol`, with a random id, no progress id, an empty head, of unknown length, begun now.
     #[must_use]
     pub fn new(protocol: Protocol, owner: Owner) -> Self {
+        let (head, ()) = http::Request::new(()).into_parts();
+        Self::announced(protocol, owner, Arc::new(head))
+    }
+
+    /// As [`Upload::new`], with the head of the request that announced it.
+    #[must_use]
+    pub fn announced(protocol: Protocol, owner: Owner, head: Arc<http::request::Parts>) -> Self {
         Self {
             id: UploadId::random(),
             progress_id: None,
@@ -169,8 +175,7 @@ impl Upload {
             protocol,
             length: None,
             started_at: SystemTime::now(),
-            target: http::Uri::default(),
-            headers: http::HeaderMap::new(),
+            head,
         }
     }
 }

@@ -32,7 +32,7 @@ pub mod remove;
 #[derive(Debug)]
 pub struct Asked {
     /// The request's head; its path still has the base.
-    pub head: Parts,
+    pub head: Arc<Parts>,
     /// Who asks.
     pub client: Client,
     /// To whom an upload by this client belongs.
@@ -74,12 +74,11 @@ impl Inbound {
     /// The upload that a request's head announces. Its record begins here, before the first byte of the body: a page
     /// that polls at once finds it.
     pub(crate) fn announce(&self, protocol: Protocol, asked: &Asked, body: &Body) -> Box<Upload> {
-        let mut upload = Upload::new(protocol, asked.owner.clone());
+        let head = Arc::clone(&asked.head);
+        let mut upload = Upload::announced(protocol, asked.owner.clone(), head);
         upload.progress_id = progress_id(&asked.head, &upload);
         upload.address = asked.address;
         upload.length = body.declared();
-        upload.target = asked.head.uri.clone();
-        upload.headers = asked.head.headers.clone();
         Box::new(upload)
     }
 

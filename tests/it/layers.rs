@@ -10,7 +10,7 @@ const ROWS: [&[&str]; 11] = [
     &["handlers", "progress", "store", "threads"],
     &["admission", "sweep"],
     &["receive"],
-    &["accept", "problem", "query", "rights"],
+    &["accept", "head", "problem", "query", "rights"],
     &["page", "protocol", "watch"],
     &["operator", "outbound"],
     &["arrival", "limits"],
