@@ -92,6 +92,7 @@
 //! | feature | default | what |
 //! |---|---|---|
 //! | `server` | yes | our own connections; and the binary: flags, configuration, logs. A library mostly does without: `default-features = false` |
+//! | `jemalloc` | yes | the binary's allocator, with which a slow upload takes a quarter less memory; a library never sets one |
 //!
 //! Types of other crates in this API are those of `http`, `http-body`, `bytes` and `tower-service` alone. Beside them
 //! stand `serde`'s traits, implemented for what a store of one's own has to write down: [`upload::FileFacts`],
