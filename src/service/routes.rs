@@ -81,7 +81,7 @@ impl Lift {
             Asks::Get => refuse(asked, &Error::NotFound),
             Asks::Options => self.options("GET, HEAD, PUT, OPTIONS"),
             Asks::Post | Asks::Delete | Asks::Other => refuse(
-                &asked,
+                asked,
                 &Error::MethodNotAllowed {
                     allow: "GET, HEAD, PUT, OPTIONS",
                 },
