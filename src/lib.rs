@@ -140,6 +140,7 @@ pub use error::{Error, Refusal};
 pub use handlers::{Stop, UploadHandler};
 pub use operator::Operator;
 pub use outbound::ResponseBody;
+pub use page::{Site, SiteError, SiteLimits};
 pub use problem::RefusalCode;
 pub use protocol::remove::Removed;
 pub use service::{Dumbwaiter, Service};

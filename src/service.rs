@@ -20,6 +20,7 @@ use crate::error::Error;
 use crate::head::of_its_own;
 use crate::operator::Operator;
 use crate::outbound::ResponseBody;
+use crate::page::Page;
 use crate::protocol::multipart::PartLimits;
 use crate::protocol::{Asked, Inbound, answer, any};
 use crate::receive::Body;
@@ -85,7 +86,7 @@ struct Lift {
     only_below_base: bool,
     rights: Rights,
     downloads: bool,
-    page: bool,
+    page: Page,
 }
 
 impl<B> tower_service::Service<Request<B>> for Service

@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
-use anyhow::Context as _;
+use anyhow::{Context as _, anyhow};
 
+use super::config::PageChoice;
 use super::metrics::Metrics;
 use super::{Config, ConnectionOptions, DrainOptions, HeadLimits};
 use crate::admission::AdmissionOptions;
@@ -15,6 +16,7 @@ use crate::rights::{HostName, Rights, Rule, Tokens, Trust};
 use crate::service::Dumbwaiter;
 use crate::store::{DiskOptions, Store};
 use crate::watch::WatchOptions;
+use crate::{Site, SiteError, SiteLimits};
 
 impl Config {
     /// How files rest on the disk.
@@ -50,8 +52,8 @@ impl Config {
         }
     }
 
-    /// The service on top of `store`.
-    pub(super) fn dumbwaiter(&self, store: impl Store) -> Dumbwaiter {
+    /// The service on top of `store`, with `site` as its page if there is one.
+    pub(super) fn dumbwaiter(&self, store: impl Store, site: Option<Site>) -> Dumbwaiter {
         let lift = Dumbwaiter::new(store)
             .name(self.name.clone())
             .on_conflict(self.on_conflict)
@@ -73,7 +75,12 @@ impl Config {
             .keep(self.keep)
             .pace(self.pace())
             .progress(self.progress())
-            .watch(self.watch());
+            .watch(self.watch())
+            .page(self.page == PageChoice::Ours);
+        let lift = match site {
+            Some(site) => lift.page_from(site),
+            None => lift,
+        };
         self.with_handlers(lift)
     }
 
@@ -89,6 +96,24 @@ impl Config {
             keep_free: self.keep_free,
             keep_free_inodes: self.keep_free_inodes,
         }
+    }
+
+    /// What is to stand at `/`, if that is a folder, which is read now.
+    pub(super) fn page(&self) -> anyhow::Result<Option<Site>> {
+        let PageChoice::Folder(folder) = &self.page else {
+            return Ok(None);
+        };
+        let limits = SiteLimits {
+            files: self.max_page_files,
+            bytes: self.max_page_size,
+        };
+        let site = Site::open_with(folder, limits).map_err(|error| match error {
+            SiteError::TooMany { .. } => anyhow!("{error}; --max-page-files allows more"),
+            SiteError::TooLarge { .. } => anyhow!("{error}; --max-page-size allows more"),
+            other => other.into(),
+        });
+        let site = site.with_context(|| format!("--page {}", folder.display()))?;
+        Ok(Some(site))
     }
 
     /// The tokens that let upload, if they are asked for.

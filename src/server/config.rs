@@ -14,8 +14,8 @@ use crate::handlers::{Algorithm, TypePattern};
 use crate::name::{OnConflict, Template};
 use crate::rights::{AllowOrigin, Forwarding, HostName, Network};
 use crate::server::units::{
-    address_or_off, base, boundary, count, count_or_auto, head_fields, head_size, part_head, size,
-    size_or_none, threads, threads_or_cpus, time, time_above_zero, time_or_none, words,
+    address_or_off, base, boundary, count, count_or_auto, head_fields, head_size, page, part_head,
+    size, size_or_none, threads, threads_or_cpus, time, time_above_zero, time_or_none, words,
 };
 use crate::store::Durability;
 use crate::watch::{PollUnknown, ProgressFormat};
@@ -43,6 +43,18 @@ pub struct Config {
     #[arg(long, value_name = "WORD", default_value = "on", value_parser = words(&[("on", true), ("off", false)]),
         action = clap::ArgAction::Set, help_heading = SERVING)]
     pub downloads: bool,
+
+    /// What is at /: our page, nothing, or the files of a folder, read once at start, with its index.html
+    #[arg(long, value_name = "FOLDER", default_value = "on", value_parser = page, help_heading = SERVING)]
+    pub page: PageChoice,
+
+    /// Most files and folders in the folder that --page names
+    #[arg(long, value_name = "N", default_value = "1000", value_parser = count, help_heading = SERVING)]
+    pub max_page_files: usize,
+
+    /// Most bytes in all of its files, which stay in memory
+    #[arg(long, value_name = "SIZE", default_value = "16MiB", value_parser = size, help_heading = SERVING)]
+    pub max_page_size: u64,
 
     /// File of tokens, one a line; who uploads must send one, as a bearer or as the password of a Basic login
     #[arg(long, value_name = "FILE", help_heading = RIGHTS)]
@@ -351,6 +363,17 @@ pub enum Task {
     },
     /// Print the man page
     Man,
+}
+
+/// What stands at `/`.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum PageChoice {
+    /// Our page.
+    Ours,
+    /// Nothing.
+    Nothing,
+    /// The files of this folder.
+    Folder(PathBuf),
 }
 
 /// How log lines are written.

@@ -94,6 +94,7 @@ async fn serve(told: Told, level: Level) -> anyhow::Result<()> {
     let listener = listen(config.listen, "listen").await?;
     // Before anything is made on the disk.
     let (senders, (operators, token)) = (config.tokens()?, beside::tokens(&config)?);
+    let site = config.page()?;
     let mut registry = Registry::with_prefix("dumbwaiter");
     let metrics = Metrics::new(&mut registry);
     let dir = config.dir.clone();
@@ -104,7 +105,7 @@ async fn serve(told: Told, level: Level) -> anyhow::Result<()> {
     }
     let data = DataThreads::start(config.data_threads).context("cannot start the data threads")?;
     let service = config
-        .dumbwaiter(store)
+        .dumbwaiter(store, site)
         .ledger(metrics.clone())
         .data_threads(data.clone())
         .rights(config.rights(senders.clone()))

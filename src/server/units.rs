@@ -11,6 +11,7 @@ use clap::builder::{PossibleValuesParser, TypedValueParser};
 use crate::protocol::headers::Boundary;
 use crate::protocol::multipart::PartLimits;
 use crate::rights::parse_base;
+use crate::server::config::PageChoice;
 use crate::server::strict::HeadLimits;
 
 /// Reads `4096`, `10MB` (decimal) or `10MiB` as bytes.
@@ -171,6 +172,16 @@ pub(super) fn base(text: &str) -> Result<String, &'static str> {
     parse_base(text).ok_or(
         "a path such as /files is expected, of letters, digits and - . _ ~ between its slashes",
     )
+}
+
+/// Reads what stands at `/`; a folder called `on` or `off` is written `./on`.
+pub(super) fn page(text: &str) -> Result<PageChoice, &'static str> {
+    match text {
+        "" => Err("on, off or a folder is expected"),
+        "on" => Ok(PageChoice::Ours),
+        "off" => Ok(PageChoice::Nothing),
+        folder => Ok(PageChoice::Folder(folder.into())),
+    }
 }
 
 /// A parser of the words in `table`, each with what it means.

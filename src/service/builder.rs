@@ -7,6 +7,7 @@ use super::{Lift, Service};
 use crate::admission::{Admission, AdmissionOptions};
 use crate::handlers::{Chain, UploadHandler};
 use crate::name::{OnConflict, Template};
+use crate::page::{Page, Site};
 use crate::progress::{Ledger, Tracker, TrackerOptions};
 use crate::protocol::Inbound;
 use crate::protocol::multipart::PartLimits;
@@ -48,7 +49,7 @@ pub struct Dumbwaiter {
     rights: Rights,
     app: Option<Rule>,
     downloads: bool,
-    page: bool,
+    page: Page,
 }
 
 impl Dumbwaiter {
@@ -74,7 +75,7 @@ impl Dumbwaiter {
             rights: Rights::default(),
             app: None,
             downloads: true,
-            page: true,
+            page: Page::Ours,
         }
     }
 
@@ -200,9 +201,21 @@ impl Dumbwaiter {
         self
     }
 
-    /// Whether `GET /` is a page where a person drops a file; it is unless said.
+    /// Whether `GET /` is a page where a person drops a file; it is unless said. The last word on the page counts, here
+    /// or in [`page_from`](Self::page_from).
     pub fn page(mut self, on: bool) -> Self {
-        self.page = on;
+        self.page = if on { Page::Ours } else { Page::Nothing };
+        self
+    }
+
+    /// Serves a page of your own in place of ours, at `/` and below it. Its files go out as they are: what they link to
+    /// must fit the base. `/dumbwaiter.js` stays, unless the site has a file of that name.
+    ///
+    /// Each of its HTML files gives a browser the cookie by which its uploads belong to it, as our page does. They come
+    /// without our page's strict `Content-Security-Policy`, since their author says what they may load, in a `<meta>`;
+    /// other pages' frames cannot show them. Whom rules keep from our page they keep from all of these files.
+    pub fn page_from(mut self, site: Site) -> Self {
+        self.page = Page::Site(site);
         self
     }
 

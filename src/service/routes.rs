@@ -13,6 +13,20 @@ use crate::rights::{Act, Cookie};
 use crate::watch::Uploads;
 
 impl Lift {
+    /// For what the rules are asked: what is not ours, and what everyone may see, is `None`.
+    fn act(&self, path: &str, asks: Asks) -> Option<Act> {
+        match (path, asks) {
+            ("" | "/" | "/upload", Asks::Post) => Some(Act::Upload),
+            (path, Asks::Put) if path.starts_with("/files/") => Some(Act::Upload),
+            (path, Asks::Get) if path.starts_with("/files/") => Some(Act::Read),
+            ("/get_upload_progress" | "/progress" | "/uploads", Asks::Get) => Some(Act::Watch),
+            (path, Asks::Get) if path.starts_with("/uploads/") => Some(Act::Watch),
+            (path, Asks::Delete) if path.starts_with("/uploads/") => Some(Act::Remove),
+            (path, Asks::Get) if self.page.guards(path) => Some(Act::Page),
+            _ => None,
+        }
+    }
+
     pub(super) async fn answer(
         &self,
         path: String,
@@ -20,7 +34,7 @@ impl Lift {
         body: Body,
     ) -> Response<ResponseBody> {
         let asks = Asks::of(&asked.head.method);
-        if let Some(act) = act(&path, asks)
+        if let Some(act) = self.act(&path, asks)
             && let Err(error) = self.ask(act, asked).await
         {
             return refuse(asked, &error);
@@ -34,7 +48,9 @@ impl Lift {
                     .await
                     .map(Into::into)
             }
-            ("", Asks::Get) if self.page => page::with_slash(&asked.base).map(Into::into),
+            ("", Asks::Get) if self.page.is_there() => {
+                page::with_slash(&asked.base).map(Into::into)
+            }
             (path, Asks::Delete) if path.starts_with("/uploads/") => {
                 let name = path.strip_prefix("/uploads/").unwrap_or_default();
                 remove::delete(&self.inbound, name, asked)
@@ -61,10 +77,8 @@ impl Lift {
                 }
             }
             ("/upload", Asks::Options) => self.options("POST, OPTIONS"),
-            (path, asks) => match page::get(path, &asked.base).filter(|_| self.page) {
-                Some(file) if matches!(asks, Asks::Get) => {
-                    with_cookie(file, path, asked).map(Into::into)
-                }
+            (path, asks) => match self.page.get(path, &asked.base) {
+                Some(file) if matches!(asks, Asks::Get) => with_cookie(file, asked).map(Into::into),
                 file => refuse(asked, &misplaced(path, file.is_some())),
             },
         }
@@ -120,23 +134,9 @@ impl Asks {
     }
 }
 
-/// For what the rules are asked: what is not ours, and what everyone may see, is `None`.
-fn act(path: &str, asks: Asks) -> Option<Act> {
-    match (path, asks) {
-        ("" | "/" | "/upload", Asks::Post) => Some(Act::Upload),
-        (path, Asks::Put) if path.starts_with("/files/") => Some(Act::Upload),
-        (path, Asks::Get) if path.starts_with("/files/") => Some(Act::Read),
-        ("/", Asks::Get) => Some(Act::Page),
-        ("/get_upload_progress" | "/progress" | "/uploads", Asks::Get) => Some(Act::Watch),
-        (path, Asks::Get) if path.starts_with("/uploads/") => Some(Act::Watch),
-        (path, Asks::Delete) if path.starts_with("/uploads/") => Some(Act::Remove),
-        _ => None,
-    }
-}
-
-/// Our page gives a browser its cookie, so that what is sent from there belongs to it.
-fn with_cookie(mut file: Response<Bytes>, path: &str, asked: &Asked) -> Response<Bytes> {
-    if path == "/" && asked.client.cookie().is_none() {
+/// A page gives a browser its cookie, so that what is sent from there belongs to it.
+fn with_cookie(mut file: Response<Bytes>, asked: &Asked) -> Response<Bytes> {
+    if page::is_page(&file) && asked.client.cookie().is_none() {
         let cookie = Cookie::random().set(&asked.base, asked.client.is_https());
         file.headers_mut().insert(header::SET_COOKIE, cookie);
         // Another visitor must not get it out of a cache on the way.

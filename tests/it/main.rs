@@ -21,6 +21,7 @@ mod metrics;
 mod nginx;
 mod operations;
 mod order;
+mod page;
 mod proxy;
 mod put;
 mod receive;
