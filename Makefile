@@ -61,11 +61,11 @@ fuzz: ## every fuzz target for FUZZ_SECONDS, from its seeds
 		cargo fuzz run -s none $$target target/fuzz/$$target fuzz/corpus/$$target -- -max_total_time=$(FUZZ_SECONDS); \
 	done
 
-client: client/node_modules/.package-lock.json ## type check and browser tests
+client: client/node_modules/.package-lock.json examples/article/node_modules/.package-lock.json ## type check and browser tests
 	cd client && npm test
 
-client/node_modules/.package-lock.json: client/package-lock.json
-	cd client && npm ci
+%/node_modules/.package-lock.json: %/package-lock.json
+	cd $* && npm ci
 	touch $@
 
 tools: ## cargo's helpers, built where they are missing

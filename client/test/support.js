@@ -10,7 +10,7 @@ import { fileURLToPath } from "node:url";
 import { chromium } from "playwright-core";
 
 const CHROMIUM = process.env.CHROME_PATH ?? "/usr/bin/chromium";
-const BINARY = process.env.DUMBWAITER_BIN ?? fileURLToPath(new URL("../../target/debug/dumbwaiter", import.meta.url));
+export const BINARY = process.env.DUMBWAITER_BIN ?? fileURLToPath(new URL("../../target/debug/dumbwaiter", import.meta.url));
 const FLAGS = [
   "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
   "--disable-background-networking", "--disable-component-update", "--disable-sync",

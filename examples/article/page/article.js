@@ -66,7 +66,7 @@ function startProgressBarUpdate(upload_id) {
 function showResponse(responseXML) {
   var file = $(responseXML).find('upload > files > file').first();
   $('#answer').text(file.length == 0 ? 'The form has arrived. It held no picture.'
-    : 'The picture of dish ' + file.find('name').text() + ' has arrived: ' + file.find('length').text() + ' bytes.');
+    : 'The picture of dish ' + file.find('name').text() + ' has arrived: ' + Number(file.find('length').text()).toLocaleString('en') + ' bytes.');
 }
 
 /** Called when it was refused, or the connection broke: the bar stays where it stopped. */
