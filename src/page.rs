@@ -86,10 +86,10 @@ fn ours(path: &str, base: &str) -> Option<Response<Bytes>> {
     Some(asset(content_type, POLICY, text))
 }
 
-/// The base without its slash: the page's URLs are relative, so it must be asked for with one.
-pub(crate) fn with_slash(base: &str) -> Response<Bytes> {
+/// A folder without its slash, the base say: its page's URLs are relative, so it must be asked for with one.
+pub(crate) fn with_slash(folder: &str) -> Response<Bytes> {
     let mut answer = Response::new(Bytes::new());
-    if let Ok(location) = HeaderValue::from_str(&format!("{base}/")) {
+    if let Ok(location) = HeaderValue::from_str(&format!("{folder}/")) {
         *answer.status_mut() = StatusCode::PERMANENT_REDIRECT;
         answer.headers_mut().insert(header::LOCATION, location);
     }

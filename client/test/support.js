@@ -37,7 +37,9 @@ export async function serve(t, ...flags) {
   if (!existsSync(BINARY)) throw new Error(`no binary at ${BINARY}: run cargo build first, or set DUMBWAITER_BIN`);
   const dir = folder(t);
   const args = ["--listen", "127.0.0.1:0", "--dir", dir, ...flags];
-  const child = spawn(BINARY, args, { stdio: ["ignore", "pipe", "inherit"] });
+  // The server would refuse a variable of this prefix that it does not know.
+  const { DUMBWAITER_BIN, ...env } = process.env;
+  const child = spawn(BINARY, args, { env, stdio: ["ignore", "pipe", "inherit"] });
   const ended = new Promise((resolve) => child.once("exit", resolve));
   const kill = () => {
     child.kill("SIGKILL");

@@ -21,7 +21,7 @@ use crate::upload::Owner;
 pub enum Act {
     /// Send something: asked before the first byte of the body.
     Upload,
-    /// See the page from which people send.
+    /// See the page from which people send; every file of one that is not ours.
     Page,
     /// Look at progress.
     Watch,
