@@ -112,9 +112,10 @@ fn counters_add_up_after_a_known_set_of_uploads_and_refusals() {
         .unwrap();
 
     let put_bytes = "dumbwaiter_received_bytes_total{protocol=\"put\"}";
-    // A running upload's bytes count as they come, not only at its end.
+    // A running upload's bytes count as they come, not only at its end. What is counted of the moment is read before them.
     let fits = |samples: &BTreeMap<String, f64>| {
-        samples[put_bytes] == 7.0 && samples["dumbwaiter_watchers"] == 1.0
+        let moment = ["dumbwaiter_watchers", "dumbwaiter_uploads_running"];
+        samples[put_bytes] == 7.0 && moment.iter().all(|name| samples[*name] == 1.0)
     };
     let samples = eventually(|| scrape(&server), fits);
     for (sample, value) in [
