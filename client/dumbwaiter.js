@@ -19,6 +19,8 @@
  *   the event stream takes one of them.
  * @property {number} watchDelay milliseconds that new uploads are gathered before the event stream is opened anew;
  *   what ends sooner needs no stream
+ * @property {(file: File) => {code: string, message: string} | null} refuse why a file need not be sent, because it is
+ *   known that the server will not take it
  */
 
 /** @type {Readonly<Options>} */
@@ -28,6 +30,7 @@ export const DEFAULTS = Object.freeze({
   field: "file",
   atOnce: 3,
   watchDelay: 100,
+  refuse: () => null,
 });
 
 /** @typedef {{code: string, message: string, status: number}} RecordError */
@@ -47,14 +50,17 @@ export const DEFAULTS = Object.freeze({
  * @property {RecordError | null} error
  */
 
-/** @typedef {"waiting" | "uploading" | "processing" | "done" | "error" | "cancelled"} State */
+/** @typedef {"waiting" | "uploading" | "interrupted" | "processing" | "done" | "error" | "cancelled"} State */
 
 /** An upload that ended badly. `code` is stable, `message` is one line for people; the rest is for whoever asks why. */
 export class UploadError extends Error {
   /**
    * @param {string} code the server's code, or `connection_lost`, `file_unreadable`, `http_STATUS`
    * @param {string} message
-   * @param {{request: {method: string, url: string}, reply: {status: number, body: unknown} | null, upload: Upload}} about
+   * @param {object} about
+   * @param {{method: string, url: string} | null} about.request `null` when nothing was sent
+   * @param {{status: number, body: unknown} | null} about.reply
+   * @param {Upload} about.upload
    */
   constructor(code, message, { request, reply, upload }) {
     super(message);
@@ -63,6 +69,11 @@ export class UploadError extends Error {
     this.request = request;
     this.reply = reply;
     this.upload = upload;
+  }
+
+  /** Whether it was known before anything was sent. */
+  get early() {
+    return this.request === null;
   }
 }
 
@@ -83,9 +94,14 @@ export class Upload {
   answer = null;
   /** @type {UploadError | null} */
   error = null;
+  /** Whether it began again by itself, because the connection broke. */
+  restarted = false;
+  /** Whether the connection was gone during this try. */
+  #held = false;
   /** @type {XMLHttpRequest | null} */
   #xhr = null;
-  #url;
+  /** The name under which the server tells of it; each try has its own. */
+  progressId = randomId();
   #options;
   #changed;
 
@@ -96,8 +112,6 @@ export class Upload {
    */
   constructor(file, options, changed) {
     this.file = file;
-    this.progressId = randomId();
-    this.#url = `${options.uploadUrl}?X-Progress-ID=${this.progressId}`;
     this.#options = options;
     this.#changed = changed;
   }
@@ -134,6 +148,10 @@ export class Upload {
     return Math.min(99, Math.floor(100 * (this.watched || this.ended ? this.kept : this.gone)));
   }
 
+  get #url() {
+    return `${this.#options.uploadUrl}?X-Progress-ID=${this.progressId}`;
+  }
+
   /** Begins to send. */
   start() {
     const xhr = new XMLHttpRequest();
@@ -156,9 +174,48 @@ export class Upload {
     if (!this.ended) this.#end("cancelled");
   }
 
+  /** Gives it up before anything was sent. @param {string} code @param {string} message */
+  refuse(code, message) {
+    this.error = new UploadError(code, message, { request: null, reply: null, upload: this });
+    this.#end("error");
+  }
+
+  /** Makes one that has failed or was cancelled wait for its turn once more, from its first byte on. */
+  again(restarted = false) {
+    this.restarted = restarted;
+    this.progressId = randomId();
+    this.sent = this.sentOf = 0;
+    this.record = this.answer = this.error = null;
+    this.watched = this.#held = false;
+    this.#end("waiting");
+  }
+
+  /** Says that the connection is gone. A short break may be survived, so nothing is given up yet. */
+  hold() {
+    if (!this.running) return;
+    this.#held = true;
+    this.state = "interrupted";
+    this.#changed(this);
+  }
+
+  /** Says that the connection is back. */
+  goOn() {
+    if (this.state !== "interrupted") return;
+    if (this.#xhr === null) return this.again(true);
+    this.state = "uploading";
+    this.#changed(this);
+  }
+
+  /** Whether its request is over, so that it will have to begin again. */
+  get cut() {
+    return this.#xhr === null;
+  }
+
   /** Takes what the event stream says. @param {UploadRecord} record */
   told(record) {
-    if (this.ended) return;
+    if (this.cut || record.progress_id !== this.progressId) return;
+    // Browsers send a request again by themselves when a connection that they have used before breaks.
+    this.restarted ||= record.received < (this.record?.received ?? 0);
     this.record = record;
     this.watched = true;
     if (record.error) return this.#fail(record.error.code, record.error.message, null);
@@ -194,10 +251,13 @@ export class Upload {
 
   /** The request failed without an answer, which browsers report alike for a cut line and for an unreadable file. */
   async #broken() {
+    const tried = this.progressId;
     const readable = await this.file.slice(0, 1).arrayBuffer().then(() => true, () => false);
-    if (this.ended) return;
+    if (this.cut || tried !== this.progressId) return;
     if (!readable) this.#fail("file_unreadable", "the file changed or cannot be read", null);
     else if (this.record?.state === "done") this.#end("done");
+    else if (this.state === "interrupted") this.#end("interrupted");
+    else if (this.#held) this.again(true);
     else this.#fail("connection_lost", "the connection to the server broke", null);
   }
 
@@ -225,6 +285,9 @@ function randomId() {
 
 // ---- All of them -----------------------------------------------------------------------------------------------
 
+/** A server on this machine is there without any network. */
+const LOOPBACK = /^(localhost|.*\.localhost|127\.[\d.]+|\[::1\])$/;
+
 /** Sends files, some at once and the rest in turn, and watches all that run through one event stream. */
 export class Uploads {
   /** In the order in which they were added. @type {Upload[]} */
@@ -242,17 +305,40 @@ export class Uploads {
     this.#changed = changed;
     this.#watch = new Watch(this.#options);
     // A browser that knows it has no network would fail each waiting file in turn.
-    addEventListener("online", () => this.#next());
+    addEventListener("offline", () => this.#connected());
+    addEventListener("online", () => this.#connected());
   }
 
-  /** Takes files in; they start as soon as there is room. @param {Iterable<File>} files @returns {Upload[]} */
+  /** Whether the browser knows that it cannot reach the server. */
+  get offline() {
+    const { hostname } = new URL(this.#options.uploadUrl, document.baseURI);
+    return !navigator.onLine && !LOOPBACK.test(hostname);
+  }
+
+  #connected() {
+    const offline = this.offline;
+    for (const upload of this.list) offline ? upload.hold() : upload.goOn();
+    this.#next();
+  }
+
+  /** Takes files in; they start as soon as there is room. What is refused at once comes back ended. @param {Iterable<File>} files @returns {Upload[]} */
   add(files) {
     const added = Array.from(files, (file) => new Upload(file, this.#options, (upload) => this.#onChange(upload)));
     this.list.push(...added);
-    // The caller gets to know them before the first change is told.
+    for (const upload of added) {
+      const reason = this.#options.refuse(upload.file);
+      if (reason) upload.refuse(reason.code, reason.message);
+    }
+    // The caller gets to know them before the first change of one that runs is told.
     queueMicrotask(() => this.#next());
     return added;
   }
+
+  /** Tries these once more; the server has the last word on what was refused before it was sent. @param {Upload[]} uploads */
+  retry(uploads) {
+    for (const upload of uploads) upload.again();
+  }
+
 
   /** Forgets an upload that has ended. @param {Upload} upload */
   remove(upload) {
@@ -262,12 +348,12 @@ export class Uploads {
   /** @param {Upload} upload */
   #onChange(upload) {
     this.#changed(upload);
-    if (upload.ended) this.#next();
+    if (upload.ended || upload.state === "waiting") this.#next();
   }
 
   #next() {
     const running = this.list.filter((upload) => upload.running);
-    const room = navigator.onLine ? Math.max(0, this.#options.atOnce - running.length) : 0;
+    const room = this.offline ? 0 : Math.max(0, this.#options.atOnce - running.length);
     const starting = this.list.filter((upload) => upload.state === "waiting").slice(0, room);
     this.#watch.follow([...running, ...starting]);
     for (const upload of starting) upload.start();

@@ -1,76 +1,80 @@
-/** The page: takes files that are dropped or chosen, sends them, and keeps what is drawn in step. */
+/** The page: takes files that are dropped, chosen or pasted, sends them, and keeps what is drawn in step. */
+import { copy } from "./copy.js";
+import { byId } from "./dom.js";
 import { Uploads } from "./dumbwaiter.js";
-import { Row, Total, Voice, WORDS_EVERY_MS, byId } from "./rows.js";
+import { Intake } from "./intake.js";
+import { Limits } from "./limits.js";
+import { Row } from "./row.js";
+import { Voice } from "./say.js";
+import { Thumbs } from "./thumbs.js";
+import { Total } from "./total.js";
 /** @import { Upload } from "./dumbwaiter.js" */
+/** @import { Act } from "./row.js" */
+
+/** How often texts change while bars move. */
+const TEXTS_EVERY_MS = 1000;
+
+const OFFLINE = "You are offline. Files that wait go when the connection is back.";
 
 /** Puts rows, total and drop area together. */
 class Page {
   #rows = /** @type {Map<Upload, Row>} */ (new Map());
-  #uploads = new Uploads({}, (upload) => this.#onChange(upload));
-  #voice = new Voice();
-  #total = new Total(this.#voice);
+  #form = byId("form", HTMLFormElement);
   #input = byId("file", HTMLInputElement);
-  #drop = byId("drop", HTMLDivElement);
   #list = byId("list", HTMLUListElement);
   #notice = byId("notice", HTMLElement);
+  #limits = Limits.of(this.#form, this.#input);
+  #uploads = new Uploads({ refuse: (file) => this.#limits.refuse(file) }, (upload) => this.#onChange(upload));
+  #voice = new Voice(byId("status", HTMLElement), byId("alert", HTMLElement));
+  #total = new Total(this.#voice, (act, uploads) => this.#forAll(act, uploads));
+  #thumbs = new Thumbs();
+  #offline = false;
   /** @type {number | undefined} */
   #clock;
 
   constructor() {
     document.documentElement.classList.add("scripted");
     byId("send", HTMLButtonElement).hidden = true;
-    byId("form", HTMLFormElement).onsubmit = (event) => event.preventDefault();
-    this.#input.onchange = () => this.#chosen();
-    this.#listenForDrops();
-    addEventListener("offline", () => this.#tell("You are offline. Files that wait go when the connection is back."));
-    addEventListener("online", () => this.#tell(""));
+    this.#form.onsubmit = (event) => event.preventDefault();
+    addEventListener("offline", () => this.#connected());
+    addEventListener("online", () => this.#connected());
     // Leaving would cut what is under way, so the browser asks.
     addEventListener("beforeunload", (event) => this.#busy && event.preventDefault());
-    // Chosen before this script ran, or kept by the browser over a reload.
-    this.#chosen();
+    if (this.#uploads.offline) this.#connected();
+    new Intake((files) => this.#add(files), (line) => this.#tell(line));
   }
 
   get #busy() {
     return this.#uploads.list.some((upload) => !upload.ended);
   }
 
-  #chosen() {
-    const files = Array.from(this.#input.files ?? []);
-    // Emptied, so that choosing the same file again is a change too.
-    this.#input.value = "";
-    this.#add(files);
-  }
-
   /** @param {File[]} files */
   #add(files) {
     if (files.length === 0) return;
-    for (const upload of this.#uploads.add(files)) {
-      const row = new Row(upload, (pressed) => this.#pressed(pressed));
-      this.#rows.set(upload, row);
-      this.#list.append(row.element);
-    }
-    this.#clock ??= setInterval(() => this.#tick(), WORDS_EVERY_MS);
+    const rows = this.#uploads.add(files).map((upload) => this.#row(upload));
+    this.#list.append(...rows);
     this.#fit();
     this.#total.draw(this.#uploads.list, true);
-  }
-
-  /** The drop area is large while there is nothing else to see. */
-  #fit() {
-    const any = this.#rows.size > 0;
-    this.#drop.classList.toggle("small", any);
-    byId("more", HTMLElement).hidden = !any;
+    this.#run();
   }
 
   /** @param {Upload} upload */
-  #onChange(upload) {
-    const row = this.#rows.get(upload);
-    if (!row) return;
-    const had = row.button === document.activeElement;
-    const was = row.element.classList.contains("error");
-    row.draw();
-    if (had && row.button.hidden) this.#focusFrom(row.link.hidden ? row.element.nextElementSibling : row.element);
-    if (upload.state === "error" && !was) this.#voice.failed(`${upload.file.name}: ${row.words.textContent}`);
-    this.#total.draw(this.#uploads.list);
+  #row(upload) {
+    const row = new Row(upload, (row, act) => this.#pressed(row, act));
+    this.#rows.set(upload, row);
+    this.#thumbs.add(upload.file, row.thumb);
+    if (upload.error) this.#failed(row);
+    return row.element;
+  }
+
+  /** @param {Row} row */
+  #failed(row) {
+    this.#voice.failed(`${row.upload.file.name}: ${row.words.textContent}`);
+  }
+
+  /** Texts change by this clock, which stops when there is nothing to tell. */
+  #run() {
+    this.#clock ??= setInterval(() => this.#tick(), TEXTS_EVERY_MS);
   }
 
   #tick() {
@@ -81,17 +85,69 @@ class Page {
     this.#clock = undefined;
   }
 
-  /** @param {Row} row */
-  #pressed(row) {
+  /** The drop area is large while there is nothing else to see. */
+  #fit() {
+    const any = this.#rows.size > 0;
+    byId("drop", HTMLElement).classList.toggle("small", any);
+    byId("more", HTMLElement).hidden = !any;
+  }
+
+  /** @param {Upload} upload */
+  #onChange(upload) {
+    const row = this.#rows.get(upload);
+    if (!row) return;
+    const had = row.element.contains(document.activeElement);
+    const was = row.element.classList.contains("error");
+    row.draw();
+    // What had the focus may have gone: then the row's next control gets it, or the next row's.
+    if (had && !row.element.contains(visibleFocus())) this.#focusFrom(row.element);
+    if (upload.state === "error" && !was) this.#failed(row);
+    this.#total.draw(this.#uploads.list);
+  }
+
+  /** @param {Row} row @param {Act} act */
+  #pressed(row, act) {
     const next = row.element.nextElementSibling;
-    if (row.upload.ended) {
-      this.#uploads.remove(row.upload);
-      this.#rows.delete(row.upload);
-      row.element.remove();
-      this.#fit();
-      this.#total.draw(this.#uploads.list, true);
-    } else row.upload.cancel();
+    if (act === "copy") return this.#copy(row);
+    if (act === "retry") {
+      this.#retry([row.upload]);
+      return row.away.focus();
+    }
+    if (act === "cancel") row.upload.cancel();
+    else this.#remove(row);
     this.#focusFrom(next);
+  }
+
+  /** @param {Row} row */
+  #remove(row) {
+    this.#uploads.remove(row.upload);
+    this.#thumbs.remove(row.thumb);
+    this.#rows.delete(row.upload);
+    row.element.remove();
+    this.#fit();
+    this.#total.draw(this.#uploads.list, true);
+  }
+
+  /** @param {Upload[]} uploads */
+  #retry(uploads) {
+    this.#uploads.retry(uploads);
+    this.#run();
+  }
+
+  /** @param {"cancel" | "retry"} act @param {Upload[]} uploads */
+  #forAll(act, uploads) {
+    if (act === "retry") this.#retry(uploads);
+    // The last first, so that none that waits begins in the place of one that is gone.
+    else for (const upload of [...uploads].reverse()) upload.cancel();
+    this.#total.draw(this.#uploads.list, true);
+  }
+
+  /** @param {Row} row */
+  async #copy(row) {
+    const copied = await copy(row.link.href, row.field);
+    const outcome = copied ? "link copied" : "copy the selected link";
+    row.told(outcome);
+    this.#voice.say(copied ? "Link copied." : "The link is selected. Copy it.");
   }
 
   /** Moves the focus to the first control at or below a row, else to the file input. @param {Element | null} element */
@@ -102,38 +158,32 @@ class Page {
     (controls.find((control) => control !== undefined) ?? this.#input).focus();
   }
 
-  /** A drop anywhere on the page counts: beside the area the browser would leave the page and open the file. */
-  #listenForDrops() {
-    const files = (/** @type {DragEvent} */ event) => event.dataTransfer?.types.includes("Files") ?? false;
-    const over = (/** @type {boolean} */ on) => this.#drop.classList.toggle("over", on);
-    addEventListener("dragover", (event) => {
-      if (!files(event)) return;
-      event.preventDefault();
-      over(true);
-    });
-    addEventListener("dragleave", (event) => event.relatedTarget === null && over(false));
-    addEventListener("drop", (event) => {
-      if (!files(event)) return;
-      event.preventDefault();
-      over(false);
-      this.#dropped(Array.from(event.dataTransfer?.items ?? []));
-    });
+  #connected() {
+    const wasOffline = this.#offline;
+    this.#offline = this.#uploads.offline;
+    if (this.#offline === wasOffline) return;
+    this.#show(this.#offline ? OFFLINE : "");
+    if (this.#offline) this.#voice.say(OFFLINE);
+    else if (this.#busy) this.#voice.say("You are online again. Sending goes on.");
   }
 
-  /** @param {DataTransferItem[]} items */
-  #dropped(items) {
-    const folders = items.filter((item) => item.webkitGetAsEntry()?.isDirectory);
-    this.#tell(folders.length ? "Folders cannot be sent. Open them and drop the files that are in them." : "");
-    const files = items.filter((item) => !folders.includes(item)).map((item) => item.getAsFile());
-    this.#add(files.filter((file) => file !== null));
-  }
-
-  /** Shows one line above everything, and speaks it. @param {string} line empty to take it away */
+  /** Says why something was not taken. @param {string} line empty to take it away */
   #tell(line) {
-    this.#notice.hidden = line === "";
-    this.#notice.textContent = line;
+    this.#show(line);
     this.#voice.alert(line);
   }
+
+  /** Shows one line above everything. @param {string} line empty to take it away */
+  #show(line) {
+    this.#notice.hidden = line === "";
+    this.#notice.textContent = line;
+  }
+}
+
+/** What has the focus and can be seen; a control that is hidden keeps it for a moment. */
+function visibleFocus() {
+  const focused = document.activeElement;
+  return focused instanceof HTMLElement && !focused.hidden ? focused : null;
 }
 
 new Page();

@@ -1,5 +1,5 @@
 /** Numbers, times and errors in words, as the page says them. */
-/** @import { Upload } from "./dumbwaiter.js" */
+/** @import { Upload, UploadError } from "./dumbwaiter.js" */
 
 const UNITS = ["B", "kB", "MB", "GB", "TB"];
 
@@ -55,40 +55,50 @@ function wordsOf(seconds) {
 }
 
 const LATER = "Try again later.";
-const AGAIN = "Choose it again when the connection is back.";
+const BACK = "Retry when it is back.";
+const SMALLER = "Choose a smaller one.";
+const ASK = "Ask who runs this page.";
 
 /** What happened and what to do, by code. Other codes come with the server's own sentence.
  * @type {{[code: string]: [string, string]}} */
 const ERRORS = {
-  client_gone: ["The connection to the server broke.", AGAIN],
-  connection_lost: ["The connection to the server broke.", AGAIN],
+  cancelled: ["The upload was ended on the server.", ASK],
+  client_gone: ["The connection to the server broke.", BACK],
+  connection_lost: ["The connection to the server broke.", BACK],
   disk_full: ["The disk here is full.", LATER],
-  file_too_large: ["The file is larger than this server takes.", "Choose a smaller one."],
+  file_too_large: ["The file is larger than this server takes.", SMALLER],
   file_unreadable: ["The file has changed or cannot be read any more.", "Choose it again."],
-  forbidden: ["Files are not taken from where you are.", "Ask who runs this page."],
-  http_413: ["A server on the way takes no file this large.", "Choose a smaller one."],
+  forbidden: ["Files are not taken from where you are.", ASK],
+  http_413: ["A server on the way takes no file this large.", SMALLER],
   http_502: ["The server behind this page does not answer.", LATER],
   http_503: ["The server has too much to do.", LATER],
   http_504: ["The server behind this page does not answer.", LATER],
   limit_exceeded: ["The form holds more than this server takes.", "Send less at once."],
   name_taken: ["A file of that name is here already.", "Rename yours and choose it again."],
-  owner_limit: ["You have no room left here.", "Ask who runs this page."],
-  request_too_large: ["The file is larger than this server takes at once.", "Choose a smaller one."],
+  not_found: ["Files are no longer taken here.", "Reload this page."],
+  owner_limit: ["You have no room left here.", ASK],
+  request_too_large: ["The file is larger than this server takes at once.", SMALLER],
   shutting_down: ["The server is about to stop.", LATER],
+  stalled: ["Nothing of the file came through for too long.", BACK],
   store_failed: ["The server could not store the file.", LATER],
   store_limit: ["There is no room left here.", LATER],
+  took_too_long: ["Sending took longer than this server waits.", "Retry over a faster connection."],
   too_many_from_address: ["Too many uploads are running from your network.", LATER],
-  too_many_unfinished: ["You have too many unfinished uploads.", "Finish or cancel one first."],
+  too_many_unfinished: ["You have too many unfinished uploads.", "Retry when one of them has ended."],
   too_many_uploads: ["The server has too much to do.", LATER],
-  truncated_form: ["The file did not come through whole.", "Choose it again."],
+  too_slow: ["The file came through too slowly.", "Retry over a faster connection."],
+  truncated_form: ["The file did not come through whole.", "Retry."],
+  type_not_allowed: ["Files of this type are not taken here.", "Choose another file."],
   unauthorized: ["The server asks who you are.", "Reload this page and log in."],
-  upload_too_large: ["The file is larger than this server takes.", "Choose a smaller one."],
+  unusable_name: ["The file's name cannot be used here.", "Rename yours and choose it again."],
+  upload_too_large: ["The file is larger than this server takes.", SMALLER],
 };
 
-/** What happened, what is kept, what to do. The code stands beside it. @param {Upload} upload one that failed */
+/** What happened, what is kept, what to do. The code stands beside it. @param {Pick<Upload, "error" | "whole">} upload one that failed */
 export function errorWords({ error, whole }) {
   if (error === null) return "";
   const [what, act] = ERRORS[error.code] ?? [sentence(error.message), "Choose another file, or ask who runs this page."];
+  if (error.early) return `${sentence(error.message)} Nothing was sent. ${act}`;
   return `${what} ${keptWords(whole && error.code === "connection_lost")} ${act}`;
 }
 
@@ -97,8 +107,53 @@ export function keptWords(unsure) {
   return unsure ? "All of it was sent, so it may be here all the same." : "Nothing of it is kept.";
 }
 
+/**
+ * What trying once more is called where it makes sense, else nothing.
+ * @param {Pick<UploadError, "code" | "early">} error
+ * @returns {"Retry" | "Send anyway" | ""}
+ */
+export function canRetry({ code, early }) {
+  if (early) return code === "type_not_allowed" ? "Send anyway" : "";
+  const act = ERRORS[code]?.[1] ?? "";
+  return act === LATER || act.startsWith("Retry") || /^http_5/.test(code) ? "Retry" : "";
+}
+
 /** One line of an error as a sentence. @param {string} line */
 function sentence(line) {
   const text = line.charAt(0).toUpperCase() + line.slice(1);
   return /[.!?]$/.test(text) ? text : `${text}.`;
+}
+
+// ---- Names -----------------------------------------------------------------------------------------------------
+
+/** The longest ending that is shown as one. */
+const LONGEST_EXTENSION = 8;
+
+/** A name in two parts: the first is cut where room is short, the second keeps the ending. @param {string} name @returns {[string, string]} */
+export function splitName(name) {
+  const letters = lettersOf(name);
+  const dot = letters.lastIndexOf(".");
+  const kept = dot > 0 && letters.length - dot <= LONGEST_EXTENSION ? letters.length - dot + 3 : 6;
+  const cut = Math.max(0, letters.length - kept);
+  return [letters.slice(0, cut).join(""), letters.slice(cut).join("")];
+}
+
+/** What a reader takes for letters; code points where the browser cannot tell (Firefox before 125). @param {string} text */
+function lettersOf(text) {
+  if (!("Segmenter" in Intl)) return Array.from(text);
+  return Array.from(new Intl.Segmenter().segment(text), ({ segment }) => segment);
+}
+
+/** "PDF" of "menu.pdf"; empty for a name without a short ending. @param {string} name */
+export function extensionOf(name) {
+  return (/[^.]\.([a-z0-9]{1,4})$/i.exec(name)?.[1] ?? "").toUpperCase();
+}
+
+/** What a pasted picture is called: "Pasted 2026-11-22 at 16.53.07.png". @param {string} type @param {Date} when */
+export function pastedName(type, when) {
+  const two = (/** @type {number} */ number) => `${number}`.padStart(2, "0");
+  const day = [when.getFullYear(), two(when.getMonth() + 1), two(when.getDate())].join("-");
+  const time = [when.getHours(), when.getMinutes(), when.getSeconds()].map(two).join(".");
+  const ending = /^image\/(\w+)/.exec(type)?.[1]?.replace("jpeg", "jpg");
+  return `Pasted ${day} at ${time}${ending ? `.${ending}` : ""}`;
 }

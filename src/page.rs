@@ -1,11 +1,17 @@
-//! The page where a person drops a file: ours with the module and style sheet it uses, files of this crate, embedded; or
-//! the files of a [`Site`] in its place.
+//! The page where a person drops a file: ours with the modules, style sheet and icons it uses, files of this crate,
+//! embedded; or the files of a [`Site`] in its place.
+//!
+//! Two things are written into our page when it is asked for, so that they hold without script too: what the server
+//! takes, and the drawing that the icons are made from.
 
 use bytes::Bytes;
 use http::{HeaderValue, Response, StatusCode, header};
 
+mod lift;
+mod limits;
 mod site;
 
+pub(crate) use limits::PageLimits;
 pub use site::{Site, SiteError, SiteLimits};
 
 /// Everything from our own origin, nothing inline, nobody may frame it.
@@ -15,22 +21,39 @@ const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; i
 const HTML: &str = "text/html; charset=utf-8";
 const SCRIPT: &str = "text/javascript; charset=utf-8";
 const STYLE: &str = "text/css; charset=utf-8";
+const SVG: &str = "image/svg+xml";
+
+/// A module under its own name.
+macro_rules! module {
+    ($name:literal) => {
+        (
+            concat!("/", $name, ".js"),
+            SCRIPT,
+            include_str!(concat!("../client/", $name, ".js")),
+        )
+    };
+}
 
 /// Path, media type and text of each file.
-const FILES: [(&str, &str, &str); 6] = [
+const FILES: [(&str, &str, &str); 14] = [
     ("/", HTML, include_str!("../client/page.html")),
-    (
-        "/dumbwaiter.js",
-        SCRIPT,
-        include_str!("../client/dumbwaiter.js"),
-    ),
-    ("/page.js", SCRIPT, include_str!("../client/page.js")),
-    ("/rows.js", SCRIPT, include_str!("../client/rows.js")),
-    ("/words.js", SCRIPT, include_str!("../client/words.js")),
     ("/dumbwaiter.css", STYLE, include_str!("../client/page.css")),
+    module!("copy"),
+    module!("dom"),
+    module!("dumbwaiter"),
+    module!("intake"),
+    module!("lift"),
+    module!("limits"),
+    module!("page"),
+    module!("row"),
+    module!("say"),
+    module!("thumbs"),
+    module!("total"),
+    module!("words"),
 ];
 
-/// What stays where another page stands in for ours: the module, which any page may use, and the style sheet of answers.
+/// What stays where another page stands in for ours: the module, which any page may use, and what answers to
+/// forms without script look like; so do their icons.
 const KEPT: [&str; 2] = ["/dumbwaiter.js", "/dumbwaiter.css"];
 
 /// What `GET /` shows.
@@ -47,13 +70,19 @@ impl Page {
     }
 
     /// The file that stands at `path`, if one does.
-    pub(crate) fn get(&self, path: &str, base: &str) -> Option<Response<Bytes>> {
+    pub(crate) fn get(
+        &self,
+        path: &str,
+        base: &str,
+        limits: &PageLimits,
+    ) -> Option<Response<Bytes>> {
+        let ours = || ours(path, base, limits);
         match self {
             Self::Nothing => None,
-            Self::Ours => ours(path, base),
+            Self::Ours => ours(),
             Self::Site(site) => site
                 .get(path, base)
-                .or_else(|| KEPT.contains(&path).then(|| ours(path, base)).flatten()),
+                .or_else(|| is_kept(path).then(ours).flatten()),
         }
     }
 
@@ -72,18 +101,33 @@ pub(crate) fn is_page(file: &Response<Bytes>) -> bool {
     content_type.is_some_and(|content_type| content_type == HTML)
 }
 
+fn is_kept(path: &str) -> bool {
+    KEPT.contains(&path) || path.starts_with("/lift-")
+}
+
 /// The file of ours that stands at `path`. The page's URLs are relative, and `base` is what they begin with.
-fn ours(path: &str, base: &str) -> Option<Response<Bytes>> {
+fn ours(path: &str, base: &str, limits: &PageLimits) -> Option<Response<Bytes>> {
+    if let Some(icon) = lift::icon(path) {
+        return Some(asset(SVG, POLICY, icon.into()));
+    }
     let (_, content_type, text) = FILES.iter().find(|(at, ..)| *at == path)?;
-    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"/-._~%".contains(&byte);
     let text = match path {
-        // A router's `nest("/up", …)` gives `/up` and `/up/` to us alike, as `/`.
-        "/" if !base.is_empty() && base.bytes().all(plain) => text
-            .replacen("<head>", &format!("<head>\n<base href=\"{base}/\">"), 1)
-            .into(),
+        "/" => page(text, base, limits).into(),
         _ => Bytes::from_static(text.as_bytes()),
     };
     Some(asset(content_type, POLICY, text))
+}
+
+fn page(text: &str, base: &str, limits: &PageLimits) -> String {
+    let text = limits
+        .write(text)
+        .replacen("<!--lift-->", lift::DRAWING.trim_end(), 1);
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"/-._~%".contains(&byte);
+    match !base.is_empty() && base.bytes().all(plain) {
+        // A router's `nest("/up", …)` gives `/up` and `/up/` to us alike, as `/`.
+        true => text.replacen("<head>", &format!("<head>\n<base href=\"{base}/\">"), 1),
+        false => text,
+    }
 }
 
 /// A folder without its slash, the base say: its page's URLs are relative, so it must be asked for with one.

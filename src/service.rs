@@ -20,7 +20,7 @@ use crate::error::Error;
 use crate::head::of_its_own;
 use crate::operator::Operator;
 use crate::outbound::ResponseBody;
-use crate::page::Page;
+use crate::page::{Page, PageLimits};
 use crate::protocol::multipart::PartLimits;
 use crate::protocol::{Asked, Inbound, answer, any};
 use crate::receive::Body;
@@ -87,6 +87,7 @@ struct Lift {
     rights: Rights,
     downloads: bool,
     page: Page,
+    page_limits: PageLimits,
 }
 
 impl<B> tower_service::Service<Request<B>> for Service
@@ -125,6 +126,7 @@ impl Lift {
             owner: client.owner(),
             address: client.address(),
             base: self.base_for(&client),
+            downloads: self.downloads,
             client,
             head: Arc::new(head),
         };

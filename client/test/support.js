@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { randomBytes } from "node:crypto";
 import { existsSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { connect, createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
@@ -14,6 +15,7 @@ export const BINARY = process.env.DUMBWAITER_BIN ?? fileURLToPath(new URL("../..
 const FLAGS = [
   "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
   "--disable-background-networking", "--disable-component-update", "--disable-sync",
+  "--host-resolver-rules=MAP *.example 127.0.0.1",
 ];
 
 export const MB = 1_000_000;
@@ -53,6 +55,39 @@ export async function serve(t, ...flags) {
     return { url, dir, kill, stored: () => stored(dir), read: (name) => readFileSync(join(dir, name)) };
   }
   throw new Error("the server ended before it named its address");
+}
+
+/** A wire to the server that can be cut and mended: the address to open, and what breaks every connection over it. */
+export async function wire(t, server) {
+  const { hostname, port, pathname } = new URL(server.url);
+  const ends = new Set();
+  let whole = true;
+  const between = createServer((near) => {
+    if (!whole) return near.resetAndDestroy();
+    const far = connect(Number(port), "127.0.0.1");
+    for (const [end, other] of [[near, far], [far, near]]) {
+      ends.add(end);
+      end.pipe(other).on("error", () => end.destroy());
+      end.on("error", () => other.destroy()).on("close", () => other.destroy() && ends.delete(end));
+    }
+  });
+  await new Promise((resolve) => between.listen(0, "127.0.0.1", resolve));
+  const cut = () => {
+    whole = false;
+    for (const end of ends) end.resetAndDestroy();
+  };
+  const mend = () => { whole = true; };
+  t.after(() => {
+    cut();
+    between.close();
+  });
+  return { url: `http://${hostname}:${between.address().port}${pathname}`, cut, mend };
+}
+
+/** A server under a name that is not this machine's: plain http without a secure context, and a way that can be offline. */
+export async function serveByName(t, ...flags) {
+  const server = await serve(t, "--host", "files.example", ...flags);
+  return { ...server, url: server.url.replace("127.0.0.1", "files.example") };
 }
 
 /** What lies in the store's folder, hidden or not, but for the database and folders themselves. */

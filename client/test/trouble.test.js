@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { utimesSync, writeFileSync } from "node:fs";
 import { after, before, test } from "node:test";
-import { MB, browser, file, folder, open, row, rowIs, serve, slow, until, watch, words } from "./support.js";
+import { MB, browser, file, folder, open, row, rowIs, serve, serveByName, slow, until, watch, wire, words } from "./support.js";
 
 let chrome;
 before(async () => { chrome = await browser(); });
@@ -41,10 +41,15 @@ test("after cancel the focus goes to the next row's button, else to the input, a
   await page.keyboard.press("Enter");
   assert.equal(await focused(page), "file");
   await page.keyboard.press("Tab");
-  assert.equal(await focused(page), "Remove one.bin");
+  assert.equal(await focused(page), "all");
+  for (const name of ["Retry one.bin", "Remove one.bin"]) {
+    await page.keyboard.press("Tab");
+    assert.equal(await focused(page), name);
+  }
   await page.keyboard.press("Enter");
   assert.equal(await row(page, "one.bin").count(), 0);
-  assert.equal(await focused(page), "Remove two.bin");
+  assert.equal(await focused(page), "Retry two.bin");
+  await page.keyboard.press("Tab");
   await page.keyboard.press("Enter");
   assert.equal(await page.locator(".row").count(), 0);
   assert.equal(await focused(page), "file");
@@ -69,9 +74,16 @@ test("a refusal is said in words with its code, once aloud, and the other files 
   assert.deepEqual(server.stored(), ["salad.txt", "soup.txt"]);
 });
 
-test("a file that is too large is refused in words, whether all of it was sent or hardly any", async (t) => {
+test("a file that is too large is refused in words by the server too, whether all of it was sent or hardly any", async (t) => {
   const server = await serve(t, "--max-upload-size", "1MB");
   const page = await open(t, chrome, server.url);
+  // As if the limit had come after the page.
+  await page.route(server.url, async (route) => {
+    const answer = await route.fetch();
+    const body = (await answer.text()).replace(' data-max-upload-size="1000000"', "");
+    await route.fulfill({ response: answer, body });
+  });
+  await page.reload();
   const dir = folder(t);
   const files = [["larger.bin", 1.5 * MB], ["large.bin", 200 * MB], ["fits.bin", 0.9 * MB]].map(([name, size]) => file(dir, name, size));
   for (const one of files) await page.setInputFiles("#file", one.path);
@@ -95,7 +107,7 @@ test("a server that dies mid-way is told in words, and the bar stays where it st
   await server.kill();
   await rowIs(page, "one.bin", "error");
   await rowIs(page, "two.bin", "error");
-  const said = "The connection to the server broke. Nothing of it is kept. Choose it again when the connection is back.";
+  const said = "The connection to the server broke. Nothing of it is kept. Retry when it is back.";
   assert.equal(await words(page, "one.bin"), `! ${said} connection_lost`);
   const kept = await row(page, "one.bin").locator(".bar").evaluate((bar) => parseFloat(bar.style.getPropertyValue("--kept")));
   assert.ok(kept > 0 && kept < 100, `the bar stands at ${kept}`);
@@ -103,8 +115,9 @@ test("a server that dies mid-way is told in words, and the bar stays where it st
 });
 
 test("offline is one line on top, and the files that wait go when the line is back", async (t) => {
-  const server = await serve(t);
+  const server = await serveByName(t);
   const page = await open(t, chrome, server.url);
+  const seen = await watch(page);
   await page.context().setOffline(true);
   await page.locator("#notice", { hasText: "You are offline." }).waitFor();
   await page.setInputFiles("#file", file(folder(t), "later.txt", 10).path);
@@ -112,10 +125,96 @@ test("offline is one line on top, and the files that wait go when the line is ba
   await page.context().setOffline(false);
   await rowIs(page, "later.txt", "done");
   assert.ok(await page.locator("#notice").isHidden());
+  const { spoken, alerts } = await seen();
+  assert.deepEqual(spoken, [
+    "You are offline. Files that wait go when the connection is back.", "Sending 1 file.", "You are online again. Sending goes on.",
+    "1 file has arrived. You can close this page.",
+  ]);
+  assert.deepEqual(alerts, []);
+});
+
+test("a server on this machine is there without a network", async (t) => {
+  const server = await serve(t);
+  const page = await open(t, chrome, server.url);
+  await page.evaluate(() => Object.defineProperty(navigator, "onLine", { value: false }));
+  await page.evaluate(() => dispatchEvent(new Event("offline")));
+  assert.ok(await page.locator("#notice").isHidden());
+  await page.setInputFiles("#file", file(folder(t), "here.txt", 10).path);
+  await rowIs(page, "here.txt", "done");
+});
+
+test("what the break of the line cut waits, says so, and starts again by itself", async (t) => {
+  const server = await serveByName(t);
+  const line = await wire(t, server);
+  const page = await open(t, chrome, line.url);
+  await slow(page, 2 * MB);
+  const sent = file(folder(t), "long.bin", 6 * MB);
+  await page.setInputFiles("#file", sent.path);
+  await until(() => words(page, "long.bin"), (text) => /^[1-9].* of 6\.0 MB · /.test(text));
+  await page.context().setOffline(true);
+  await rowIs(page, "long.bin", "interrupted");
+  assert.match(await words(page, "long.bin"), /^❙❙ Waiting for the connection\./);
+  assert.ok(await page.locator(".lift.still").isVisible());
+  line.cut();
+  line.mend();
+  await page.context().setOffline(false);
+  await until(() => words(page, "long.bin"), (text) => text.startsWith("Started again · "));
+  await rowIs(page, "long.bin", "done");
+  assert.ok(server.read("long.bin").equals(sent.bytes));
+  assert.deepEqual(server.stored(), ["long.bin"]);
+});
+
+test("retry sends again what the line cut, from the first byte, and nothing else", async (t) => {
+  const server = await serve(t);
+  const line = await wire(t, server);
+  const page = await open(t, chrome, line.url);
+  await slow(page, 2 * MB);
+  const sent = file(folder(t), "cut.bin", 4 * MB);
+  await page.setInputFiles("#file", sent.path);
+  await until(() => words(page, "cut.bin"), (text) => /^[1-9].* of 4\.0 MB · /.test(text));
+  line.cut();
+  await rowIs(page, "cut.bin", "error");
+  line.mend();
+  await page.getByRole("button", { name: "Retry cut.bin" }).focus();
+  await page.keyboard.press("Enter");
+  assert.equal(await focused(page), "Cancel cut.bin");
+  await rowIs(page, "cut.bin", "done");
+  assert.ok(server.read("cut.bin").equals(sent.bytes));
+  assert.equal(await focused(page), "Open cut.bin");
+});
+
+test("all are cancelled with one button, and sent again with it", async (t) => {
+  const server = await serve(t);
+  const page = await open(t, chrome, server.url);
+  await slow(page, 1 * MB);
+  const dir = folder(t);
+  const names = ["a.bin", "b.bin", "c.bin", "d.bin", "e.bin"];
+  await page.setInputFiles("#file", names.map((name) => file(dir, name, 1 * MB).path));
+  let posts = 0;
+  page.on("request", (request) => { posts += request.method() === "POST"; });
+  await page.getByRole("button", { name: "Cancel all" }).click();
+  assert.equal(await page.locator(".row.cancelled").count(), 5);
+  assert.equal(posts, 0, "one that waited began when another was cancelled");
+  assert.equal(await page.locator("#total .words").innerText(), "Nothing was sent.");
+  await page.getByRole("button", { name: "Retry all" }).click();
+  await until(() => page.locator(".row.done").count(), (count) => count === 5);
+  assert.deepEqual(server.stored(), names);
+  assert.ok(await page.locator("#all").isHidden());
+});
+
+test("no retry is offered where it cannot help", async (t) => {
+  const server = await serve(t, "--on-conflict", "reject");
+  const page = await open(t, chrome, server.url);
+  const soup = file(folder(t), "soup.txt", 100);
+  for (const state of ["done", "error"]) {
+    await page.setInputFiles("#file", soup.path);
+    await rowIs(page, "soup.txt", state);
+  }
+  assert.deepEqual(await page.locator(".row.error button:visible").allInnerTexts(), ["Remove"]);
 });
 
 test("a file that changed after it was chosen is told apart from a broken line", async (t) => {
-  const server = await serve(t);
+  const server = await serveByName(t);
   const page = await open(t, chrome, server.url);
   await page.context().setOffline(true);
   const draft = file(folder(t), "draft.txt", 1000);

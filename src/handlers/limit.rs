@@ -12,7 +12,7 @@
 use bytes::Bytes;
 
 use crate::error::{Error, Refusal};
-use crate::handlers::{Resume, Stop, UploadHandler};
+use crate::handlers::{Resume, Stop, Taken, UploadHandler};
 use crate::upload::{FileHead, Protocol, Upload};
 
 /// Refuses an upload with `file_too_large`, 413, when one of its files is longer than the limit.
@@ -45,6 +45,10 @@ impl Limit {
 }
 
 impl UploadHandler for Limit {
+    fn takes(&self, files: &mut Taken) {
+        files.bytes = Some(files.bytes.map_or(self.most, |most| most.min(self.most)));
+    }
+
     fn new_file(&mut self, upload: &Upload, _: &FileHead) -> Result<(), Stop> {
         match (upload.protocol, upload.length) {
             (Protocol::Put, Some(length)) => self.check(length),
@@ -72,7 +76,7 @@ impl UploadHandler for Limit {
 }
 
 /// Bytes as a person reads them: `10 MB`, `1.5 GB`, `999 bytes`; at most one decimal, cut and never rounded up.
-fn in_decimal_units(bytes: u64) -> String {
+pub(crate) fn in_decimal_units(bytes: u64) -> String {
     let (unit, name) = match bytes {
         0..1_000 => return format!("{bytes} bytes"),
         1_000..1_000_000 => (1_000, "kB"),

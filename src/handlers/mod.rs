@@ -36,6 +36,7 @@ mod sniff;
 
 pub use digest::{Algorithm, Digest};
 pub use limit::Limit;
+pub(crate) use limit::in_decimal_units;
 pub use sniff::{NotATypePattern, Sniff, TypePattern};
 
 /// Sees one file of one upload pass by.
@@ -43,6 +44,12 @@ pub use sniff::{NotATypePattern, Sniff, TypePattern};
 /// The calls come in this order: `new_file`, `chunk` any number of times, `file_complete`; then, when the upload's
 /// other files have come too, `upload_complete`. Whenever that order breaks off, `upload_broken` is the last call.
 pub trait UploadHandler: Send {
+    /// Says which files this handler takes at all, for whoever wants to know before anything is sent: the page shows
+    /// it. Asked of one handler that sees no file, when the service is built.
+    fn takes(&self, files: &mut Taken) {
+        let _ = files;
+    }
+
     /// Called before the first byte, with the request's head and what the client says of the file.
     ///
     /// # Errors
@@ -91,6 +98,16 @@ pub trait UploadHandler: Send {
     }
 }
 
+/// Which files are taken, told before any is sent. It is an explanation and binds nobody: a handler decides when it sees
+/// a file.
+#[derive(Clone, Default, PartialEq, Eq, Debug)]
+pub struct Taken {
+    /// The most bytes that one file may have; `None` is no limit.
+    pub bytes: Option<u64>,
+    /// The types that a file may be of; none given, any.
+    pub types: Vec<TypePattern>,
+}
+
 /// Why a handler takes no more of a file.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Stop {
@@ -131,6 +148,16 @@ impl Chain {
         factory: impl Fn() -> H + Send + Sync + 'static,
     ) {
         self.factories.push(Arc::new(move || Box::new(factory())));
+    }
+
+    /// Which files pass the whole chain, as far as its handlers say so.
+    #[must_use]
+    pub fn takes(&self) -> Taken {
+        let mut files = Taken::default();
+        for make in &self.factories {
+            make().takes(&mut files);
+        }
+        files
     }
 
     /// Makes the handlers of one file and shows them its head.

@@ -20,7 +20,7 @@ use std::sync::Arc;
 use bytes::{Bytes, BytesMut};
 
 use crate::error::{Error, Refusal};
-use crate::handlers::{Resume, Stop, UploadHandler};
+use crate::handlers::{Resume, Stop, Taken, UploadHandler};
 use crate::upload::FileFacts;
 
 pub use self::pattern::{NotATypePattern, TypePattern};
@@ -83,6 +83,10 @@ impl Sniff {
 }
 
 impl UploadHandler for Sniff {
+    fn takes(&self, files: &mut Taken) {
+        files.types.extend(self.allowed.iter().cloned());
+    }
+
     fn chunk(&mut self, chunk: Bytes) -> Result<Bytes, Stop> {
         let State::Holding(held) = &mut self.state else {
             return Ok(chunk);

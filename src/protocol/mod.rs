@@ -41,6 +41,8 @@ pub struct Asked {
     pub address: IpAddr,
     /// What every URL in the answer begins with: empty, or a path that begins with `/` and does not end with one.
     pub base: String,
+    /// Whether stored files can be fetched; if not, no answer says where.
+    pub downloads: bool,
 }
 
 impl Asked {

@@ -7,7 +7,7 @@ use super::{Lift, Service};
 use crate::admission::{Admission, AdmissionOptions};
 use crate::handlers::{Chain, UploadHandler};
 use crate::name::{OnConflict, Template};
-use crate::page::{Page, Site};
+use crate::page::{Page, PageLimits, Site};
 use crate::progress::{Ledger, Tracker, TrackerOptions};
 use crate::protocol::Inbound;
 use crate::protocol::multipart::PartLimits;
@@ -232,6 +232,12 @@ impl Dumbwaiter {
             DataThreads::start(cpus.max(2)).expect("the system has a thread to give")
         });
         let (store, options) = (&self.receiver.store, self.admission);
+        let page_limits = PageLimits::new(
+            self.receiver.chain.takes(),
+            &options,
+            self.receiver.limits,
+            self.keep,
+        );
         let limited = options.store_bytes.is_some() || options.owner_bytes.is_some();
         let admission = Admission::start(options, store, &data);
         if limited || self.keep.is_some() {
@@ -253,6 +259,7 @@ impl Dumbwaiter {
                 rights: self.rights,
                 downloads: self.downloads,
                 page: self.page,
+                page_limits,
             }),
         }
     }

@@ -77,7 +77,7 @@ impl Lift {
                 }
             }
             ("/upload", Asks::Options) => self.options("POST, OPTIONS"),
-            (path, asks) => match self.page.get(path, &asked.base) {
+            (path, asks) => match self.page.get(path, &asked.base, &self.page_limits) {
                 Some(file) if matches!(asks, Asks::Get) => with_cookie(file, asked).map(Into::into),
                 file => refuse(asked, &misplaced(path, file.is_some())),
             },

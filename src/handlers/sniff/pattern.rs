@@ -44,8 +44,9 @@ impl FromStr for TypePattern {
 }
 
 impl TypePattern {
-    /// As it was read, in lower case.
-    pub(super) fn as_str(&self) -> &str {
+    /// The pattern as it was given, in lower case.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
         &self.0
     }
 

@@ -24,8 +24,22 @@ mod xml;
 /// The answer to an upload that has been taken or refused.
 pub(super) fn uploaded(asked: &Asked, taken: Result<Arc<Progress>, Error>) -> Response<Bytes> {
     match taken {
-        Ok(progress) => accepted(asked, &progress.record(Holder::Id, &asked.base)),
+        Ok(progress) => {
+            let mut record = progress.record(Holder::Id, &asked.base);
+            if !asked.downloads {
+                without_urls(&mut record);
+            }
+            accepted(asked, &record)
+        }
         Err(error) => refused(&asked.head.headers, &asked.base, &error),
+    }
+}
+
+/// What nobody can fetch has no address.
+fn without_urls(record: &mut Record) {
+    record.url = Some(None);
+    for file in &mut record.files {
+        file.url = Some(None);
     }
 }
 

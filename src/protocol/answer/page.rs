@@ -7,10 +7,12 @@ use serde_json::Value;
 use super::xml;
 use super::xml::escape;
 use crate::error::Error;
+use crate::handlers::in_decimal_units;
 use crate::progress::Record;
 
-/// Nothing from elsewhere, no script; the style sheet is ours.
-const POLICY: &str = "default-src 'none'; style-src 'self'; base-uri 'none'; form-action 'none'";
+/// Nothing from elsewhere, no script; the style sheet and the icon are ours.
+const POLICY: &str =
+    "default-src 'none'; style-src 'self'; img-src 'self'; base-uri 'none'; form-action 'none'";
 
 /// The page around `inside`, with the same answer as JSON and XML out of sight.
 ///
@@ -28,11 +30,16 @@ pub(super) fn reply(
         xml::element(facts),
         status.as_u16(),
     );
+    let (title, icon, link) = match status.is_success() {
+        true => ("Arrived", 9, "Send more"),
+        false => ("Not arrived", 0, "Back to the form"),
+    };
     let html = format!(
         "<!doctype html>\n<html lang=\"en\">\n<meta charset=\"utf-8\">\n\
-         <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n<title>Upload</title>\n\
+         <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n<title>{title} · Dumbwaiter</title>\n\
+         <link rel=\"icon\" type=\"image/svg+xml\" href=\"{base}/lift-{icon}.svg\">\n\
          <link rel=\"stylesheet\" href=\"{base}/dumbwaiter.css\">\n\
-         <body status=\"{status_code}\">\n<main>\n{inside}<p><a href=\"{base}/\">Send more</a></p>\n</main>\n\
+         <body status=\"{status_code}\">\n<main class=\"answer\">\n{inside}<a class=\"more\" href=\"{base}/\">{link}</a>\n</main>\n\
          <textarea hidden readonly status=\"{status_code}\">{json}</textarea>\n<div hidden>{xml}</div>\n</body>\n</html>\n"
     );
     let mut answer = super::reply(status, "text/html; charset=utf-8", html);
@@ -61,18 +68,34 @@ pub(super) fn accepted(record: &Record) -> String {
 
 fn item(file: &crate::progress::FileRecord) -> String {
     let name = escape(file.name.as_deref().unwrap_or("a file without a name"));
-    match file.url.as_ref().and_then(Option::as_deref) {
-        Some(url) => format!("<li><a href=\"{}\">{name}</a></li>\n", escape(url)),
-        None => format!("<li>{name}</li>\n"),
-    }
+    let name = match file.url.as_ref().and_then(Option::as_deref) {
+        Some(url) => format!("<a href=\"{}\">{name}</a>", escape(url)),
+        None => name,
+    };
+    let size = file.length.map_or(String::new(), in_decimal_units);
+    format!("<li>{name} <span class=\"size\">{size}</span></li>\n")
 }
 
-/// Why it was refused, what is kept, what to do, and the code small.
+/// What happened, what is kept, what to do, and the code small.
 pub(super) fn refused(error: &Error) -> String {
     let (message, code) = (escape(&sentence(&error.to_string())), escape(error.code()));
+    let act = act(error);
     format!(
-        "<h1>This did not arrive.</h1>\n<p>{message} Nothing of it is kept.</p>\n<p><small><code>{code}</code></small></p>\n"
+        "<h1>This did not arrive.</h1>\n<p class=\"why\">{message} Nothing of it is kept. {act} <code>{code}</code></p>\n"
     )
+}
+
+/// What whoever sent the form can do about it.
+fn act(error: &Error) -> &'static str {
+    match (error, error.status()) {
+        (Error::OwnerLimit, _) | (_, 401 | 403 | 421) => "Ask who runs this server.",
+        (Error::LimitExceeded { .. }, _) => "Send less at once.",
+        (_, 413) => "Choose a smaller one, or send them one by one.",
+        (Error::Refused(_), 400..=499) => "Choose another file.",
+        (_, 409 | 422) => "Rename the file, or choose another one.",
+        (_, 408 | 429 | 500..=599) => "Try again later.",
+        _ => "Go back and try once more.",
+    }
 }
 
 fn sentence(text: &str) -> String {

@@ -1,0 +1,166 @@
+/**
+ * One file's row: what it is called, how far it has come, and what can be done about it.
+ *
+ * What is known of an upload comes from `dumbwaiter.js`; nothing here guesses. Bars move when the server or the network
+ * says so; words change at most once a second, so that they can be read.
+ */
+import { byId, drawBar, found, writeParts } from "./dom.js";
+import { EtaWords, canRetry, errorWords, extensionOf, formatBytes, keptWords, splitName } from "./words.js";
+/** @import { Parts } from "./dom.js" */
+/** @import { Upload } from "./dumbwaiter.js" */
+
+/** Glyph of each state; colour and words say the same. */
+const GLYPHS = { waiting: "○", uploading: "", interrupted: "❙❙", processing: "", done: "✓", error: "!", cancelled: "×" };
+
+/** What a row's controls ask for. @typedef {"cancel" | "retry" | "remove" | "copy"} Act */
+
+/** One file's row. */
+export class Row {
+  #eta = new EtaWords();
+  #shown = "";
+  #copied = "";
+
+  /** @param {Upload} upload @param {(row: Row, act: Act) => void} pressed called when one of its buttons is pressed */
+  constructor(upload, pressed) {
+    this.upload = upload;
+    const template = byId("row", HTMLTemplateElement);
+    const copy = /** @type {DocumentFragment} */ (template.content.cloneNode(true));
+    this.element = found(copy, ".row", HTMLLIElement);
+    this.thumb = found(copy, ".thumb", HTMLElement);
+    this.bar = found(copy, ".bar", HTMLDivElement);
+    this.percent = found(copy, ".percent", HTMLElement);
+    this.glyph = found(copy, ".glyph", HTMLElement);
+    this.words = found(copy, ".words", HTMLElement);
+    this.code = found(copy, "code", HTMLElement);
+    this.link = found(copy, ".open", HTMLAnchorElement);
+    this.field = found(copy, ".link", HTMLInputElement);
+    this.copier = found(copy, ".copy", HTMLButtonElement);
+    this.again = found(copy, ".again", HTMLButtonElement);
+    this.away = found(copy, ".away", HTMLButtonElement);
+    this.#name(upload.file.name);
+    this.#listen(pressed);
+    this.draw();
+  }
+
+  /** @param {(row: Row, act: Act) => void} pressed */
+  #listen(pressed) {
+    // The second click of a double click would fall on the button that has taken the first one's place.
+    const on = (/** @type {HTMLButtonElement} */ button, /** @type {() => Act} */ act) => {
+      button.onclick = (event) => event.detail <= 1 && button.ariaDisabled !== "true" && pressed(this, act());
+    };
+    on(this.copier, () => "copy");
+    on(this.again, () => "retry");
+    on(this.away, () => (this.upload.ended ? "remove" : "cancel"));
+  }
+
+  /** @param {string} name */
+  #name(name) {
+    const [stem, end] = splitName(name);
+    found(this.element, ".stem", HTMLElement).textContent = stem;
+    found(this.element, ".end", HTMLElement).textContent = end;
+    found(this.element, ".name", HTMLElement).title = name;
+    found(this.thumb, ".type", HTMLElement).textContent = extensionOf(name);
+    this.bar.setAttribute("aria-label", name);
+    this.field.setAttribute("aria-label", `Link of ${name}`);
+  }
+
+  /** What can be pressed or followed now, if anything. */
+  get control() {
+    return [this.link, this.copier, this.again, this.away].find((one) => !one.hidden && one.ariaDisabled !== "true");
+  }
+
+  /** Draws what is known. Texts stay as they are while the state does, unless `tick` lets them change. */
+  draw(tick = false) {
+    const { upload } = this;
+    const shown = `${upload.state} ${upload.watched} ${upload.cut}`;
+    const anew = this.#shown !== shown;
+    this.#shown = shown;
+    if (anew) this.#drawState();
+    if (anew || tick) this.#drawTexts();
+    drawBar(this.bar, upload.kept, upload.ended ? upload.kept : upload.gone);
+    if (upload.state === "processing") this.bar.removeAttribute("aria-valuenow");
+    else this.bar.setAttribute("aria-valuenow", `${upload.percent}`);
+  }
+
+  /** Says what came of copying the link. @param {string} outcome */
+  told(outcome) {
+    this.#copied = outcome;
+    this.#drawTexts();
+  }
+
+  #drawState() {
+    const { upload } = this;
+    this.element.className = `row ${upload.state}`;
+    this.glyph.textContent = GLYPHS[upload.state];
+    this.code.hidden = upload.error === null;
+    this.code.textContent = upload.error?.code ?? "";
+    // Of what was never sent there is nothing to show.
+    this.bar.hidden = upload.error?.early ?? false;
+    show(this.away, upload.state === "done" ? "" : upload.ended ? "Remove" : "Cancel", upload);
+    // What the server has whole can no longer be called back for sure. The button stays, and so does the focus.
+    this.away.ariaDisabled = `${upload.state === "processing"}`;
+    show(this.again, upload.state === "cancelled" ? "Retry" : upload.error ? canRetry(upload.error) : "", upload);
+    const url = upload.answer?.url;
+    if (url) this.link.href = url;
+    show(this.link, url ? "Open" : "", upload);
+    show(this.copier, url ? "Copy link" : "", upload);
+    this.field.hidden = true;
+    this.#copied = "";
+  }
+
+  #drawTexts() {
+    const { upload } = this;
+    const none = upload.state === "waiting" || upload.state === "cancelled" || (upload.error?.early ?? false);
+    this.percent.textContent = none ? "" : `${upload.percent}\u00a0%`;
+    const words = rowWords(upload, this.#eta);
+    writeParts(this.words, { ...words.seen, left: this.#copied || words.seen.left });
+    this.bar.setAttribute("aria-valuetext", words.spoken);
+  }
+}
+
+/** A control that does `act`, or is away if there is none to do. @param {HTMLElement} control @param {string} act @param {Upload} upload */
+function show(control, act, upload) {
+  control.hidden = act === "";
+  control.textContent = act;
+  control.setAttribute("aria-label", `${act} ${act === "Copy link" ? "of " : ""}${upload.file.name}`);
+}
+
+/** What a row says, to the eye and to the ear. @param {Upload} upload @param {EtaWords} eta @returns {{seen: Parts, spoken: string}} */
+function rowWords(upload, eta) {
+  const size = formatBytes(upload.file.size);
+  switch (upload.state) {
+    case "waiting":
+      return { seen: { text: "Waiting", size }, spoken: "waiting" };
+    case "uploading":
+      return runningWords(upload, eta);
+    case "interrupted":
+      return { seen: { text: `Waiting for the connection.${upload.cut ? " Then it starts again." : ""}` }, spoken: "waiting for the connection" };
+    case "processing":
+      return { seen: { text: "All received, being stored" }, spoken: "all received, being stored" };
+    case "done": {
+      const stored = upload.answer?.files?.[0]?.name ?? upload.file.name;
+      const renamed = stored.normalize() !== upload.file.name.normalize();
+      return { seen: { text: renamed ? `Arrived as ${stored}` : "Arrived", size }, spoken: "arrived" };
+    }
+    case "error":
+      return { seen: { text: errorWords(upload) }, spoken: upload.error?.early ? "not sent" : `${upload.percent} percent, failed` };
+    case "cancelled":
+      return { seen: { text: `Cancelled. ${keptWords(upload.whole)}` }, spoken: "cancelled" };
+  }
+}
+
+/** @param {Upload} upload @param {EtaWords} eta @returns {{seen: Parts, spoken: string}} */
+function runningWords(upload, eta) {
+  const size = upload.file.size;
+  const percent = `${upload.percent} percent`;
+  const left = eta.of(upload.record?.eta ?? null, performance.now());
+  if (!upload.watched) return { seen: { size: `${ofSize(upload.sent, size)}${upload.sent ? " sent" : ""}` }, spoken: `${percent} sent` };
+  const speed = upload.record?.rate ? `${formatBytes(upload.record.rate)}/s` : "";
+  const seen = { text: upload.restarted ? "Started again" : "", size: ofSize(upload.record?.received ?? 0, size), speed, left: left.seen };
+  return { seen, spoken: left.spoken ? `${percent}, ${left.spoken}` : percent };
+}
+
+/** Body bytes count the form's few hundred bytes around the file, which nobody should see. @param {number} bytes @param {number} size */
+export function ofSize(bytes, size) {
+  return `${formatBytes(Math.min(bytes, size))} of ${formatBytes(size)}`;
+}

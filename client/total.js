@@ -1,0 +1,123 @@
+/** All files together: the bar above the list, the lift beside it, the document's title, and what is spoken. */
+import { byId, drawBar, found, writeParts } from "./dom.js";
+import { Lift } from "./lift.js";
+import { ofSize } from "./row.js";
+import { EtaWords, canRetry, countFiles, formatBytes, joinParts } from "./words.js";
+/** @import { Upload } from "./dumbwaiter.js" */
+/** @import { Voice } from "./say.js" */
+
+/**
+ * The numbers of all uploads that may still arrive or have arrived. `kept` and `sent` are for the bar; `told` is what
+ * words and percent say: what the server has, or what was sent where no stream tells.
+ * @param {Upload[]} list
+ */
+function sum(list) {
+  const live = list.filter((upload) => upload.state !== "error" && upload.state !== "cancelled");
+  const total = { files: live.length, done: 0, bytes: 0, kept: 0, sent: 0, told: 0, rate: 0, blind: false, untimed: false, storing: true };
+  for (const upload of live) {
+    const size = Math.max(1, upload.file.size);
+    const blind = upload.state === "uploading" && !upload.watched;
+    total.bytes += size;
+    total.kept += size * upload.kept;
+    total.sent += size * upload.gone;
+    total.told += size * (blind ? upload.gone : upload.kept);
+    total.done += upload.state === "done" ? 1 : 0;
+    total.rate += upload.running ? (upload.record?.rate ?? 0) : 0;
+    total.blind ||= blind;
+    total.untimed ||= upload.state === "uploading" && upload.record?.eta == null;
+    total.storing &&= upload.state === "processing" || upload.state === "done";
+  }
+  const percent = Math.min(99, Math.floor((100 * total.told) / (total.bytes || 1)));
+  return { ...total, percent: total.done === total.files ? 100 : percent };
+}
+
+/** The row above the list, the document's title and what is spoken. */
+export class Total {
+  #element = byId("total", HTMLElement);
+  #words = found(this.#element, ".words", HTMLElement);
+  #percent = found(this.#element, ".percent", HTMLElement);
+  #bar = found(this.#element, ".bar", HTMLDivElement);
+  #button = byId("all", HTMLButtonElement);
+  #lift = new Lift();
+  #voice;
+  #eta = new EtaWords();
+  #title = document.title;
+  #busy = false;
+  /** @type {Upload[]} */
+  #list = [];
+
+  /** @param {Voice} voice @param {(act: "cancel" | "retry", uploads: Upload[]) => void} pressed called for all at once */
+  constructor(voice, pressed) {
+    this.#voice = voice;
+    this.#button.onclick = (event) => {
+      const { act, uploads } = forAll(this.#list);
+      if (event.detail <= 1) pressed(act, uploads);
+    };
+  }
+
+  /** @param {Upload[]} list @param {boolean} tick whether texts may change */
+  draw(list, tick = false) {
+    this.#list = list;
+    const total = sum(list);
+    const busy = list.some((upload) => !upload.ended);
+    const turned = busy !== this.#busy;
+    this.#busy = busy;
+    this.#element.hidden = list.length === 0;
+    this.#element.classList.toggle("ended", !busy);
+    this.#bar.hidden = this.#percent.hidden = !busy;
+    drawBar(this.#bar, total.kept / (total.bytes || 1), total.sent / (total.bytes || 1));
+    this.#bar.setAttribute("aria-valuenow", `${total.percent}`);
+    const ending = endWords(list);
+    if (turned || tick || !busy) this.#drawTexts(list, total, busy ? "" : ending);
+    this.#drawLift(list, total, busy);
+    this.#voice.follow({ ...total, busy, ending: total.done > 0 ? ending : "" });
+  }
+
+  /** @param {Upload[]} list @param {ReturnType<typeof sum>} total @param {string} ending empty while any runs */
+  #drawTexts(list, total, ending) {
+    const { act, uploads } = forAll(list);
+    this.#button.textContent = act === "cancel" ? "Cancel all" : "Retry all";
+    this.#button.hidden = uploads.length < 2;
+    this.#percent.textContent = `${total.percent}\u00a0%`;
+    if (ending) writeParts(this.#words, { text: ending });
+    else this.#drawRunning(total);
+    const allThere = total.done > 0 && !list.some((upload) => upload.state === "error");
+    if (!ending) document.title = `${total.percent} % · ${countFiles(total.files)}`;
+    else document.title = allThere ? `✓ ${countFiles(total.done)} · ${this.#title}` : this.#title;
+  }
+
+  /** @param {ReturnType<typeof sum>} total */
+  #drawRunning(total) {
+    const open = total.untimed || total.rate === 0 ? null : (total.bytes - total.told) / total.rate;
+    const left = this.#eta.of(open, performance.now());
+    const count = total.files > 1 ? `${total.done} of ${countFiles(total.files)}` : "";
+    const speed = total.rate ? `${formatBytes(total.rate)}/s` : "";
+    const size = `${ofSize(total.told, total.bytes)}${total.blind ? " sent" : ""}`;
+    writeParts(this.#words, { count, size, speed, left: left.seen });
+    this.#bar.setAttribute("aria-valuetext", joinParts([`${total.percent} percent`, left.spoken], ", "));
+  }
+
+  /** @param {Upload[]} list @param {ReturnType<typeof sum>} total @param {boolean} busy */
+  #drawLift(list, total, busy) {
+    const served = !busy && total.done > 0;
+    const still = list.some((upload) => upload.state === "interrupted") || (!busy && !served);
+    this.#lift.draw(total.bytes ? total.kept / total.bytes : 0, served, still);
+  }
+}
+
+/** What can be done for several at once, and for which. @param {Upload[]} list @returns {{act: "cancel" | "retry", uploads: Upload[]}} */
+function forAll(list) {
+  const open = list.filter((upload) => !upload.ended && upload.state !== "processing");
+  if (open.length > 0) return { act: "cancel", uploads: open };
+  const failed = list.filter((upload) => upload.error && canRetry(upload.error) === "Retry");
+  return { act: "retry", uploads: failed.length > 0 ? failed : list.filter((upload) => upload.state === "cancelled") };
+}
+
+/** How it all ended. @param {Upload[]} list */
+function endWords(list) {
+  const done = list.filter((upload) => upload.state === "done").length;
+  const failed = list.filter((upload) => upload.state === "error").length;
+  if (done === 0) return failed ? `${countFiles(failed)} did not arrive.` : "Nothing was sent.";
+  const arrived = `${countFiles(done)} ${done === 1 ? "has" : "have"} arrived.`;
+  return failed ? `${arrived} ${countFiles(failed)} did not.` : `${arrived} You can close this page.`;
+}
