@@ -29,6 +29,6 @@ export function writeParts(element, parts) {
   for (const [at, [kind, text]] of shown.entries()) {
     const part = /** @type {HTMLElement} */ (element.children[at]);
     part.className = `part ${kind}`;
-    part.textContent = at > 0 ? ` · ${text}` : text;
+    part.textContent = at > 0 ? ` · ${text}` : (text ?? "");
   }
 }

@@ -147,10 +147,10 @@ test("what the break of the line cut waits, says so, and starts again by itself"
   const server = await serveByName(t);
   const line = await wire(t, server);
   const page = await open(t, chrome, line.url);
-  await slow(page, 2 * MB);
-  const sent = file(folder(t), "long.bin", 6 * MB);
+  await slow(page, 5 * MB);
+  const sent = file(folder(t), "long.bin", 12 * MB);
   await page.setInputFiles("#file", sent.path);
-  await until(() => words(page, "long.bin"), (text) => /^[1-9].* of 6\.0 MB · /.test(text));
+  await until(() => words(page, "long.bin"), (text) => /^([7-9]\.\d|1\d) MB of 12 MB · /.test(text));
   await page.context().setOffline(true);
   await rowIs(page, "long.bin", "interrupted");
   assert.match(await words(page, "long.bin"), /^❙❙ Waiting for the connection\./);
@@ -158,7 +158,9 @@ test("what the break of the line cut waits, says so, and starts again by itself"
   line.cut();
   line.mend();
   await page.context().setOffline(false);
+  await slow(page, 1 * MB);
   await until(() => words(page, "long.bin"), (text) => text.startsWith("Started again · "));
+  await slow(page, 50 * MB);
   await rowIs(page, "long.bin", "done");
   assert.ok(server.read("long.bin").equals(sent.bytes));
   assert.deepEqual(server.stored(), ["long.bin"]);

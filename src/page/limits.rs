@@ -158,7 +158,7 @@ fn word_of_type(pattern: &str) -> (String, bool) {
     (last.to_ascii_uppercase(), false)
 }
 
-/// The largest unit that says it without a remainder worth a word.
+/// The largest unit that says it without a remainder.
 fn words_of_time(time: Duration) -> String {
     const UNITS: [(u64, &str); 4] = [
         (86_400, "day"),
@@ -169,7 +169,7 @@ fn words_of_time(time: Duration) -> String {
     let seconds = time.as_secs().max(1);
     let (unit, name) = UNITS
         .into_iter()
-        .find(|(unit, _)| seconds >= *unit && (seconds % unit) * 10 < seconds)
+        .find(|(unit, _)| seconds % unit == 0)
         .unwrap_or((1, "second"));
     match seconds / unit {
         1 => format!("1 {name}"),

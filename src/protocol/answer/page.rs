@@ -78,11 +78,22 @@ fn item(file: &crate::progress::FileRecord) -> String {
 
 /// What happened, what is kept, what to do, and the code small.
 pub(super) fn refused(error: &Error) -> String {
-    let (message, code) = (escape(&sentence(&error.to_string())), escape(error.code()));
+    let (message, code) = (escape(&what(error)), escape(error.code()));
     let act = act(error);
     format!(
         "<h1>This did not arrive.</h1>\n<p class=\"why\">{message} Nothing of it is kept. {act} <code>{code}</code></p>\n"
     )
+}
+
+/// What happened; sizes as a person reads them.
+fn what(error: &Error) -> String {
+    match error {
+        Error::UploadTooLarge { limit } | Error::RequestTooLarge { limit } => format!(
+            "This is larger than the {} taken here at once.",
+            in_decimal_units(*limit)
+        ),
+        error => sentence(&error.to_string()),
+    }
 }
 
 /// What whoever sent the form can do about it.
