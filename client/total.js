@@ -69,15 +69,13 @@ export class Total {
     this.#bar.setAttribute("aria-valuenow", `${total.percent}`);
     const ending = endWords(list);
     if (turned || tick || !busy) this.#drawTexts(list, total, busy ? "" : ending);
+    this.#drawButton(list);
     this.#drawLift(list, total, busy);
     this.#voice.follow({ ...total, busy, ending: total.done > 0 ? ending : "" });
   }
 
   /** @param {Upload[]} list @param {ReturnType<typeof sum>} total @param {string} ending empty while any runs */
   #drawTexts(list, total, ending) {
-    const { act, uploads } = forAll(list);
-    this.#button.textContent = act === "cancel" ? "Cancel all" : "Retry all";
-    this.#button.hidden = uploads.length < 2;
     this.#percent.textContent = `${total.percent}\u00a0%`;
     if (ending) writeParts(this.#words, { text: ending });
     else this.#drawRunning(total);
@@ -95,6 +93,14 @@ export class Total {
     const size = `${ofSize(total.told, total.bytes)}${total.blind ? " sent" : ""}`;
     writeParts(this.#words, { count, size, speed, left: left.seen });
     this.#bar.setAttribute("aria-valuetext", joinParts([`${total.percent} percent`, left.spoken], ", "));
+  }
+
+  /** @param {Upload[]} list */
+  #drawButton(list) {
+    const { act, uploads } = forAll(list);
+    const shown = act === "cancel" ? "Cancel all" : "Retry all";
+    if (this.#button.textContent !== shown) this.#button.textContent = shown;
+    this.#button.hidden = uploads.length < 2;
   }
 
   /** @param {Upload[]} list @param {ReturnType<typeof sum>} total @param {boolean} busy */
