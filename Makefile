@@ -10,7 +10,7 @@ export PATH := $(CURDIR)/target/tools/bin:$(PATH)
 # How long the soak lasts, in seconds.
 SOAK_SECONDS ?= 1800
 
-.PHONY: help run test bench soak instructions fmt lint unit docs features package deny fuzz client tools packages
+.PHONY: help run test bench soak instructions fmt lint unit docs features package deny fuzz client picture tools packages
 
 help: ## list the tasks
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile | expand -t 10
@@ -63,6 +63,10 @@ fuzz: ## every fuzz target for FUZZ_SECONDS, from its seeds
 
 client: client/node_modules/.package-lock.json examples/article/node_modules/.package-lock.json ## type check and browser tests
 	cd client && npm test
+
+picture: client/node_modules/.package-lock.json ## the page's picture in README.md, taken anew
+	cargo build
+	cd client && node screenshots.js
 
 %/node_modules/.package-lock.json: %/package-lock.json
 	cd $* && npm ci

@@ -21,6 +21,14 @@ export function drawBar(bar, kept, sent) {
 /** The parts of a line of words; those that count have widths in the style sheet, so that none moves the next.
  * @typedef {{text?: string, count?: string, size?: string, speed?: string, left?: string}} Parts */
 
+/** What stands between two parts; at the begin of a line the style sheet puts it out of sight. */
+function dot() {
+  const dot = document.createElement("span");
+  dot.className = "dot";
+  dot.textContent = " · ";
+  return dot;
+}
+
 /** Writes a line in parts. @param {HTMLElement} element @param {Parts} parts empty ones are left out */
 export function writeParts(element, parts) {
   const shown = Object.entries(parts).filter(([, text]) => text);
@@ -29,6 +37,6 @@ export function writeParts(element, parts) {
   for (const [at, [kind, text]] of shown.entries()) {
     const part = /** @type {HTMLElement} */ (element.children[at]);
     part.className = `part ${kind}`;
-    part.textContent = at > 0 ? ` · ${text}` : (text ?? "");
+    part.replaceChildren(...(at > 0 ? [dot()] : []), text ?? "");
   }
 }

@@ -11,7 +11,7 @@ import { fileURLToPath } from "node:url";
 import { dish } from "./test/pictures.js";
 import { MB, browser, open, rowIs, serve, serveByName, slow, until, wire, words } from "./test/support.js";
 
-const DISHES = [["paella.jpg", 38], ["gazpacho.jpg", 8], ["tortilla.jpg", 48], ["ensalada.jpg", 95], ["flan.jpg", 28]];
+const DISHES = [["paella.jpg", 38, 2400], ["gazpacho.jpg", 8, 3200], ["tortilla.jpg", 48, 2600], ["ensalada.jpg", 95, 3600], ["flan.jpg", 28, 2000]];
 
 /** What the tests' helpers ask of a test: to run something at its end. */
 const ends = [];
@@ -20,9 +20,9 @@ const t = { after: (act) => ends.unshift(act) };
 /** Drawn dishes as files of some megabytes, written into a folder. */
 async function dishes(page, dir) {
   const files = [];
-  for (const [name, hue] of DISHES) {
+  for (const [name, hue, width] of DISHES) {
     const path = join(dir, name);
-    writeFileSync(path, await dish(page, { hue, width: 2400, height: 1800, bits: 40 }));
+    writeFileSync(path, await dish(page, { hue, width, height: (width * 3) / 4, bits: 40 }));
     files.push(path);
   }
   return files;
@@ -120,7 +120,7 @@ const chrome = await browser();
 const dir = mkdtempSync(join(tmpdir(), "dumbwaiter-pictures-"));
 try {
   const server = await serve(t);
-  const page = await open(t, chrome, server.url, { viewport: { width: 720, height: 622 }, deviceScaleFactor: 1.5 });
+  const page = await open(t, chrome, server.url, { viewport: { width: 720, height: 830 }, deviceScaleFactor: 1.25 });
   const files = await dishes(page, dir);
   if (process.argv[2]) await gallery(chrome, files, dir, process.argv[2]);
   else {

@@ -34,6 +34,14 @@ test("text stands out 4.5 to 1 and shapes 3 to 1, light and dark", () => {
   }
 });
 
+test("the tab's icon stands out on light tabs and dark ones", async (t) => {
+  const server = await serve(t);
+  const icon = await (await fetch(new URL("lift-5.svg", server.url))).text();
+  const [, colour] = /color="(#\w{6})"/.exec(icon);
+  // Chromium's and Firefox's tabs, light and dark.
+  for (const tab of ["#FFFFFF", "#F0F0F4", "#202124", "#35363A", "#2B2A33"]) assert.ok(contrast(colour, tab) >= 3, `${contrast(colour, tab)} on ${tab}`);
+});
+
 test("on a phone nothing scrolls sideways and every target is 44 px", async (t) => {
   const server = await serve(t, "--on-conflict", "reject");
   const page = await open(t, chrome, server.url, { viewport: { width: 360, height: 760 }, hasTouch: true, isMobile: true });

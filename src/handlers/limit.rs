@@ -137,6 +137,16 @@ mod tests {
     }
 
     #[test]
+    fn the_smallest_of_several_limits_is_told_beforehand() {
+        let mut chain = Chain::default();
+        assert_eq!(chain.takes(), Taken::default());
+        for most in [7, 5, 9] {
+            chain.push(move || Limit::bytes(most));
+        }
+        assert_eq!(chain.takes().bytes, Some(5));
+    }
+
+    #[test]
     fn the_count_goes_on_after_an_interruption() {
         let mut before = begin(5, Protocol::Form, None).unwrap();
         before.chunk(Bytes::from("abcd")).unwrap();

@@ -153,6 +153,15 @@ mod tests {
     use crate::handlers::{Chain, FileHandlers};
     use crate::upload::{FileHead, Owner, Protocol, Upload};
 
+    #[test]
+    fn the_types_that_are_taken_are_told_beforehand() {
+        let sniff = Sniff::allow(["image/*", "Application/PDF"].map(|text| text.parse().unwrap()));
+        let mut files = Taken::default();
+        sniff.takes(&mut files);
+        let types: Vec<_> = files.types.iter().map(TypePattern::as_str).collect();
+        assert_eq!(types, ["image/*", "application/pdf"]);
+    }
+
     const PNG: &[u8] = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR";
 
     fn begin(patterns: &[&str]) -> FileHandlers {

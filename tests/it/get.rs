@@ -91,9 +91,10 @@ fn unknown_names_and_switched_off_downloads_answer_alike() {
         assert_eq!(server.get(&target).status, 404, "{target}");
     }
     let off = Server::start(&["--downloads", "off"]);
-    let record = off
-        .post("/upload", "", &form(&[part("f", Some("a"), b"x")]))
-        .json();
+    let reply = off.post("/upload", "", &form(&[part("f", Some("a"), b"x")]));
+    let record = reply.json();
+    assert_eq!(reply.header("location"), None);
+    assert!(record["url"].is_null() && record["files"][0]["url"].is_null());
     assert_eq!(
         off.get(&format!("/files/{}", record["id"].as_str().unwrap()))
             .status,
