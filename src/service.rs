@@ -62,6 +62,20 @@ impl Service {
         self.lift.receive(asked, body).await
     }
 
+    /// What [`Dumbwaiter::base`] was told: the path to nest the service under, so that it is said once.
+    ///
+    /// ```
+    /// use dumbwaiter::{Dumbwaiter, store::Memory};
+    ///
+    /// let lift = Dumbwaiter::new(Memory::new()).base("/up").into_service();
+    /// let app = axum::Router::<()>::new().nest_service(lift.base(), lift.clone());
+    /// # drop(app);
+    /// ```
+    #[must_use]
+    pub fn base(&self) -> &str {
+        &self.lift.base
+    }
+
     /// The right to see and end all uploads, for whoever runs the server.
     #[must_use]
     pub fn operator(&self) -> Operator {

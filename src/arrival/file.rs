@@ -88,7 +88,8 @@ impl<'a> ArrivedFile<'a> {
             Err(error) => return Err(manner.reject(error)),
         };
         let (held, index, rule) = (Arc::clone(&self.arrival.held), self.index, self.on_conflict);
-        let keep = async move { held.keep(index, place, rule).await };
+        let turn = held.in_line().await;
+        let keep = async move { held.keep(&mut turn.await, index, place, rule).await };
         let kept = self.arrival.data.spawn(keep).await;
         match kept.unwrap_or_else(|panic| Err(Error::store(panic))) {
             Ok((number, facts)) => Ok(self.persisted(number, facts)),

@@ -9,9 +9,11 @@
 //! takes nothing back and loses nothing half-way.
 
 use std::fmt;
+use std::future::{Future, poll_fn};
 use std::sync::Arc;
+use std::task::Poll;
 
-use tokio::sync::{Mutex, oneshot};
+use tokio::sync::{Mutex, OwnedMutexGuard, oneshot};
 
 use crate::error::{Error, Refusal};
 use crate::name::{OnConflict, SafePath};
@@ -61,8 +63,11 @@ pub struct Arrival {
 /// The upload, until it has ended; whoever does something to it has it to himself.
 struct Held {
     progress: Arc<Progress>,
-    arrived: Mutex<Option<Arrived>>,
+    arrived: Arc<Mutex<Option<Arrived>>>,
 }
+
+/// The upload to oneself.
+type Turn = OwnedMutexGuard<Option<Arrived>>;
 
 impl Held {
     /// What still can be done something to.
@@ -81,15 +86,29 @@ impl Held {
         }
     }
 
+    /// Gets in line for the upload at the first poll of this future, and gives what waits on: it may be moved to another
+    /// task, and whoever comes later, the upload's end say, waits for it.
+    async fn in_line(&self) -> impl Future<Output = Turn> + Send + use<> {
+        let mut turn = Box::pin(Arc::clone(&self.arrived).lock_owned());
+        let first = poll_fn(|cx| Poll::Ready(turn.as_mut().poll(cx))).await;
+        async move {
+            match first {
+                Poll::Ready(turn) => turn,
+                Poll::Pending => turn.await,
+            }
+        }
+    }
+
+    /// Persists one file of the upload, in its turn.
     async fn keep(
         &self,
+        turn: &mut Turn,
         index: usize,
         place: SafePath,
         on_conflict: OnConflict,
     ) -> Result<(usize, FileFacts), Error> {
-        let mut arrived = self.arrived.lock().await;
         self.progress.go_on()?;
-        match arrived.as_mut() {
+        match turn.as_mut() {
             Some(arrived) => arrived.keep(index, place, on_conflict).await,
             None => Err(Error::Cancelled),
         }
@@ -107,7 +126,7 @@ impl Arrival {
         let owner = arrived.upload().owner.clone();
         let held = Arc::new(Held {
             progress,
-            arrived: Mutex::new(Some(arrived)),
+            arrived: Arc::new(Mutex::new(Some(arrived))),
         });
         let (watched, gone) = oneshot::channel();
         data.spawn(Arc::clone(&held).until_halted(gone));
@@ -210,7 +229,8 @@ impl Arrival {
 }
 
 impl Drop for Arrival {
-    /// On a data thread, since removing files takes its time; after whatever is still being persisted.
+    /// On a data thread, since removing files takes its time; after whatever is still being persisted, which is in line
+    /// before it.
     fn drop(&mut self) {
         if self.settled {
             return;

@@ -18,7 +18,9 @@ use crate::sweep;
 use crate::threads::DataThreads;
 use crate::watch::{Watch, WatchOptions};
 
-/// The upload side of an app, about to be built.
+/// The upload side of an app, about to be built: say what differs from the defaults, then take one of the ways that the
+/// crate's first page tells: [`Dumbwaiter::into_service`], to be nested or asked to [`Service::receive`], or
+/// `Dumbwaiter::serve`.
 ///
 /// ```
 /// use dumbwaiter::handlers::Digest;
@@ -149,8 +151,13 @@ impl Dumbwaiter {
         self
     }
 
-    /// The path under which the service stands, with a leading and no trailing slash. Every URL in an answer begins
-    /// with it; of a request's path it is taken away if a router has not done that already.
+    /// The path under which the service stands, with a leading and no trailing slash: the one that a router's `nest` was
+    /// given. Every URL in an answer begins with it; of a request's path it is taken away if the router has not done that
+    /// already.
+    ///
+    /// The service cannot find it out by itself: a router hands over what is left of the path, and where it keeps the rest
+    /// is its own affair. Without it a nested service takes uploads all the same, but URLs in its answers lead to the
+    /// router's root, and its page comes without style and script.
     pub fn base(mut self, base: impl Into<String>) -> Self {
         self.base = base.into();
         self

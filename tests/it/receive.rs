@@ -689,6 +689,18 @@ fn a_nested_service_that_was_not_told_its_prefix_takes_files_and_leaves_it_out_o
     }
 }
 
+#[test]
+fn a_forgotten_prefix_is_found_at_start_where_the_service_is_nested_at_its_base() {
+    let nest = |base: &str| {
+        let store = dumbwaiter::store::Memory::new();
+        let lift = Dumbwaiter::new(store).base(base).into_service();
+        let nest = || Router::<()>::new().nest_service(lift.base(), lift.clone());
+        std::panic::catch_unwind(std::panic::AssertUnwindSafe(nest)).is_ok()
+    };
+    assert!(nest("/up"));
+    assert!(!nest(""));
+}
+
 /// The folder that a process of ours serves until it is killed.
 const SERVES: &str = "DUMBWAITER_TEST_RECEIVES_INTO";
 
