@@ -32,12 +32,13 @@ pub(super) fn recipes_can_run(command: &str) {
     assert_ne!(dry, command);
     let said = in_root(&dry);
     assert!(!said.trim().is_empty(), "{command} does nothing");
-    for line in said
+    let lines = said
         .lines()
-        .filter(|line| !line.starts_with(char::is_whitespace))
-    {
-        can_run(line);
-    }
+        .filter(|line| !line.starts_with(char::is_whitespace));
+    // A line with another way out says itself what happens where a program is missing.
+    lines
+        .filter(|line| !line.contains(" || "))
+        .for_each(can_run);
 }
 
 /// `cargo test` runs this test, so it is not run within it.
