@@ -52,11 +52,9 @@ pub(super) const TABLE: &[Row] = &[
     row_of("curl -sf http://127.0.0.1:7072/…", uploads::a_probe_answers),
     row_of("make", whole::tasks_are_listed),
     row_of("make …", whole::recipes_can_run),
-    row_of("BENCH_QUICK=1 make bench", whole::recipes_can_run),
-    row_of(
-        "setsid sh -c 'echo -20 > /proc/self/autogroup; make bench'",
-        whole::recipes_can_run,
-    ),
+    row_of("BENCH_QUICK=1 make …", whole::recipes_can_run),
+    // Beside other work, with a share of the processors of its own.
+    row_of("setsid …", whole::recipes_can_run),
     row_of("cargo test", whole::is_what_runs_this),
     row_of(
         "cargo bench --bench throughput -- …",
