@@ -47,7 +47,7 @@ pub(super) fn is_what_runs_this(command: &str) {
 }
 
 /// The benchmark takes minutes, and is built for release. Each word behind `--` is one that its sources know, but for
-/// numbers and files.
+/// numbers, files and words in capitals that stand for them.
 pub(super) fn the_benchmark_takes_its_arguments(command: &str) {
     can_run(command);
     let sources = fs::read_dir(root().join("benches/throughput")).unwrap();
@@ -58,7 +58,8 @@ pub(super) fn the_benchmark_takes_its_arguments(command: &str) {
         .collect();
     let (_, arguments) = command.split_once(" -- ").unwrap();
     for word in arguments.split(' ') {
-        let open = word.contains('.') || word.bytes().all(|byte| byte.is_ascii_digit());
+        let is_value = |byte: u8| byte.is_ascii_digit() || byte.is_ascii_uppercase();
+        let open = word.contains('.') || word.bytes().all(is_value);
         assert!(
             open || code.contains(&format!("{word:?}")),
             "{command}: {word}"
