@@ -169,7 +169,7 @@ fn words_of_time(time: Duration) -> String {
     let seconds = time.as_secs().max(1);
     let (unit, name) = UNITS
         .into_iter()
-        .find(|(unit, _)| seconds % unit == 0)
+        .find(|(unit, _)| seconds.is_multiple_of(*unit))
         .unwrap_or((1, "second"));
     match seconds / unit {
         1 => format!("1 {name}"),
