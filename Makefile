@@ -7,10 +7,13 @@ FUZZ_SECONDS ?= 20
 # Tools built here are found by `cargo hack` and the like, as those already installed are.
 export PATH := $(CURDIR)/target/tools/bin:$(PATH)
 
+# Where `make plot` draws.
+PLOT ?= docs/uploads-at-once.svg
+
 # How long the soak lasts, in seconds.
 SOAK_SECONDS ?= 1800
 
-.PHONY: help run test bench soak instructions fmt lint unit docs features package deny fuzz client picture tools packages
+.PHONY: help run test bench plot soak instructions fmt lint unit docs features package deny fuzz client picture tools packages
 
 help: ## list the tasks
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile | expand -t 10
@@ -20,8 +23,15 @@ run: ## build and serve on http://127.0.0.1:7070
 
 test: tools packages lint unit docs features package deny fuzz client ## all that CI runs
 
-bench: ## throughput and polls beside a bare loop and nginx
+bench: target/django ## throughput, memory, polls beside a bare loop, axum, nginx and Django
 	cargo bench --bench throughput
+
+plot: ## throughput, memory and CPU from 1 to 9,000 uploads at once, drawn into PLOT
+	cargo bench --bench throughput -- plot $(PLOT)
+
+# What `make bench` compares with. Without Python it is left out, which the benchmark says.
+target/django: benches/throughput/django/requirements.txt
+	python3 -m venv $@ && $@/bin/pip install --quiet --requirement $< && touch $@ || rm -rf $@
 
 soak: ## mixed load for SOAK_SECONDS; memory and descriptors must stay flat
 	SOAK_SECONDS=$(SOAK_SECONDS) cargo test --release --test it soak:: -- --nocapture

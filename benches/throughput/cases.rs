@@ -1,11 +1,14 @@
 //! What is measured: the cases by name, and what is the same for all of them.
 
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 use crate::client::Shape;
+use crate::cpus::Cpus;
+use crate::kind::{Kind, Setup};
 use crate::load::Load;
-use crate::servers::{Cpus, Kind, Server};
-use crate::table::{Row, figures};
+use crate::servers::Server;
+use crate::table::{Row, Wanted, figures};
 use crate::uploads::Fast;
 
 /// Every case, in the order in which they run.
@@ -18,8 +21,24 @@ pub(crate) const MIB: u64 = 1 << 20;
 /// Bytes of a picture.
 const PICTURE: u64 = 300 << 10;
 
+/// No round begins when a case has taken this long.
+const ENOUGH: Duration = Duration::from_secs(150);
+
+/// Those that take forms.
+const FORMS: &[Kind] = &[
+    Kind::Bare,
+    Kind::Axum,
+    Kind::Nginx,
+    Kind::Django,
+    Kind::Ours,
+];
+
+/// Figures of each server, one a round.
+pub(crate) type Figures = Vec<(Kind, Vec<f64>)>;
+
 /// What is the same for all cases.
 pub(crate) struct Bench<'a> {
+    /// The servers that are here.
     pub(crate) kinds: Vec<Kind>,
     pub(crate) root: &'a Path,
     pub(crate) cpus: Cpus,
@@ -32,10 +51,30 @@ impl Bench<'_> {
     /// Runs the case of that name; nothing when it cannot be run here.
     pub(crate) fn case(&self, name: &str) -> anyhow::Result<Option<Row>> {
         match name {
-            "form" => self.fast(&self.big(Shape::Form, Some(0.9), Some(1.4))),
-            "put" => self.fast(&self.big(Shape::Put, Some(0.75), None)),
-            "pictures" => self.fast(&pictures("close", None, Some(1.1))),
-            "synced" => self.fast(&pictures("sync", Some(0.7), None)),
+            "form" => self.fast(&Fast {
+                kinds: FORMS,
+                wanted: &[
+                    (Kind::Bare, Wanted::AtLeast(0.9)),
+                    (Kind::Nginx, Wanted::AtLeast(1.4)),
+                ],
+                ..self.big(Shape::Form)
+            }),
+            "put" => self.fast(&Fast {
+                kinds: &[Kind::Bare, Kind::Nginx, Kind::Ours],
+                wanted: &[(Kind::Bare, Wanted::AtLeast(0.75))],
+                ..self.big(Shape::Put)
+            }),
+            "pictures" => self.fast(&Fast {
+                kinds: FORMS,
+                wanted: &[(Kind::Nginx, Wanted::AtLeast(1.1))],
+                ..pictures("close")
+            }),
+            // nginx, Django and what is written by hand never sync.
+            "synced" => self.fast(&Fast {
+                kinds: &[Kind::Bare, Kind::Ours],
+                wanted: &[(Kind::Bare, Wanted::AtLeast(0.7))],
+                ..pictures("sync")
+            }),
             "polls" => self.polls(),
             "answers" => return self.answers(),
             "slow" => self.slow(),
@@ -44,7 +83,7 @@ impl Bench<'_> {
         .map(Some)
     }
 
-    fn big(&self, shape: Shape, of_bare: Option<f64>, of_nginx: Option<f64>) -> Fast {
+    fn big(&self, shape: Shape) -> Fast {
         let size = if self.quick { 512 * MIB } else { 2048 * MIB };
         let load = Load {
             shape,
@@ -55,26 +94,34 @@ impl Bench<'_> {
         let way = if shape == Shape::Form { "form" } else { "PUT" };
         Fast {
             title: format!("one {way} of {} MiB, MB/s", size / MIB),
-            load,
-            durability: "close",
-            of_bare,
-            of_nginx,
+            ..Fast::new(load)
         }
     }
 
     /// Starts `kind` for a case.
-    pub(crate) fn start(&self, kind: Kind, durability: &str) -> anyhow::Result<Server> {
-        Server::start(kind, self.root, self.cpus, durability)
+    pub(crate) fn start(&self, kind: Kind, setup: Setup<'_>) -> anyhow::Result<Server> {
+        Server::start(kind, self.root, setup)
     }
 
-    /// Room for each server's numbers. The bare receiver is left out: it knows nothing but uploads.
-    pub(crate) fn but_bare(&self) -> Vec<(Kind, Vec<f64>)> {
-        let kinds = self.kinds.iter().filter(|kind| **kind != Kind::Bare);
-        kinds.map(|kind| (*kind, Vec::new())).collect()
+    /// How a server is set up for a case that says nothing about it.
+    pub(crate) fn plain(&self) -> Setup<'static> {
+        Setup::plain(self.cpus)
+    }
+
+    /// Room for the figures of those of `kinds` that are here.
+    pub(crate) fn figures(&self, kinds: &[Kind]) -> Figures {
+        let here = kinds.iter().filter(|kind| self.kinds.contains(kind));
+        here.map(|kind| (*kind, Vec::new())).collect()
+    }
+
+    /// `most` rounds, or as many as begin in bounded time; at least one.
+    pub(crate) fn rounds(&self, most: usize) -> impl Iterator<Item = usize> + use<> {
+        let begun = Instant::now();
+        (0..most).take_while(move |round| *round == 0 || begun.elapsed() < ENOUGH)
     }
 }
 
-fn pictures(durability: &'static str, of_bare: Option<f64>, of_nginx: Option<f64>) -> Fast {
+fn pictures(durability: &'static str) -> Fast {
     let load = Load {
         shape: Shape::Form,
         size: PICTURE,
@@ -86,22 +133,23 @@ fn pictures(durability: &'static str, of_bare: Option<f64>, of_nginx: Option<f64
             "forms of 300 KiB, {} at once, durability {durability}, 1/s",
             load.at_once
         ),
-        load,
         durability,
-        of_bare,
-        of_nginx,
+        ..Fast::new(load)
     }
 }
 
-/// The numbers of `kind`; none when it did not run.
-pub(crate) fn of(all: &[(Kind, Vec<f64>)], kind: Kind) -> &[f64] {
+/// The figures of `kind`; none when it did not run.
+pub(crate) fn of(all: &Figures, kind: Kind) -> &[f64] {
     let found = all.iter().find(|(of, _)| *of == kind);
     found.map_or(&[], |(_, values)| values)
 }
 
 /// Shows that something happens.
-pub(crate) fn progress(case: &str, round: usize, values: impl Iterator<Item = (Kind, f64)>) {
-    let shown = |(kind, value): (Kind, f64)| format!("{} {}", kind.name(), figures(value));
-    let values: Vec<_> = values.map(shown).collect();
+pub(crate) fn progress(case: &str, round: usize, all: &Figures) {
+    let shown = |(kind, values): &(Kind, Vec<f64>)| {
+        let value = values.last().copied().map(figures).unwrap_or_default();
+        format!("{} {value}", kind.name())
+    };
+    let values: Vec<_> = all.iter().map(shown).collect();
     eprintln!("{case}: round {}: {}", round + 1, values.join(", "));
 }

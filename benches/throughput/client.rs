@@ -26,7 +26,7 @@ pub(crate) struct Message {
 }
 
 impl Message {
-    /// An upload of `size` bytes: a form's progress id is `name`, a raw body's path ends with it.
+    /// An upload of `size` bytes: `name` is a form's progress id and its field "id", a raw body's path ends with it.
     pub(crate) fn new(shape: Shape, name: &str, size: u64) -> Self {
         match shape {
             Shape::Form => Self::form(name, size),
@@ -45,7 +45,7 @@ impl Message {
 
     fn form(id: &str, size: u64) -> Self {
         let fields = format!(
-            "--{BOUNDARY}\r\nContent-Disposition: form-data; name=\"id\"\r\n\r\n12\r\n\
+            "--{BOUNDARY}\r\nContent-Disposition: form-data; name=\"id\"\r\n\r\n{id}\r\n\
              --{BOUNDARY}\r\nContent-Disposition: form-data; name=\"picture\"; filename=\"picture.bin\"\r\n\
              Content-Type: application/octet-stream\r\n\r\n"
         );
@@ -66,6 +66,11 @@ impl Message {
     pub(crate) fn before(&self) -> &[u8] {
         &self.before
     }
+
+    /// What comes behind them.
+    pub(crate) fn after(&self) -> &[u8] {
+        &self.after
+    }
 }
 
 fn head(method: &str, path: &str, kind: &str, length: u64) -> Vec<u8> {
@@ -76,26 +81,29 @@ fn head(method: &str, path: &str, kind: &str, length: u64) -> Vec<u8> {
     .into_bytes()
 }
 
-/// One connection to the server under test.
+/// One connection to the server under test. When an answer closes it, the next upload opens it anew.
 pub(crate) struct Connection {
     stream: TcpStream,
+    address: SocketAddr,
     answer: Vec<u8>,
+    closed: bool,
 }
 
 impl Connection {
     pub(crate) fn open(address: SocketAddr) -> io::Result<Self> {
-        let stream = TcpStream::connect(address)?;
-        stream.set_nodelay(true)?;
-        stream.set_read_timeout(Some(PATIENCE))?;
-        stream.set_write_timeout(Some(PATIENCE))?;
         Ok(Self {
-            stream,
+            stream: connected(address)?,
+            address,
             answer: Vec::with_capacity(4096),
+            closed: false,
         })
     }
 
     /// Sends `message`, its file made of `block` repeated, and waits for a good answer.
     pub(crate) fn upload(&mut self, message: &Message, block: &[u8]) -> io::Result<()> {
+        if self.closed {
+            self.stream = connected(self.address)?;
+        }
         let (mut begin, mut left) = (&message.before[..], message.size);
         while !begin.is_empty() || left > 0 {
             let now = left.min(block.len() as u64);
@@ -130,35 +138,53 @@ impl Connection {
     /// Reads one answer whole. It must be one of success.
     fn answered(&mut self) -> io::Result<()> {
         self.answer.clear();
-        let head = loop {
-            if let Some(at) = memchr::memmem::find(&self.answer, b"\r\n\r\n") {
-                break at + 4;
+        let end = loop {
+            if let Some(end) = answer_end(&self.answer)? {
+                break end;
             }
-            self.fill()?;
+            let mut some = [0; 4096];
+            match self.stream.read(&mut some)? {
+                0 => return Err(ErrorKind::UnexpectedEof.into()),
+                count => self.answer.extend_from_slice(&some[..count]),
+            }
         };
-        let text = String::from_utf8_lossy(&self.answer[..head]).to_ascii_lowercase();
-        if !text.starts_with("http/1.1 2") {
-            return Err(io::Error::other(format!("refused: {text}")));
-        }
-        let length = text
-            .lines()
-            .find_map(|line| line.strip_prefix("content-length:"));
-        let length = length.map_or(Ok(0), |text| text.trim().parse::<usize>());
-        let whole = head + length.map_err(io::Error::other)?;
-        while self.answer.len() < whole {
-            self.fill()?;
-        }
+        self.closed = end == End::Closes;
         Ok(())
     }
+}
 
-    fn fill(&mut self) -> io::Result<()> {
-        let mut some = [0; 4096];
-        match self.stream.read(&mut some)? {
-            0 => Err(ErrorKind::UnexpectedEof.into()),
-            count => {
-                self.answer.extend_from_slice(&some[..count]);
-                Ok(())
-            }
-        }
+fn connected(address: SocketAddr) -> io::Result<TcpStream> {
+    let stream = TcpStream::connect(address)?;
+    stream.set_nodelay(true)?;
+    stream.set_read_timeout(Some(PATIENCE))?;
+    stream.set_write_timeout(Some(PATIENCE))?;
+    Ok(stream)
+}
+
+/// What follows an answer.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum End {
+    /// The connection takes the next request.
+    Stays,
+    /// The server closes it.
+    Closes,
+}
+
+/// Whether `bytes` are one whole answer; nothing while more must come. It must be one of success.
+pub(crate) fn answer_end(bytes: &[u8]) -> io::Result<Option<End>> {
+    let Some(at) = memchr::memmem::find(bytes, b"\r\n\r\n") else {
+        return Ok(None);
+    };
+    let text = String::from_utf8_lossy(&bytes[..at]).to_ascii_lowercase();
+    if !text.starts_with("http/1.1 2") {
+        let words = String::from_utf8_lossy(bytes);
+        return Err(io::Error::other(format!("refused: {words}")));
     }
+    let field = |name| text.lines().find_map(|line| line.strip_prefix(name));
+    let length = field("content-length:").map_or(Ok(0), |text| text.trim().parse::<usize>());
+    if bytes.len() < at + 4 + length.map_err(io::Error::other)? {
+        return Ok(None);
+    }
+    let closes = field("connection:").is_some_and(|value| value.trim() == "close");
+    Ok(Some(if closes { End::Closes } else { End::Stays }))
 }

@@ -1,19 +1,24 @@
-//! `make bench`: Dumbwaiter beside a bare receive loop and nginx, on loopback and a real disk, in ratios.
+//! `make bench`: Dumbwaiter beside a bare receive loop, axum with multer, nginx and Django, on loopback and a real disk,
+//! in ratios; `make plot`: the same from one upload to thousands at once, drawn.
 //!
 //! ```text
 //! cargo bench --bench throughput -- [--both] [--rounds N] [CASE…]
+//! cargo bench --bench throughput -- plot FILE
 //! ```
 //!
 //! Cases: form, put, pictures, synced, polls, answers, slow, crowd; all unless named. The servers run in turn, round after
 //! round, and what counts is the median of each round's ratio: machines differ and are noisy, ratios are less so.
 //! The server has processor 0 and the client processor 1; `--both` gives both to both. `BENCH_QUICK=1` sends less.
-//! Nothing is asserted. `docs/performance.md` says what the numbers mean.
+//! Nothing is asserted: a figure that misses what is wanted is printed as such. `docs/performance.md` says what the
+//! numbers mean.
 
 mod asking;
 mod cases;
 mod client;
+mod cpus;
+mod kind;
 mod load;
-mod receiver;
+mod peers;
 mod servers;
 mod slow;
 mod table;
@@ -26,24 +31,34 @@ use std::{env, fs};
 use anyhow::Context;
 
 use crate::cases::Bench;
-use crate::servers::{Cpus, Kind};
+use crate::cpus::Cpus;
+use crate::kind::Kind;
 
 fn main() -> anyhow::Result<()> {
     let arguments: Vec<_> = env::args().skip(1).collect();
     match &arguments[..] {
-        // The benchmark starts itself in these two roles.
+        // The benchmark starts itself in these roles.
         [role, cpus, program, rest @ ..] if role == "start" => {
             Err(servers::become_server(cpus, program, rest))
         }
-        [role, listen, folder, durability] if role == "receive" => {
-            let folder: &'static Path = Box::leak(PathBuf::from(folder).into_boxed_path());
-            Ok(receiver::run(
-                listen.parse()?,
-                folder,
-                durability == "sync",
-            )?)
+        [role, listen, folder, rest @ ..] if ["receive", "axum", "hyper"].contains(&&**role) => {
+            serve(role, listen, folder.into(), rest)
         }
         _ => compare(&options(&arguments)?),
+    }
+}
+
+/// Becomes one of the servers that the benchmark brings itself.
+fn serve(role: &str, listen: &str, folder: PathBuf, rest: &[String]) -> anyhow::Result<()> {
+    let listen = listen.parse()?;
+    match role {
+        "axum" => peers::axum::run(listen, folder),
+        "hyper" => peers::hyper::run(listen, folder),
+        _ => {
+            let folder: &'static Path = Box::leak(folder.into_boxed_path());
+            let sync = rest.iter().any(|word| word == "sync");
+            Ok(peers::bare::run(listen, folder, sync)?)
+        }
     }
 }
 
@@ -88,22 +103,14 @@ fn options(arguments: &[String]) -> anyhow::Result<Options> {
 }
 
 fn compare(options: &Options) -> anyhow::Result<()> {
-    let kinds: Vec<_> = Kind::ALL
-        .into_iter()
-        .filter(|kind| kind.is_here())
-        .collect();
-    if !kinds.contains(&Kind::Nginx) {
-        println!(
-            "nginx with its upload progress module is not here (Debian: nginx libnginx-mod-http-uploadprogress)."
-        );
-    }
     // Below `target`, hence on a real disk; what a broken run left is removed first.
     let root = Path::new(env!("CARGO_TARGET_TMPDIR")).join("throughput");
     let _ = fs::remove_dir_all(&root);
     fs::create_dir_all(&root).with_context(|| format!("cannot create {}", root.display()))?;
     options.cpus.settle()?;
+    cpus::raise_open_files();
     let bench = Bench {
-        kinds,
+        kinds: here(),
         root: &root,
         cpus: options.cpus,
         rounds: options.rounds,
@@ -118,6 +125,18 @@ fn compare(options: &Options) -> anyhow::Result<()> {
         .collect::<anyhow::Result<Vec<_>>>();
     fs::remove_dir_all(&root).with_context(|| format!("cannot remove {}", root.display()))?;
     let rows: Vec<_> = rows?.into_iter().flatten().collect();
-    println!("\n{}", table::table(&rows));
+    println!("\n{}", table::tables(&rows));
     Ok(())
+}
+
+/// The servers that can be started; says which cannot.
+fn here() -> Vec<Kind> {
+    let here = |kind: &Kind| match kind.missing() {
+        Some(what) => {
+            println!("Left out: {}; not here: {what}.", kind.name());
+            false
+        }
+        None => true,
+    };
+    Kind::ALL.into_iter().filter(here).collect()
 }

@@ -11,73 +11,13 @@ use std::{env, thread};
 
 use anyhow::{Context, bail};
 use rustix::process::{Pid, Signal, kill_process, set_parent_process_death_signal};
-use rustix::thread::{CpuSet, sched_setaffinity};
 
-use crate::usage::Usage;
-
-/// Where Debian puts the module that reports progress.
-const NGINX_MODULE: &str = "/usr/lib/nginx/modules/ngx_http_uploadprogress_module.so";
+use crate::cpus::{Cpus, confine};
+use crate::kind::{Kind, Setup};
+use crate::usage;
 
 /// How long a server may take to answer its port, and to end when asked.
 const PATIENCE: Duration = Duration::from_secs(10);
-
-/// What is measured.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Kind {
-    /// The reference receiver of this benchmark.
-    Bare,
-    /// nginx with its upload progress module.
-    Nginx,
-    /// Dumbwaiter.
-    Ours,
-}
-
-impl Kind {
-    pub(crate) const ALL: [Self; 3] = [Self::Bare, Self::Nginx, Self::Ours];
-
-    pub(crate) fn name(self) -> &'static str {
-        match self {
-            Self::Bare => "bare",
-            Self::Nginx => "nginx",
-            Self::Ours => "dumbwaiter",
-        }
-    }
-
-    /// Whether it can be started here.
-    pub(crate) fn is_here(self) -> bool {
-        let nginx = || {
-            Command::new("nginx")
-                .arg("-v")
-                .stderr(Stdio::null())
-                .status()
-                .is_ok()
-        };
-        self != Self::Nginx || (Path::new(NGINX_MODULE).exists() && nginx())
-    }
-}
-
-/// Which processors the two sides have.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Cpus {
-    pub(crate) server: &'static [usize],
-    pub(crate) client: &'static [usize],
-}
-
-impl Cpus {
-    pub(crate) const APART: Self = Self {
-        server: &[0],
-        client: &[1],
-    };
-    pub(crate) const SHARED: Self = Self {
-        server: &[0, 1],
-        client: &[0, 1],
-    };
-
-    /// Keeps this thread, and those that it starts, on the client's processors.
-    pub(crate) fn settle(self) -> anyhow::Result<()> {
-        confine(self.client)
-    }
-}
 
 /// The same program, which becomes `server` by [`become_server`].
 fn launcher(cpus: Cpus, server: &Command) -> anyhow::Result<Command> {
@@ -88,6 +28,9 @@ fn launcher(cpus: Cpus, server: &Command) -> anyhow::Result<Command> {
         .arg(cpus.join(","))
         .arg(server.get_program())
         .args(server.get_args());
+    for (name, value) in server.get_envs() {
+        command.env(name, value.unwrap_or_default());
+    }
     Ok(command)
 }
 
@@ -104,12 +47,6 @@ pub(crate) fn become_server(cpus: &str, program: &str, arguments: &[String]) -> 
     }
 }
 
-fn confine(cpus: &[usize]) -> anyhow::Result<()> {
-    let mut set = CpuSet::new();
-    cpus.iter().for_each(|cpu| set.set(*cpu));
-    sched_setaffinity(None, &set).context("two processors, 0 and 1, are needed")
-}
-
 /// A running server. It is stopped when dropped.
 pub(crate) struct Server {
     pub(crate) kind: Kind,
@@ -120,20 +57,15 @@ pub(crate) struct Server {
 
 impl Server {
     /// Starts `kind` with an empty folder of its own below `root` and waits until it can be reached.
-    pub(crate) fn start(
-        kind: Kind,
-        root: &Path,
-        cpus: Cpus,
-        durability: &str,
-    ) -> anyhow::Result<Self> {
+    pub(crate) fn start(kind: Kind, root: &Path, setup: Setup<'_>) -> anyhow::Result<Self> {
         // What earlier cases left was cut to nothing and stays until the end: see `Server::clear`.
-        let mut folder = (0..).map(|n| root.join(format!("{}-{n}", kind.name())));
+        let mut folder = (0..).map(|n| root.join(format!("{kind:?}-{n}")));
         let folder = folder.find(|path| !path.exists());
         let folder = folder.context("no free folder")?;
         fs::create_dir_all(&folder)?;
         let address = TcpListener::bind("127.0.0.1:0")?.local_addr()?;
-        let server = command(kind, &folder, address, durability, cpus)?;
-        let mut command = launcher(cpus, &server)?;
+        let server = kind.command(&folder, address, setup)?;
+        let mut command = launcher(setup.cpus, &server)?;
         let log = File::create(folder.with_extension("log"))?;
         command
             .stdin(Stdio::null())
@@ -169,9 +101,19 @@ impl Server {
         format!("{}: {}", self.kind.name(), last.join(" / "))
     }
 
-    /// What its processes have used so far, and hold now.
-    pub(crate) fn usage(&self) -> Usage {
-        Usage::of_tree(self.process.id())
+    /// Processor seconds that its processes have used so far.
+    pub(crate) fn cpu(&self) -> f64 {
+        usage::of_tree(self.process.id(), usage::cpu)
+    }
+
+    /// Bytes of memory that its processes hold now.
+    pub(crate) fn resident(&self) -> f64 {
+        usage::of_tree(self.process.id(), usage::resident)
+    }
+
+    /// The most bytes of memory that its processes have held.
+    pub(crate) fn peak(&self) -> f64 {
+        usage::of_tree(self.process.id(), usage::peak)
     }
 
     /// Frees the room that its files take, and tells how many bytes that were. Files are cut, not deleted: ext4 is
@@ -221,43 +163,4 @@ fn cut_files(folder: &Path) -> anyhow::Result<u64> {
         }
     }
     Ok(bytes)
-}
-
-fn command(
-    kind: Kind,
-    folder: &Path,
-    address: SocketAddr,
-    durability: &str,
-    cpus: Cpus,
-) -> anyhow::Result<Command> {
-    let at = address.to_string();
-    let mut command = match kind {
-        Kind::Bare => Command::new(env::current_exe()?),
-        Kind::Nginx => Command::new("nginx"),
-        Kind::Ours => Command::new(
-            env::var_os("BENCH_SERVER").unwrap_or_else(|| env!("CARGO_BIN_EXE_dumbwaiter").into()),
-        ),
-    };
-    match kind {
-        Kind::Bare => command.arg("receive").arg(at).arg(folder).arg(durability),
-        Kind::Nginx => {
-            let file = folder.with_extension("conf");
-            fs::write(&file, nginx_conf(folder, &at, cpus.server.len()))?;
-            command.args(["-e", "stderr", "-c"]).arg(file)
-        }
-        Kind::Ours => command
-            .args(["--listen", &at, "--name", "{id}"])
-            .args(["--durability", durability, "--dir"])
-            .arg(folder),
-    };
-    Ok(command)
-}
-
-fn nginx_conf(folder: &Path, address: &str, workers: usize) -> String {
-    include_str!("nginx.conf")
-        .replace("WORKERS", &workers.to_string())
-        .replace("ADDRESS", address)
-        .replace("DATA", &folder.display().to_string())
-        .replace("RUN", &folder.with_extension("run").display().to_string())
-        .replace("MODULE", NGINX_MODULE)
 }

@@ -10,9 +10,10 @@ use anyhow::Context;
 
 use crate::cases::{Bench, MIB, of, progress};
 use crate::client::{Connection, Message, Shape};
+use crate::kind::Kind;
 use crate::load::{Load, joined};
-use crate::servers::{Kind, Server};
-use crate::table::{Row, middle, ratio};
+use crate::servers::Server;
+use crate::table::{Claim, Row, Wanted, middle};
 
 /// How often each of them sends something.
 const STEP: Duration = Duration::from_millis(100);
@@ -123,10 +124,10 @@ impl Bench<'_> {
             count: 1,
             at_once: 1,
         };
-        let mut kept = self.but_bare();
-        for round in 0..self.rounds {
+        let mut kept = self.figures(&[Kind::Nginx, Kind::Ours]);
+        for round in self.rounds(self.rounds) {
             for (kind, kept) in &mut kept {
-                let server = self.start(*kind, "close")?;
+                let server = self.start(*kind, self.plain())?;
                 let seconds = || {
                     let begun = Instant::now();
                     let sent = load.run(server.address, &self.block);
@@ -137,47 +138,73 @@ impl Bench<'_> {
                 let beside_bodies = || while_slow(&server, EACH, 1 << 10, &self.block, seconds);
                 let crowded = while_heads_come(&server, EACH, beside_bodies)???;
                 kept.push(alone / crowded);
+                server.clear()?;
             }
-            let latest = kept
-                .iter()
-                .filter_map(|(kind, kept)| Some((*kind, *kept.last()?)));
-            progress("crowd", round, latest);
+            progress("crowd", round, &kept);
         }
-        let (ours, nginx) = (of(&kept, Kind::Ours), of(&kept, Kind::Nginx));
+        let claim = Claim::of(
+            "parts of its own speed",
+            of(&kept, Kind::Ours),
+            Wanted::AtLeast(0.9),
+        );
         Ok(Row {
             case: format!("speed kept by a form beside {} slow connections", 2 * EACH),
-            nginx: middle(nginx),
-            ours: format!("{}, wanted ≥ 0.9", middle(ours)),
-            of_nginx: ratio(ours, nginx, None),
+            reached: kept
+                .iter()
+                .map(|(kind, kept)| (*kind, middle(kept)))
+                .collect(),
+            claims: claim.into_iter().collect(),
             ..Row::default()
         })
     }
 
-    /// Resident memory for each of 1,000 slow uploads.
+    /// Resident memory for each of 1,000 slow uploads. Django is left out: a thousand of them are a thousand workers,
+    /// or wait in line.
     pub(crate) fn slow(&self) -> anyhow::Result<Row> {
         const UPLOADS: usize = 1000;
-        const LOOK: Duration = Duration::from_millis(500);
-        let looks = if self.quick { 10 } else { 30 };
-        let mut grown = self.but_bare();
+        let mut grown = self.figures(&[Kind::Hyper, Kind::Axum, Kind::Nginx, Kind::Ours]);
         for (kind, grown) in &mut grown {
-            let server = self.start(*kind, "close")?;
-            let before = server.usage().resident;
-            let look = |_| {
-                thread::sleep(LOOK);
-                server.usage().resident
-            };
-            let look_on = || (0..looks).map(look).fold(before, u64::max);
-            let most = while_slow(&server, UPLOADS, 20 << 10, &self.block, look_on);
-            let most = most.with_context(|| server.report())?;
-            grown.push((most - before) as f64 / 1024.0 / UPLOADS as f64);
+            let server = self.start(*kind, self.plain())?;
+            let bytes = self
+                .growth(&server, UPLOADS)
+                .with_context(|| server.report())?;
+            grown.push(bytes / 1024.0 / UPLOADS as f64);
         }
-        let (ours, nginx) = (of(&grown, Kind::Ours), of(&grown, Kind::Nginx));
+        progress("slow, KiB each", 0, &grown);
+        let ours = of(&grown, Kind::Ours);
+        let ratios = grown.iter().filter(|(kind, _)| *kind != Kind::Ours);
+        let ratios =
+            ratios.map(|(kind, theirs)| Claim::ratio(*kind, ours, theirs, Wanted::Nothing));
+        let claims = ratios.chain([Claim::of("KiB each", ours, Wanted::AtMost(20.0))]);
         Ok(Row {
-            case: format!("memory of {UPLOADS} slow uploads, KiB each"),
-            nginx: middle(nginx),
-            ours: format!("{}, wanted ≤ 20", middle(ours)),
-            of_nginx: ratio(ours, nginx, None),
+            case: format!("resident memory of {UPLOADS} slow uploads, KiB each"),
+            reached: grown
+                .iter()
+                .map(|(kind, grown)| (*kind, middle(grown)))
+                .collect(),
+            claims: claims.flatten().collect(),
             ..Row::default()
         })
+    }
+
+    /// By how many bytes the memory of `server` grows at most while `count` uploads trickle in. What it needs once, for
+    /// the first upload, was there before.
+    fn growth(&self, server: &Server, count: usize) -> anyhow::Result<f64> {
+        const LOOK: Duration = Duration::from_millis(500);
+        let looks = if self.quick { 10 } else { 30 };
+        let some = Load {
+            shape: Shape::Form,
+            size: 64 << 10,
+            count: 4,
+            at_once: 1,
+        };
+        some.run(server.address, &self.block)?;
+        let before = server.resident();
+        let look = |_| {
+            thread::sleep(LOOK);
+            server.resident()
+        };
+        let look_on = || (0..looks).map(look).fold(before, f64::max);
+        Ok(while_slow(server, count, 20 << 10, &self.block, look_on)? - before)
     }
 }

@@ -1,54 +1,127 @@
-//! Numbers, and how they are printed.
+//! Numbers, what is wanted of them, and how they are printed.
 
-use std::fmt::Write;
+use crate::kind::Kind;
 
-/// One measured thing: what the servers reached, and how ours compares.
+/// One measured thing.
 #[derive(Default, Debug)]
 pub(crate) struct Row {
+    /// What was measured, with its unit.
     pub(crate) case: String,
-    pub(crate) bare: String,
-    pub(crate) nginx: String,
-    pub(crate) ours: String,
-    /// Ours in parts of the bare receiver.
-    pub(crate) of_bare: String,
-    /// Ours in parts of nginx.
-    pub(crate) of_nginx: String,
-    /// Server's processor seconds for each GiB, in the servers' order.
-    pub(crate) cpu: String,
+    /// What each server reached, in words.
+    pub(crate) reached: Vec<(Kind, String)>,
     /// Processors that the client used: near those that it has, it and not the server was measured.
     pub(crate) client: String,
     /// Processors that other work used meanwhile, the kernel's write-back too.
     pub(crate) other: String,
+    /// How ours compares.
+    pub(crate) claims: Vec<Claim>,
 }
 
-/// The rows as a Markdown table.
-pub(crate) fn table(rows: &[Row]) -> String {
-    let mut text = String::from(
-        "| case | bare | nginx | dumbwaiter | of bare | of nginx | server CPU s/GiB | client busy | other work |\n\
-         |---|---|---|---|---|---|---|---|---|\n",
-    );
-    for row in rows {
-        let Row {
-            case,
-            bare,
-            nginx,
-            ours,
-            of_bare,
-            of_nginx,
-            cpu,
-            client,
-            other,
-        } = row;
-        let cells = [
-            case, bare, nginx, ours, of_bare, of_nginx, cpu, client, other,
-        ];
-        for cell in cells {
-            let shown = if cell.is_empty() { "–" } else { cell };
-            write!(text, "| {shown} ").expect("a String takes all that is written");
-        }
-        text.push_str("|\n");
+/// A figure of ours, beside the one that is wanted.
+#[derive(Debug)]
+pub(crate) struct Claim {
+    /// What it is of: another server's, or a thing and its unit.
+    pub(crate) of: String,
+    /// The median, then the quartiles.
+    pub(crate) reached: [f64; 3],
+    pub(crate) wanted: Wanted,
+}
+
+/// What is wanted of a figure.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Wanted {
+    AtLeast(f64),
+    AtMost(f64),
+    /// Nothing: it is only told.
+    Nothing,
+}
+
+impl Claim {
+    /// Ours in parts of `kind`'s, round by round; nothing when one of them did not run.
+    pub(crate) fn ratio(kind: Kind, ours: &[f64], theirs: &[f64], wanted: Wanted) -> Option<Self> {
+        let parts = ours.iter().zip(theirs).map(|(ours, theirs)| ours / theirs);
+        let of = format!("parts of {}", kind.name());
+        Self::of(&of, &parts.collect::<Vec<_>>(), wanted)
     }
-    text
+
+    /// The figures themselves; nothing when there are none.
+    pub(crate) fn of(of: &str, values: &[f64], wanted: Wanted) -> Option<Self> {
+        Some(Self {
+            of: of.to_owned(),
+            reached: [at(values, 0.5)?, at(values, 0.25)?, at(values, 0.75)?],
+            wanted,
+        })
+    }
+
+    /// The row's last three cells: reached, wanted, verdict.
+    fn cells(&self) -> [String; 3] {
+        let [middle, low, high] = self.reached.map(figures);
+        let reached = format!("**{middle}** ({low}–{high})");
+        let (wanted, met) = match self.wanted {
+            Wanted::AtLeast(least) => (format!("≥ {least}"), self.reached[0] >= least),
+            Wanted::AtMost(most) => (format!("≤ {most}"), self.reached[0] <= most),
+            Wanted::Nothing => return [reached, "–".to_owned(), "–".to_owned()],
+        };
+        [
+            reached,
+            wanted,
+            (if met { "met" } else { "missed" }).to_owned(),
+        ]
+    }
+}
+
+/// What the servers reached, and how ours compares, as two Markdown tables.
+pub(crate) fn tables(rows: &[Row]) -> String {
+    let ran = |kind: &Kind| {
+        rows.iter()
+            .any(|row| row.reached.iter().any(|(of, _)| of == kind))
+    };
+    let kinds: Vec<_> = Kind::ALL.into_iter().filter(ran).collect();
+    let mut heads = vec!["case".to_owned()];
+    heads.extend(kinds.iter().map(|kind| kind.name().to_owned()));
+    heads.extend(["client busy", "other work"].map(str::to_owned));
+    let reached = rows.iter().map(|row| {
+        let mut cells = vec![row.case.clone()];
+        for kind in &kinds {
+            let found = row.reached.iter().find(|(of, _)| of == kind);
+            cells.push(found.map(|(_, words)| words.clone()).unwrap_or_default());
+        }
+        cells.extend([row.client.clone(), row.other.clone()]);
+        cells
+    });
+    let claims = rows.iter().flat_map(|row| {
+        let claim = |claim: &Claim| {
+            let mut cells = vec![row.case.clone(), claim.of.clone()];
+            cells.extend(claim.cells());
+            cells
+        };
+        row.claims.iter().map(claim)
+    });
+    let compared = [
+        "case",
+        "dumbwaiter in",
+        "reached (quartiles)",
+        "wanted",
+        "verdict",
+    ];
+    format!(
+        "{}\n{}",
+        table(&heads, reached),
+        table(&compared.map(str::to_owned), claims)
+    )
+}
+
+/// A Markdown table.
+pub(crate) fn table(heads: &[String], rows: impl Iterator<Item = Vec<String>>) -> String {
+    let line = |cells: &[String]| {
+        let shown = cells
+            .iter()
+            .map(|cell| if cell.is_empty() { "–" } else { cell });
+        format!("| {} |\n", shown.collect::<Vec<_>>().join(" | "))
+    };
+    let rule = "|---".repeat(heads.len());
+    let rows: String = rows.map(|cells| line(&cells)).collect();
+    format!("{}{rule}|\n{rows}", line(heads))
 }
 
 /// The value below which `share` of them lie; `None` when there are none.
@@ -62,24 +135,6 @@ pub(crate) fn at(values: &[f64], share: f64) -> Option<f64> {
 /// The median, with three figures; nothing when there are no values.
 pub(crate) fn middle(values: &[f64]) -> String {
     at(values, 0.5).map(figures).unwrap_or_default()
-}
-
-/// The median of `ours[n] / theirs[n]` with its quartiles, and what is wanted of it; nothing when there are none.
-pub(crate) fn ratio(ours: &[f64], theirs: &[f64], wanted: Option<f64>) -> String {
-    let ratios: Vec<_> = ours
-        .iter()
-        .zip(theirs)
-        .map(|(ours, theirs)| ours / theirs)
-        .collect();
-    let (Some(middle), Some(low), Some(high)) =
-        (at(&ratios, 0.5), at(&ratios, 0.25), at(&ratios, 0.75))
-    else {
-        return String::new();
-    };
-    let wanted = wanted
-        .map(|least| format!(", wanted ≥ {least}"))
-        .unwrap_or_default();
-    format!("**{middle:.2}** ({low:.2}–{high:.2}{wanted})")
 }
 
 /// `value` with about three figures.

@@ -7,44 +7,46 @@ use std::time::{Duration, Instant};
 use anyhow::Context;
 use rustix::time::{ClockId, clock_gettime};
 
-/// What processes use.
-#[derive(Clone, Copy, Default, Debug)]
-pub(crate) struct Usage {
-    /// Processor time, user and system.
-    pub(crate) cpu: Duration,
-    /// Resident memory, bytes.
-    pub(crate) resident: u64,
+/// The sum of what `of` tells of a process and its children; one that has just ended counts nothing.
+pub(crate) fn of_tree(pid: u32, of: fn(u32) -> Option<f64>) -> f64 {
+    let children = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children"));
+    let children = children.unwrap_or_default();
+    let children = children.split_whitespace().flat_map(str::parse);
+    children.chain([pid]).filter_map(of).sum()
 }
 
-impl Usage {
-    /// Of a process and its children.
-    pub(crate) fn of_tree(pid: u32) -> Self {
-        let children = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children"));
-        let children = children.unwrap_or_default();
-        let children = children.split_whitespace().flat_map(str::parse);
-        // Nothing is counted of one that has just ended.
-        let used = children.chain([pid]).filter_map(Self::of);
-        used.fold(Self::default(), Self::plus)
-    }
+/// Processor seconds of a process, user and system.
+pub(crate) fn cpu(pid: u32) -> Option<f64> {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    // The name, in brackets, may hold anything; the fields behind it are counted from 3.
+    let fields: Vec<_> = stat.rsplit_once(')')?.1.split_whitespace().collect();
+    let field = |number: usize| fields.get(number - 3)?.parse::<u64>().ok();
+    let ticks = field(14)? + field(15)?;
+    Some(ticks as f64 / rustix::param::clock_ticks_per_second() as f64)
+}
 
-    fn of(pid: u32) -> Option<Self> {
-        let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-        // The name, in brackets, may hold anything; the fields behind it are counted from 3.
-        let fields: Vec<_> = stat.rsplit_once(')')?.1.split_whitespace().collect();
-        let field = |number: usize| fields.get(number - 3)?.parse::<u64>().ok();
-        let ticks = field(14)? + field(15)?;
-        Some(Self {
-            cpu: Duration::from_millis(ticks * 1000 / rustix::param::clock_ticks_per_second()),
-            resident: field(24)? * rustix::param::page_size() as u64,
-        })
-    }
+/// Bytes of memory that a process holds, counted page by page: the number in `stat` may be off by hundreds of KiB.
+/// What the kernel keeps for its sockets and files is not among them.
+pub(crate) fn resident(pid: u32) -> Option<f64> {
+    kib(
+        &fs::read_to_string(format!("/proc/{pid}/smaps_rollup")).ok()?,
+        "Rss:",
+    )
+}
 
-    fn plus(self, other: Self) -> Self {
-        Self {
-            cpu: self.cpu + other.cpu,
-            resident: self.resident + other.resident,
-        }
-    }
+/// The most bytes of memory that a process has held.
+pub(crate) fn peak(pid: u32) -> Option<f64> {
+    kib(
+        &fs::read_to_string(format!("/proc/{pid}/status")).ok()?,
+        "VmHWM:",
+    )
+}
+
+/// The bytes in the line of `text` that begins with `name`.
+fn kib(text: &str, name: &str) -> Option<f64> {
+    let line = text.lines().find_map(|line| line.strip_prefix(name))?;
+    let count: f64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
+    Some(count * 1024.0)
 }
 
 /// Seconds of processor time that this process has used.
