@@ -16,9 +16,12 @@ mod asking;
 mod cases;
 mod client;
 mod cpus;
+mod draw;
 mod kind;
 mod load;
+mod many;
 mod peers;
+mod plot;
 mod servers;
 mod slow;
 mod table;
@@ -44,7 +47,7 @@ fn main() -> anyhow::Result<()> {
         [role, listen, folder, rest @ ..] if ["receive", "axum", "hyper"].contains(&&**role) => {
             serve(role, listen, folder.into(), rest)
         }
-        _ => compare(&options(&arguments)?),
+        _ => measure(&options(&arguments)?),
     }
 }
 
@@ -69,6 +72,8 @@ struct Options {
     quick: bool,
     /// All cases when empty.
     cases: Vec<String>,
+    /// Where to draw, instead of running cases.
+    plot: Option<PathBuf>,
 }
 
 fn options(arguments: &[String]) -> anyhow::Result<Options> {
@@ -79,6 +84,7 @@ fn options(arguments: &[String]) -> anyhow::Result<Options> {
         rounds,
         quick,
         cases: Vec::new(),
+        plot: None,
     };
     let mut arguments = arguments.iter();
     while let Some(argument) = arguments.next() {
@@ -92,6 +98,10 @@ fn options(arguments: &[String]) -> anyhow::Result<Options> {
                     .parse()
                     .with_context(|| format!("no number: {number}"))?;
             }
+            "plot" => {
+                let file = arguments.next().context("plot needs a file")?;
+                options.plot = Some(PathBuf::from(file));
+            }
             case if cases::NAMES.contains(&case) => options.cases.push(case.to_owned()),
             other => anyhow::bail!(
                 "unknown argument {other}; cases are {}",
@@ -102,13 +112,14 @@ fn options(arguments: &[String]) -> anyhow::Result<Options> {
     Ok(options)
 }
 
-fn compare(options: &Options) -> anyhow::Result<()> {
-    // Below `target`, hence on a real disk; what a broken run left is removed first.
+/// Runs what was asked for, in a folder below `target`, hence on a real disk, that is removed in the end.
+fn measure(options: &Options) -> anyhow::Result<()> {
     let root = Path::new(env!("CARGO_TARGET_TMPDIR")).join("throughput");
+    // What a broken run left.
     let _ = fs::remove_dir_all(&root);
     fs::create_dir_all(&root).with_context(|| format!("cannot create {}", root.display()))?;
     options.cpus.settle()?;
-    cpus::raise_open_files();
+    let open_files = cpus::raise_open_files();
     let bench = Bench {
         kinds: here(),
         root: &root,
@@ -117,14 +128,20 @@ fn compare(options: &Options) -> anyhow::Result<()> {
         quick: options.quick,
         block: load::block(),
     };
-    let wanted =
-        |name: &&str| options.cases.is_empty() || options.cases.iter().any(|case| case == name);
-    let names = cases::NAMES.into_iter().filter(wanted);
-    let rows = names
-        .map(|name| bench.case(name))
-        .collect::<anyhow::Result<Vec<_>>>();
+    let done = match &options.plot {
+        Some(file) => bench.plot(file, open_files),
+        None => compare(&bench, &options.cases),
+    };
     fs::remove_dir_all(&root).with_context(|| format!("cannot remove {}", root.display()))?;
-    let rows: Vec<_> = rows?.into_iter().flatten().collect();
+    done
+}
+
+fn compare(bench: &Bench<'_>, cases: &[String]) -> anyhow::Result<()> {
+    let wanted = |name: &&str| cases.is_empty() || cases.iter().any(|case| case == name);
+    let rows = cases::NAMES.into_iter().filter(wanted);
+    let rows = rows.map(|name| bench.case(name));
+    let rows = rows.collect::<anyhow::Result<Vec<_>>>()?;
+    let rows: Vec<_> = rows.into_iter().flatten().collect();
     println!("\n{}", table::tables(&rows));
     Ok(())
 }
