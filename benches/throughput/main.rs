@@ -3,7 +3,7 @@
 //!
 //! ```text
 //! cargo bench --bench throughput -- [--both] [--rounds N] [CASE…]
-//! cargo bench --bench throughput -- plot FILE
+//! cargo bench --bench throughput -- [--rounds N] plot FILE [UPLOADS…]
 //! ```
 //!
 //! Cases: form, put, pictures, synced, polls, answers, slow, crowd; all unless named. The servers run in turn, round after
@@ -32,6 +32,7 @@ use std::path::{Path, PathBuf};
 use std::{env, fs};
 
 use anyhow::Context;
+use rustix::fs::{IFlags, ioctl_getflags, ioctl_setflags};
 
 use crate::cases::Bench;
 use crate::cpus::Cpus;
@@ -74,6 +75,8 @@ struct Options {
     cases: Vec<String>,
     /// Where to draw, instead of running cases.
     plot: Option<PathBuf>,
+    /// How many uploads at once are drawn; the usual numbers when empty.
+    points: Vec<usize>,
 }
 
 fn options(arguments: &[String]) -> anyhow::Result<Options> {
@@ -85,6 +88,7 @@ fn options(arguments: &[String]) -> anyhow::Result<Options> {
         quick,
         cases: Vec::new(),
         plot: None,
+        points: Vec::new(),
     };
     let mut arguments = arguments.iter();
     while let Some(argument) = arguments.next() {
@@ -94,14 +98,13 @@ fn options(arguments: &[String]) -> anyhow::Result<Options> {
             "--both" => options.cpus = Cpus::SHARED,
             "--rounds" => {
                 let number = arguments.next().context("--rounds needs a number")?;
-                options.rounds = number
-                    .parse()
-                    .with_context(|| format!("no number: {number}"))?;
+                options.rounds = parsed(number)?;
             }
             "plot" => {
                 let file = arguments.next().context("plot needs a file")?;
                 options.plot = Some(PathBuf::from(file));
             }
+            number if options.plot.is_some() => options.points.push(parsed(number)?),
             case if cases::NAMES.contains(&case) => options.cases.push(case.to_owned()),
             other => anyhow::bail!(
                 "unknown argument {other}; cases are {}",
@@ -112,12 +115,19 @@ fn options(arguments: &[String]) -> anyhow::Result<Options> {
     Ok(options)
 }
 
+fn parsed(number: &str) -> anyhow::Result<usize> {
+    number
+        .parse()
+        .with_context(|| format!("no number: {number}"))
+}
+
 /// Runs what was asked for, in a folder below `target`, hence on a real disk, that is removed in the end.
 fn measure(options: &Options) -> anyhow::Result<()> {
     let root = Path::new(env!("CARGO_TARGET_TMPDIR")).join("throughput");
     // What a broken run left.
     let _ = fs::remove_dir_all(&root);
     fs::create_dir_all(&root).with_context(|| format!("cannot create {}", root.display()))?;
+    spread(&root);
     options.cpus.settle()?;
     let open_files = cpus::raise_open_files();
     let bench = Bench {
@@ -129,11 +139,24 @@ fn measure(options: &Options) -> anyhow::Result<()> {
         block: load::block(),
     };
     let done = match &options.plot {
-        Some(file) => bench.plot(file, open_files),
+        Some(file) if options.points.is_empty() => bench.plot(file, &plot::POINTS, open_files),
+        Some(file) => bench.plot(file, &options.points, open_files),
         None => compare(&bench, &options.cases),
     };
     fs::remove_dir_all(&root).with_context(|| format!("cannot remove {}", root.display()))?;
     done
+}
+
+/// Has ext4 put each folder in `root` into a block group of its own, as it does with those at a disk's top: `chattr +T`.
+/// It is slow to create files where others were deleted in the last minutes, and in a group whose inodes run out.
+fn spread(root: &Path) {
+    let set = |folder: fs::File| {
+        let flags = ioctl_getflags(&folder)?;
+        ioctl_setflags(&folder, flags | IFlags::TOPDIR)
+    };
+    if let Err(error) = fs::File::open(root).and_then(|folder| Ok(set(folder)?)) {
+        println!("Folders are not spread over the disk, as ext4 could: {error}.");
+    }
 }
 
 fn compare(bench: &Bench<'_>, cases: &[String]) -> anyhow::Result<()> {

@@ -16,7 +16,8 @@ use tokio::net::{TcpSocket, TcpStream};
 use tokio::sync::Barrier;
 use tokio::task::JoinSet;
 
-use crate::client::{Message, Shape, answer_end};
+use crate::client::{Message, answer_end};
+use crate::load::Load;
 
 /// Bytes of each file that come first.
 const FIRST: u64 = 16 << 10;
@@ -28,19 +29,14 @@ const SEND_BUFFER: u32 = 64 << 10;
 /// How long it may take in all.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// Sends `count` forms of `size` bytes each, all at once; how long it took.
-pub(crate) fn run(
-    address: SocketAddr,
-    count: usize,
-    size: u64,
-    block: &[u8],
-) -> anyhow::Result<Duration> {
+/// Sends so many uploads of that shape and size, all at once; how long it took.
+pub(crate) fn run(address: SocketAddr, load: Load, block: &[u8]) -> anyhow::Result<Duration> {
     let block: Arc<[u8]> = block.into();
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
     runtime.block_on(async {
-        let all = all_at_once(address, count, size, &block);
+        let all = all_at_once(address, load, &block);
         Ok(tokio::time::timeout(PATIENCE, all).await??)
     })
 }
@@ -50,10 +46,12 @@ static NAME: AtomicUsize = AtomicUsize::new(0);
 
 async fn all_at_once(
     address: SocketAddr,
-    count: usize,
-    size: u64,
+    load: Load,
     block: &Arc<[u8]>,
 ) -> anyhow::Result<Duration> {
+    let Load {
+        shape, size, count, ..
+    } = load;
     let mut streams = Vec::with_capacity(count);
     for _ in 0..count {
         streams.push(connect(address).await?);
@@ -68,21 +66,31 @@ async fn all_at_once(
         let number = NAME.fetch_add(1, Ordering::Relaxed);
         let upload = Upload {
             stream,
-            message: Message::new(Shape::Form, &format!("m{number}"), size),
+            message: Message::new(shape, &format!("m{number}"), size),
             block: block.clone(),
         };
         uploads.spawn(upload.run(size, begun.clone(), goes_on.clone()));
     }
     let start = Instant::now();
     until_first(&mut uploads, begun.wait()).await?;
-    while waiting_for(address)? {
-        tokio::time::sleep(Duration::from_millis(2)).await;
-    }
+    let look = until_read(address).await?;
     until_first(&mut uploads, goes_on.wait()).await?;
     while let Some(done) = uploads.join_next().await {
         done??;
     }
-    Ok(start.elapsed())
+    Ok(start.elapsed() - look)
+}
+
+/// Waits until the server has read all that was sent. What comes back is how long the last look took, which found
+/// nothing: the server had nothing to do meanwhile.
+async fn until_read(address: SocketAddr) -> io::Result<Duration> {
+    loop {
+        let begun = Instant::now();
+        if !waiting_for(address)? {
+            return Ok(begun.elapsed());
+        }
+        tokio::time::sleep(Duration::from_millis(2)).await;
+    }
 }
 
 /// Waits for `barrier`. An upload that ends before it does has failed.

@@ -7,15 +7,17 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, ensure};
 
 use crate::cases::{Bench, MIB};
+use crate::client::Shape;
 use crate::draw::{self, Line, Panel, Point, Scale};
 use crate::kind::{Kind, Setup};
+use crate::load::Load;
 use crate::many;
 use crate::servers::Server;
 use crate::table::{at, figures, table};
 use crate::usage::{calm, own_cpu};
 
 /// Uploads at once. With a connection and a file for each, 9,000 are about what 20,000 open files allow.
-const POINTS: [usize; 9] = [1, 3, 10, 30, 100, 300, 1000, 3000, 9000];
+pub(crate) const POINTS: [usize; 9] = [1, 3, 10, 30, 100, 300, 1000, 3000, 9000];
 
 /// Who is drawn.
 const KINDS: &[Kind] = &[Kind::Axum, Kind::Nginx, Kind::Ours];
@@ -51,8 +53,13 @@ struct Place {
 
 impl Bench<'_> {
     /// Runs all of it and draws it into `file`. `open_files` is how many a process may have.
-    pub(crate) fn plot(&self, file: &Path, open_files: u64) -> anyhow::Result<()> {
-        let mut places = self.places(open_files);
+    pub(crate) fn plot(
+        &self,
+        file: &Path,
+        points: &[usize],
+        open_files: u64,
+    ) -> anyhow::Result<()> {
+        let mut places = self.places(points, open_files);
         let begun = Instant::now();
         for round in 0..self.rounds {
             if round > 0 && begun.elapsed() > ENOUGH {
@@ -69,9 +76,9 @@ impl Bench<'_> {
     }
 
     /// Every server at every point that the number of open files allows.
-    fn places(&self, open_files: u64) -> Vec<Place> {
+    fn places(&self, points: &[usize], open_files: u64) -> Vec<Place> {
         let fits = |uploads: &usize| *uploads as u64 * 2 + 200 <= open_files;
-        let (points, beyond): (Vec<_>, Vec<_>) = POINTS.into_iter().partition(fits);
+        let (points, beyond): (Vec<_>, Vec<_>) = points.iter().copied().partition(fits);
         if !beyond.is_empty() {
             println!("Left out: {beyond:?} uploads at once, for want of open files.");
         }
@@ -105,11 +112,22 @@ impl Bench<'_> {
         let total = if self.quick { TOTAL / 16 } else { TOTAL };
         let size = (total / count as u64).max(LEAST);
         let bytes = size * count as u64;
-        many::run(server.address, 1, LEAST, &self.block)?;
+        let load = Load {
+            shape: shape(server.kind),
+            size,
+            count,
+            at_once: count,
+        };
+        let one = Load {
+            size: LEAST,
+            count: 1,
+            ..load
+        };
+        many::run(server.address, one, &self.block)?;
         calm()?;
         server.warm(bytes * 5 / 4)?;
         let (used, own) = (server.cpu(), own_cpu());
-        let took = many::run(server.address, count, size, &self.block)?.as_secs_f64();
+        let took = many::run(server.address, load, &self.block)?.as_secs_f64();
         let (used, own) = (server.cpu() - used, own_cpu() - own);
         to.speed.push(bytes as f64 / 1e6 / took);
         to.memory.push(server.peak() / MIB as f64);
@@ -126,6 +144,15 @@ impl Bench<'_> {
             words[1]
         );
         Ok(())
+    }
+}
+
+/// Forms, but for nginx raw bodies: it does not look into a form anyhow, and to answer one it needs an app behind and
+/// two more descriptors an upload, of which there are too few.
+fn shape(kind: Kind) -> Shape {
+    match kind {
+        Kind::Nginx => Shape::Put,
+        _ => Shape::Form,
     }
 }
 

@@ -7,7 +7,7 @@ use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
-use std::{env, thread};
+use std::{env, process, thread};
 
 use anyhow::{Context, bail};
 use rustix::process::{Pid, Signal, kill_process, set_parent_process_death_signal};
@@ -59,7 +59,7 @@ impl Server {
     /// Starts `kind` with an empty folder of its own below `root` and waits until it can be reached.
     pub(crate) fn start(kind: Kind, root: &Path, setup: Setup<'_>) -> anyhow::Result<Self> {
         // What earlier cases left was cut to nothing and stays until the end: see `Server::clear`.
-        let mut folder = (0..).map(|n| root.join(format!("{kind:?}-{n}")));
+        let mut folder = (0..).map(|n| root.join(format!("{kind:?}-{}-{n}", process::id())));
         let folder = folder.find(|path| !path.exists());
         let folder = folder.context("no free folder")?;
         fs::create_dir_all(&folder)?;
