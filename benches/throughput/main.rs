@@ -19,6 +19,7 @@ mod cpus;
 mod draw;
 mod kind;
 mod load;
+mod machine;
 mod many;
 mod peers;
 mod plot;
@@ -130,8 +131,10 @@ fn measure(options: &Options) -> anyhow::Result<()> {
     spread(&root);
     options.cpus.settle()?;
     let open_files = cpus::raise_open_files();
+    let kinds = here();
+    println!("Measured on: {}.", machine::told(&kinds, &root));
     let bench = Bench {
-        kinds: here(),
+        kinds,
         root: &root,
         cpus: options.cpus,
         rounds: options.rounds,

@@ -165,7 +165,7 @@ fn panels(places: &[Place]) -> [Panel; 3] {
     };
     [
         panel("Throughput", "MB/s", Scale::Linear, |series| &series.speed),
-        panel("Resident memory", "MiB at most", Scale::Log, |series| {
+        panel("Resident memory", "MiB at its peak", Scale::Log, |series| {
             &series.memory
         }),
         panel("Processor time", "s per GiB", Scale::Linear, |series| {
