@@ -37,7 +37,7 @@ pub(crate) fn run(address: SocketAddr, load: Load, block: &[u8]) -> anyhow::Resu
         .build()?;
     runtime.block_on(async {
         let all = all_at_once(address, load, &block);
-        Ok(tokio::time::timeout(PATIENCE, all).await??)
+        tokio::time::timeout(PATIENCE, all).await?
     })
 }
 
