@@ -5,32 +5,32 @@
 //! ```
 //!
 //! Times differ from run to run by more than such costs; callgrind's counts do not. The same form goes through the same
-//! parts, from hyper to a file: alone, and with what keeps heads strict, counts, times and bounds. Two sizes are taken,
+//! parts, from hyper to a file: alone, and with what keeps heads strict, counts, times and bounds; progress also apart
+//! from the rest, and its ticker by the tick. Two sizes are taken,
 //! and what counts is the difference, so that what an upload costs once falls out. The bytes come from memory in pieces
 //! of 64 KiB, after each of which the reader must wait, as with a socket; copying them, which is the kernel's work
 //! otherwise, is measured by itself and taken off. Needs valgrind.
 
+mod pump;
 mod sink;
 mod stream;
+mod ticks;
 
 use std::convert::Infallible;
 use std::env;
 use std::path::Path;
 use std::process::Command;
+use std::time::Duration;
 
 use anyhow::{Context, bail};
-use bytes::Bytes;
+use dumbwaiter::Dumbwaiter;
 use dumbwaiter::handlers::Limit;
-use dumbwaiter::protocol::headers::form_boundary;
-use dumbwaiter::protocol::multipart::{Form, PartLimits};
-use dumbwaiter::receive::{Body, PaceOptions, Piece, Split};
+use dumbwaiter::progress::{Tracker, TrackerOptions};
+use dumbwaiter::receive::PaceOptions;
 use dumbwaiter::server::HeadLimits;
 use dumbwaiter::server::strict::Strict;
-use dumbwaiter::store::{Open, Store as _};
 use dumbwaiter::threads::DataThreads;
-use dumbwaiter::{Dumbwaiter, UploadId};
-use http::{Request, Response};
-use http_body_util::Full;
+use http::Request;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
@@ -38,17 +38,20 @@ use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tower_service::Service as _;
 
+use crate::pump::Tracking;
 use crate::sink::Sink;
 use crate::stream::Prepared;
 
 /// What is measured: a name for the command line, and words for the table.
-const MODES: [(&str, &str); 6] = [
+const MODES: [(&str, &str); 8] = [
     ("copy", ""),
     ("bare", "hyper, form parser, file"),
     ("strict", "… and strict heads"),
+    ("counts", "… and progress: bytes counted"),
+    ("hears", "… and an ear for whoever ends the upload"),
     (
         "tracked",
-        "… and the service: progress, fields, bounds of forms",
+        "… and the rest of the service: fields, bounds of forms",
     ),
     ("bounded", "… and a bound of the file's size"),
     ("paced", "… and pace: all, as the server runs"),
@@ -60,6 +63,7 @@ const SIZES: [u64; 2] = [16, 80];
 fn main() -> anyhow::Result<()> {
     let arguments: Vec<_> = env::args().skip(1).collect();
     match &arguments[..] {
+        [role, mode, size, _] if role == "run" && mode == "ticks" => ticks::run(size.parse()?),
         [role, mode, size, folder] if role == "run" => run(mode, size.parse()?, Path::new(folder)),
         _ => table(),
     }
@@ -79,6 +83,11 @@ fn table() -> anyhow::Result<()> {
         let more = (count / bare - 1.0) * 100.0;
         println!("| {words} | {count:.0} | {more:+.2} % |");
     }
+    let [few, many] = ticks::COUNTS.map(|number| count("ticks", number));
+    let each = (many? - few?) / (ticks::COUNTS[1] - ticks::COUNTS[0]) as f64;
+    println!(
+        "\nA tick, with one upload of which bytes have come: {each:.0} instructions, 10 times a second."
+    );
     Ok(())
 }
 
@@ -120,8 +129,10 @@ fn run(mode: &str, size: u64, folder: &Path) -> anyhow::Result<()> {
     let answered = runtime.block_on(data.spawn(async move {
         match mode.as_str() {
             "copy" => stream.copy().await,
-            "bare" => bare(stream, sink).await,
-            "strict" => bare(strict(stream), sink).await,
+            "bare" => pump::serve(stream, sink, Tracking::Nothing).await,
+            "strict" => pump::serve(strict(stream), sink, Tracking::Nothing).await,
+            "counts" => pump::serve(strict(stream), sink, Tracking::Counts(tracker())).await,
+            "hears" => pump::serve(strict(stream), sink, Tracking::Hears(tracker())).await,
             "tracked" => whole(strict(stream), lift.pace(off), threads).await,
             "bounded" => whole(strict(stream), bounded(lift).pace(off), threads).await,
             _ => whole(strict(stream), bounded(lift), threads).await,
@@ -130,54 +141,16 @@ fn run(mode: &str, size: u64, folder: &Path) -> anyhow::Result<()> {
     answered?
 }
 
+/// Without its ticker, which is counted apart: the first upload wakes it, and it would not tick again for an hour.
+fn tracker() -> Tracker {
+    Tracker::start(TrackerOptions {
+        tick: Duration::from_secs(3600),
+        ..TrackerOptions::default()
+    })
+}
+
 fn strict(stream: Prepared) -> Strict<Prepared> {
-    Strict::new(
-        stream,
-        HeadLimits::default(),
-        std::time::Duration::from_secs(30),
-    )
-}
-
-/// Without anything of ours but the parser and the store.
-async fn bare(stream: impl AsyncRead + AsyncWrite + Unpin, store: Sink) -> anyhow::Result<()> {
-    let store = &store;
-    let answer = service_fn(move |request: Request<Incoming>| async move {
-        let limits = PartLimits::default();
-        let boundary = form_boundary(request.headers(), limits.boundary_bytes)?;
-        let split = Form::new(&boundary, limits);
-        pump(Body::new(request.into_body()), split, store).await?;
-        Ok::<_, dumbwaiter::Error>(Response::new(Full::new(Bytes::new())))
-    });
-    Ok(http1::Builder::new()
-        .serve_connection(TokioIo::new(stream), answer)
-        .await?)
-}
-
-async fn pump(mut body: Body, mut split: Form, store: &Sink) -> Result<(), dumbwaiter::Error> {
-    let mut session = store.open(&UploadId::random(), Open::Create).await?;
-    let (mut frames, mut pieces, mut file) = (Vec::new(), Vec::new(), false);
-    let mut write = Vec::new();
-    while body.frames(&mut frames).await? {
-        for frame in frames.drain(..) {
-            split.split(frame, &mut pieces)?;
-        }
-        for piece in pieces.drain(..) {
-            match piece {
-                Piece::File(head) => {
-                    session.begin_file(&head, None).await?;
-                    file = true;
-                }
-                Piece::Data(bytes) if file => write.push(bytes),
-                _ => {}
-            }
-        }
-        if !write.is_empty() {
-            session.write(&mut write).await?;
-        }
-        tokio::task::yield_now().await;
-    }
-    split.finish(&mut pieces)?;
-    session.abandon().await
+    Strict::new(stream, HeadLimits::default(), Duration::from_secs(30))
 }
 
 fn bounded(lift: Dumbwaiter) -> Dumbwaiter {
