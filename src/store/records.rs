@@ -19,7 +19,6 @@ use std::ops::Bound;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
-use std::sync::mpsc::{SyncSender, sync_channel};
 use std::thread::JoinHandle;
 
 use redb::{ReadableDatabase, ReadableTable};
@@ -27,25 +26,24 @@ use tokio::sync::oneshot;
 
 pub(super) use self::backend::SyncMode;
 use self::database::Shared;
+use self::queue::Queue;
 use self::rows::{CHECKPOINTS, FILES, PROMISES, Tables, corrupt, decode, encode};
 pub(super) use self::rows::{Identity, Kept, Promise, Record, Saved};
-use self::writer::{Message, Pending, Writer};
+use self::writer::{Pending, Writer};
 use crate::error::Error;
 use crate::upload::UploadId;
 
 mod backend;
 mod database;
+mod queue;
 mod rows;
 mod writer;
-
-/// The most changes that wait for the writer; whoever brings one more blocks until there is room.
-const QUEUE: usize = 4096;
 
 /// The open database and its writer.
 #[derive(Debug)]
 pub(super) struct Records {
     database: Arc<Shared>,
-    queue: Option<SyncSender<Message>>,
+    queue: Arc<Queue>,
     writer: Option<JoinHandle<()>>,
 }
 
@@ -61,17 +59,17 @@ impl Records {
         under_way: Arc<AtomicUsize>,
     ) -> Result<Self, Error> {
         let database = Arc::new(Shared::open(path, mode)?);
-        let (queue, changes) = sync_channel(QUEUE);
+        let queue = Arc::new(Queue::new(under_way));
         let writer = std::thread::Builder::new()
             .name("store-records".into())
             .spawn({
-                let database = Arc::clone(&database);
-                move || Writer::new(database, changes, under_way).run()
+                let (database, queue) = (Arc::clone(&database), Arc::clone(&queue));
+                move || Writer::new(database, queue).run()
             })
             .map_err(Error::store)?;
         Ok(Self {
             database,
-            queue: Some(queue),
+            queue,
             writer: Some(writer),
         })
     }
@@ -149,7 +147,7 @@ impl Records {
 
     /// Notes that a promise is kept. Nobody waits for it: to keep it again does nothing.
     pub(super) fn settle(&self, id: UploadId) {
-        self.send(Message::Settled(id));
+        self.queue.settled(id);
     }
 
     /// Takes a promise back, with its record; what was recorded `before` it stands again.
@@ -239,21 +237,15 @@ impl Records {
         work: impl FnOnce(&mut Tables<'_>) -> Result<T, redb::Error> + Send + 'static,
     ) -> Result<T, Error> {
         let (tell, told) = oneshot::channel();
-        self.send(Message::Change(Pending::boxed(tell, work)));
+        self.queue.change(Pending::boxed(tell, work));
         told.await
             .unwrap_or_else(|_| Err(Error::store("the records' writer has stopped")))
-    }
-
-    fn send(&self, message: Message) {
-        let queue = self.queue.as_ref().expect("the queue lives until drop");
-        // A writer that has died leaves its askers without an answer, which each of them reports.
-        let _ = queue.send(message);
     }
 }
 
 impl Drop for Records {
     fn drop(&mut self) {
-        drop(self.queue.take());
+        self.queue.end();
         if let Some(writer) = self.writer.take() {
             let _ = writer.join();
         }
