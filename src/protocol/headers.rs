@@ -135,11 +135,15 @@ pub fn disposition(value: &[u8]) -> Result<Disposition, Error> {
     for parameter in Parameters(parameters) {
         let (key, value) =
             parameter.ok_or_else(|| malformed("a part's Content-Disposition cannot be read"))?;
-        let slot = match key.to_ascii_lowercase().as_slice() {
-            b"name" => &mut name,
-            b"filename" => &mut plain,
-            b"filename*" => &mut extended,
-            _ => continue,
+        let is = |known: &str| key.eq_ignore_ascii_case(known.as_bytes());
+        let slot = if is("name") {
+            &mut name
+        } else if is("filename") {
+            &mut plain
+        } else if is("filename*") {
+            &mut extended
+        } else {
+            continue;
         };
         if slot.replace(value).is_some() {
             return Err(malformed(

@@ -185,8 +185,9 @@ impl Received {
         }
     }
 
-    fn place(&self, naming: &Naming) -> Result<Vec<Placed>, Error> {
-        let place = |facts: &FileFacts| {
+    fn place(&mut self, naming: &Naming) -> Result<Vec<Placed>, Error> {
+        let files = std::mem::take(&mut self.files);
+        let place = |facts: FileFacts| {
             let values = Values {
                 id: &self.upload.id,
                 filename: facts.name.as_deref(),
@@ -201,10 +202,10 @@ impl Received {
             };
             Ok(Placed {
                 place: naming.template.render(&values)?,
-                facts: facts.clone(),
+                facts,
             })
         };
-        self.files.iter().map(place).collect()
+        files.into_iter().map(place).collect()
     }
 
     fn done(&mut self, files: Vec<FileFacts>) -> Vec<FileFacts> {

@@ -1,5 +1,7 @@
 //! The header fields of one part.
 
+use std::borrow::Cow;
+
 use bytes::{Buf, Bytes};
 use memchr::memmem;
 
@@ -53,19 +55,23 @@ pub(super) fn complete(
 /// What begins with a part of this head.
 pub(super) fn piece(text: &[u8], most_fields: usize) -> Result<Piece, Error> {
     let (mut disposition, mut content_type) = (None, None);
-    for field in fields(text, most_fields)? {
-        let (name, value) = field_parts(&field)?;
-        let slot = match name.to_ascii_lowercase().as_slice() {
-            b"content-disposition" => &mut disposition,
-            b"content-type" => &mut content_type,
-            _ => continue,
+    let fields = fields(text, most_fields)?;
+    for field in &fields {
+        let (name, value) = field_parts(field)?;
+        let is = |known: &str| name.eq_ignore_ascii_case(known.as_bytes());
+        let slot = if is("content-disposition") {
+            &mut disposition
+        } else if is("content-type") {
+            &mut content_type
+        } else {
+            continue;
         };
-        if slot.replace(value.to_vec()).is_some() {
+        if slot.replace(value).is_some() {
             return Err(malformed("a part's head says one thing twice"));
         }
     }
     let disposition = disposition.ok_or_else(|| malformed("a part has no Content-Disposition"))?;
-    let disposition = headers::disposition(&disposition)?;
+    let disposition = headers::disposition(disposition)?;
     let field = disposition
         .name
         .ok_or_else(|| malformed("a part has no name"))?;
@@ -77,21 +83,21 @@ pub(super) fn piece(text: &[u8], most_fields: usize) -> Result<Piece, Error> {
         name: disposition.filename,
         content_type: content_type
             .filter(|value| !value.is_empty())
-            .map(|value| String::from_utf8_lossy(&value).into_owned()),
+            .map(|value| String::from_utf8_lossy(value).into_owned()),
     }))
 }
 
 /// The fields of a head, lines that go on with a blank joined: mail libraries used for forms fold them (RFC 5322
 /// §2.2.3).
-fn fields(text: &[u8], most: usize) -> Result<Vec<Vec<u8>>, Error> {
-    let mut fields: Vec<Vec<u8>> = Vec::new();
+fn fields(text: &[u8], most: usize) -> Result<Vec<Cow<'_, [u8]>>, Error> {
+    let mut fields: Vec<Cow<'_, [u8]>> = Vec::new();
     for line in lines(text) {
         let line = line?;
         let goes_on = line.starts_with(b" ") || line.starts_with(b"\t");
         if goes_on && let Some(field) = fields.last_mut() {
-            field.extend_from_slice(line);
+            field.to_mut().extend_from_slice(line);
         } else if fields.len() < most {
-            fields.push(line.to_vec());
+            fields.push(Cow::Borrowed(line));
         } else {
             return Err(Error::LimitExceeded {
                 what: "fields in a part's head",
