@@ -2,7 +2,7 @@
 //!
 //! A transaction costs some 25 µs of processor time by itself and 7 µs for each upload in it, and waking the writer some
 //! more, so that company pays. While more uploads are under way than have brought their change, the writer waits:
-//! until all have, or for as long as others keep coming, but never longer than [`COMPANY`] × [`TURNS`]. Whoever
+//! until all have, or for as long as others keep coming, but at most [`TURNS`] times [`COMPANY`]. Whoever
 //! brings a change meanwhile does not wake it, unless it is the last one that can come.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -22,7 +22,7 @@ const SETTLED: usize = 1024;
 const QUIET: Duration = Duration::from_secs(1);
 /// How long the writer waits for somebody to come; when nobody does, it goes.
 const COMPANY: Duration = Duration::from_micros(500);
-/// How often it waits so at most.
+/// How often it waits so at most; once where the transaction is synced, since more come during every sync.
 const TURNS: usize = 4;
 
 /// What waits for the writer.
@@ -34,6 +34,7 @@ pub(super) struct Queue {
     room: Condvar,
     /// How many uploads may still bring a change.
     under_way: Arc<AtomicUsize>,
+    turns: usize,
 }
 
 #[derive(Default)]
@@ -75,12 +76,13 @@ pub(super) struct Batch {
 }
 
 impl Queue {
-    pub(super) fn new(under_way: Arc<AtomicUsize>) -> Self {
+    pub(super) fn new(under_way: Arc<AtomicUsize>, is_synced: bool) -> Self {
         Self {
             waiting: Mutex::default(),
             come: Condvar::new(),
             room: Condvar::new(),
             under_way,
+            turns: if is_synced { 1 } else { TURNS },
         }
     }
 
@@ -150,7 +152,7 @@ impl Queue {
 
     /// Until all have come that can, nobody comes any more, or it has taken long enough.
     fn keep_company<'q>(&self, mut waiting: MutexGuard<'q, Waiting>) -> MutexGuard<'q, Waiting> {
-        for _ in 0..TURNS {
+        for _ in 0..self.turns {
             let here = waiting.changes.len();
             if here == 0 || self.are_all(&waiting) {
                 break;
@@ -245,7 +247,7 @@ mod tests {
     }
 
     fn queue(under_way: usize) -> Queue {
-        Queue::new(Arc::new(AtomicUsize::new(under_way)))
+        Queue::new(Arc::new(AtomicUsize::new(under_way)), false)
     }
 
     fn sizes(batch: Option<Batch>) -> Option<(usize, usize)> {
