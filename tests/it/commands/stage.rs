@@ -22,6 +22,7 @@ impl Stage {
         };
         fs::write(stage.path().join("paella.jpg"), picture()).unwrap();
         stage.write("notes.txt", "a\nb\nc\n");
+        symlink(root().join("examples"), stage.path().join("examples")).unwrap();
         write_for_us_alone(&stage.path().join("FILE"), "a token of a test\n");
         let programs = stage.path().join("bin");
         fs::create_dir(&programs).unwrap();

@@ -15,6 +15,15 @@ pub(super) struct Row {
 pub(super) const TABLE: &[Row] = &[
     row_of("cargo run", serves_the_page_and_stores_in_uploads),
     row_of("cargo run --release", serves_the_page_and_stores_in_uploads),
+    row_of("cd examples/article", is_a_folder),
+    row_of("npm ci", whole::packages_are_named),
+    row_of("npm run vendor", whole::the_script_is_there),
+    row_of("npm start --", whole::the_script_is_there),
+    row_of("npm start", whole::the_script_is_there),
+    row_of(
+        "cargo run --release -- --page examples/article/page …",
+        serves_the_articles_page,
+    ),
     row_of("cargo add dumbwaiter…", is_added_as_it_says),
     row_of("dumbwaiter --help", lists_every_option),
     row_of("dumbwaiter --max-files 10", takes_ten_files_and_no_more),
@@ -97,12 +106,35 @@ fn takes_ten_files_and_no_more(command: &str) {
 /// The status of a form with so many files, which are named by their numbers.
 fn send_files(server: &Server, count: usize) -> u16 {
     let files = (0..count).map(|n| part("f", Some(&n.to_string()), b"x"));
-    let body = form(&files.collect::<Vec<_>>());
-    // A name that every server answers to.
-    let request = post("/upload", "", &body);
+    send(server, &form(&files.collect::<Vec<_>>()))
+}
+
+/// The status of a form, sent to a name that every server answers to.
+fn send(server: &Server, body: &[u8]) -> u16 {
+    let request = post("/upload", "", body);
     let request = String::from_utf8(request).unwrap();
     let local = request.replacen("Host: a", "Host: localhost", 1);
     server.send(local.as_bytes()).status
+}
+
+fn is_a_folder(command: &str) {
+    super::config_says(&Stage::new(), command);
+}
+
+fn serves_the_articles_page(command: &str) {
+    let stage = Stage::new();
+    let server = stage.start(command);
+    let page = ask_for(server.address, "GET", "/", None);
+    assert!(page.text().contains("form_upload"), "{}", page.text());
+    for content in [b"one", b"two"] {
+        let body = form(&[
+            part("id", None, b"12"),
+            part("picture", Some("a.jpg"), content),
+        ]);
+        assert_eq!(send(&server, &body), 201);
+        let stored = (server.files(), server.read("12"));
+        assert_eq!(stored, (vec!["12".to_owned()], content.to_vec()));
+    }
 }
 
 fn is_added_as_it_says(command: &str) {

@@ -41,6 +41,29 @@ pub(super) fn recipes_can_run(command: &str) {
         .for_each(can_run);
 }
 
+/// `npm ci` loads packages and `npm start` builds for release; the page's own test in the browser needs what both make.
+pub(super) fn packages_are_named(_: &str) {
+    let example = root().join("examples/article");
+    for file in ["package.json", "package-lock.json"] {
+        assert!(example.join(file).is_file(), "{file}");
+    }
+}
+
+/// `npm run NAME` and `npm start`: the script is there, and so is the file that it runs.
+pub(super) fn the_script_is_there(command: &str) {
+    let example = root().join("examples/article");
+    let package = fs::read_to_string(example.join("package.json")).unwrap();
+    let package: serde_json::Value = serde_json::from_str(&package).unwrap();
+    let words = command.split(' ').skip(1);
+    let mut names = words.filter(|word| !["run", "--"].contains(word));
+    let script = package["scripts"][names.next().unwrap()].as_str().unwrap();
+    let (program, file) = script.split_once(' ').unwrap();
+    assert!(
+        program == "node" && example.join(file).is_file(),
+        "{script}"
+    );
+}
+
 /// `cargo test` runs this test, so it is not run within it.
 pub(super) fn is_what_runs_this(command: &str) {
     can_run(command);
