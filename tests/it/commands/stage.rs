@@ -75,9 +75,9 @@ impl Stage {
     }
 }
 
-/// What `paella.jpg` holds.
+/// What `paella.jpg` holds: it begins as a JPEG does.
 pub(super) fn picture() -> Vec<u8> {
-    noise(300_000)
+    [b"\xff\xd8\xff\xe0\0\x10JFIF\0".to_vec(), noise(300_000)].concat()
 }
 
 /// `cargo run` starts what cargo has built with the tests, and `cargo add` takes the package that lies here. All else is
@@ -88,7 +88,8 @@ fn cargo_that_runs_what_was_built() -> String {
     format!(
         r#"#!/bin/sh
 case "$1 $2" in
-"run --example") example=$3; shift 3; [ "$1" != -- ] || shift; exec {examples}/$example "${{@:-127.0.0.1:0}}" ;;
+"run --example") example=$3; shift 3; [ "$1" != -- ] || shift; [ -x {examples}/$example ] || echo "cargo build --examples makes it" >&2
+    exec {examples}/$example "${{@:-127.0.0.1:0}}" ;;
 "run "*) shift; while [ $# -gt 0 ] && [ "$1" != -- ]; do shift; done; [ $# = 0 ] || shift; exec {built} "$@" ;;
 "add dumbwaiter") exec {cargo} "$@" --path {root} --offline ;;
 esac
