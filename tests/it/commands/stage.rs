@@ -88,8 +88,10 @@ fn cargo_that_runs_what_was_built() -> String {
     format!(
         r#"#!/bin/sh
 case "$1 $2" in
-"run --example") example=$3; shift 3; [ "$1" != -- ] || shift; [ -x {examples}/$example ] || echo "cargo build --examples makes it" >&2
-    exec {examples}/$example "${{@:-127.0.0.1:0}}" ;;
+"run --example")
+    example={examples}/$3; shift 3; [ "$1" != -- ] || shift
+    [ -x $example ] || echo "cargo build --examples makes $example" >&2
+    exec $example "${{@:-127.0.0.1:0}}" ;;
 "run "*) shift; while [ $# -gt 0 ] && [ "$1" != -- ]; do shift; done; [ $# = 0 ] || shift; exec {built} "$@" ;;
 "add dumbwaiter") exec {cargo} "$@" --path {root} --offline ;;
 esac
