@@ -44,11 +44,19 @@ fn every_link_within_the_docs_leads_somewhere() {
             let text = std::fs::read_to_string(&page).unwrap();
             for link in text.split("](").skip(1) {
                 let (link, _) = link.split_once(')').unwrap();
-                let (file, _) = link.split_once('#').unwrap_or((link, ""));
-                if !file.contains("://") {
-                    assert!(folder.join(file).exists(), "{}: {link}", page.display());
-                    links += 1;
+                let (file, anchor) = link.split_once('#').unwrap_or((link, ""));
+                if file.contains("://") {
+                    continue;
                 }
+                let target = if file.is_empty() {
+                    page.clone()
+                } else {
+                    folder.join(file)
+                };
+                assert!(target.exists(), "{}: {link}", page.display());
+                let is_there = anchor.is_empty() || anchors(&target).contains(&anchor.to_owned());
+                assert!(is_there, "{}: {link}", page.display());
+                links += 1;
             }
         }
     }
@@ -64,6 +72,19 @@ fn the_code_that_the_readme_shows_is_compiled_with_the_docs() {
     for block in blocks {
         assert!(compiled.contains(block), "not in docs/library.md: {block}");
     }
+}
+
+/// What a heading is called in a link to it.
+fn anchors(page: &Path) -> Vec<String> {
+    let text = std::fs::read_to_string(page).unwrap();
+    let headings = text.lines().filter(|line| line.starts_with('#'));
+    let plain = |c: &char| c.is_alphanumeric() || " -_".contains(*c);
+    let name = |heading: &str| {
+        let words = heading.trim_start_matches('#').trim();
+        let words: String = words.chars().filter(plain).collect();
+        words.to_lowercase().replace(' ', "-")
+    };
+    headings.map(name).collect()
 }
 
 /// `413 \`limit_exceeded\`` on any page is what the table of errors says, which is held to the code.
