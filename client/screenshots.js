@@ -79,8 +79,9 @@ const STATES = {
   underWay, refused, done, trouble,
 };
 
-const DESK = { viewport: { width: 760, height: 640 }, deviceScaleFactor: 1 };
-const PHONE = { viewport: { width: 360, height: 720 }, deviceScaleFactor: 2, hasTouch: true, isMobile: true };
+const DESK = { viewport: { width: 760, height: 900 }, deviceScaleFactor: 1 };
+// Tall enough for all: a picture of a whole page is taken on another screen than the one that is emulated.
+const PHONE = { viewport: { width: 360, height: 1000 }, deviceScaleFactor: 2, hasTouch: true, isMobile: true };
 const SCREENS = {
   "desk-light": DESK, "desk-dark": { ...DESK, colorScheme: "dark" },
   "phone-light": PHONE, "phone-dark": { ...PHONE, colorScheme: "dark" },
@@ -96,7 +97,7 @@ async function gallery(chrome, files, dir, folder) {
       const line = await wire(t, server);
       const page = await open(t, chrome, line.url, options);
       await reach(page, files, dir, line);
-      await page.screenshot({ path: join(folder, `${state}-${screen}.png`), fullPage: true });
+      await page.screenshot({ path: join(folder, `${state}-${screen}.png`) });
       await page.context().close();
     }
     await answers(chrome, files, folder, screen, options);
@@ -107,12 +108,12 @@ async function gallery(chrome, files, dir, folder) {
 async function answers(chrome, files, folder, screen, options) {
   const server = await serve(t, "--max-upload-size", "10MB");
   const page = await open(t, chrome, server.url, { ...options, javaScriptEnabled: false });
-  await page.screenshot({ path: join(folder, `plain-${screen}.png`), fullPage: true });
+  await page.screenshot({ path: join(folder, `plain-${screen}.png`) });
   for (const [name, some] of [["arrived", files.slice(0, 2)], ["refused", [...files, ...files]]]) {
     await page.goto(server.url);
     await page.setInputFiles("#file", some);
     await Promise.all([page.waitForURL(/upload$/), page.getByRole("button", { name: "Send" }).click()]);
-    await page.screenshot({ path: join(folder, `answer-${name}-${screen}.png`), fullPage: true });
+    await page.screenshot({ path: join(folder, `answer-${name}-${screen}.png`) });
   }
 }
 

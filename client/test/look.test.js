@@ -68,8 +68,9 @@ test("bars glide over 200 ms, and not at all where less motion is asked for", as
   const server = await serve(t);
   for (const [reducedMotion, duration] of [["no-preference", "0.2s"], ["reduce", "0s"]]) {
     const page = await open(t, chrome, server.url, { reducedMotion });
-    const found = await page.evaluate(() => getComputedStyle(document.querySelector(".bar"), "::after").transitionDuration);
-    assert.equal(found, duration);
+    const found = await page.evaluate(() => [getComputedStyle(document.querySelector(".bar"), "::after"), ...[".dish", ".dome"].map((part) => getComputedStyle(document.querySelector(part)))]
+      .map((style) => style.transitionDuration));
+    assert.deepEqual(found, reducedMotion === "reduce" ? [duration, duration, duration] : [duration, duration, "0.24s"]);
   }
 });
 

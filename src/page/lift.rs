@@ -3,8 +3,8 @@
 /// The lift as the page shows it; its colours are the page's.
 pub(super) const DRAWING: &str = include_str!("../../client/lift.svg");
 
-/// One brass for light and dark tabs: 3.4 to 1 and more on both.
-const COLOUR: &str = "#A9722A";
+/// One brass for light and dark tabs: 3 to 1 and more on both.
+const COLOUR: &str = "#AD762C";
 
 /// How far the dish stands above its lowest floor in each step, in the drawing's units; `client/lift.js` has the same.
 const STEPS: [&str; 10] = [
