@@ -64,6 +64,24 @@ test("on a phone nothing scrolls sideways and every target is 44 px", async (t) 
   }
 });
 
+test("words that wrap on a phone lose none of their letters", async (t) => {
+  const server = await serve(t);
+  const page = await open(t, chrome, server.url, { viewport: { width: 320, height: 760 } });
+  const dir = folder(t);
+  await page.setInputFiles("#file", ["a", "b"].map((name) => file(dir, name, 1).path));
+  const words = page.locator("#total .words", { hasText: "2 files have arrived. You can close this page." });
+  await words.waitFor();
+  const { clip, lines, left } = await words.evaluate((one) => {
+    const text = document.createRange();
+    text.selectNodeContents(one);
+    const lines = Array.from(text.getClientRects(), (rect) => rect.left);
+    return { clip: getComputedStyle(one).clipPath, lines, left: one.getBoundingClientRect().left };
+  });
+  assert.equal(clip, "none");
+  assert.ok(lines.length >= 2 && lines.every((line) => line >= left), `${lines} from ${left}`);
+  assert.ok(await page.evaluate(() => document.documentElement.scrollWidth <= innerWidth));
+});
+
 test("bars glide over 200 ms, and not at all where less motion is asked for", async (t) => {
   const server = await serve(t);
   for (const [reducedMotion, duration] of [["no-preference", "0.2s"], ["reduce", "0s"]]) {
