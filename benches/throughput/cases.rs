@@ -55,7 +55,9 @@ impl Bench<'_> {
                 kinds: FORMS,
                 wanted: &[
                     (Kind::Bare, Wanted::AtLeast(0.9)),
+                    (Kind::Axum, Wanted::AtLeast(1.0)),
                     (Kind::Nginx, Wanted::AtLeast(1.4)),
+                    (Kind::Django, Wanted::AtLeast(1.0)),
                 ],
                 ..self.big(Shape::Form)
             }),
@@ -66,7 +68,11 @@ impl Bench<'_> {
             }),
             "pictures" => self.fast(&Fast {
                 kinds: FORMS,
-                wanted: &[(Kind::Nginx, Wanted::AtLeast(1.1))],
+                wanted: &[
+                    (Kind::Axum, Wanted::AtLeast(1.0)),
+                    (Kind::Nginx, Wanted::AtLeast(1.1)),
+                    (Kind::Django, Wanted::AtLeast(1.0)),
+                ],
                 ..pictures("close")
             }),
             // nginx, Django and what is written by hand never sync.
