@@ -22,8 +22,10 @@ const SETTLED: usize = 1024;
 const QUIET: Duration = Duration::from_secs(1);
 /// How long the writer waits for somebody to come; when nobody does, it goes.
 const COMPANY: Duration = Duration::from_micros(500);
-/// How often it waits so at most; once where the transaction is synced, since more come during every sync.
-const TURNS: usize = 4;
+/// How often it waits so at most. With more, sixteen clients beside a few slow ones would all wait for nobody.
+const TURNS: usize = 2;
+/// The same where transactions are synced: more come during every sync.
+const SYNCED_TURNS: usize = 1;
 
 /// What waits for the writer.
 pub(super) struct Queue {
@@ -82,7 +84,7 @@ impl Queue {
             come: Condvar::new(),
             room: Condvar::new(),
             under_way,
-            turns: if is_synced { 1 } else { TURNS },
+            turns: if is_synced { SYNCED_TURNS } else { TURNS },
         }
     }
 
