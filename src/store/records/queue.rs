@@ -44,7 +44,7 @@ struct Waiting {
     changes: Vec<Box<dyn Change>>,
     settled: Vec<UploadId>,
     writer: Listens,
-    open: Open,
+    stage: Stage,
 }
 
 /// For what the writer is to be woken.
@@ -59,15 +59,15 @@ enum Listens {
     All,
 }
 
-/// How long the queue lives.
+/// How far the queue has come.
 #[derive(Clone, Copy, PartialEq, Eq, Default)]
-enum Open {
+enum Stage {
     #[default]
-    ForAll,
+    Open,
     /// The writer does what is left and ends.
-    ForWriter,
+    Ending,
     /// There is no writer any more.
-    ForNobody,
+    Gone,
 }
 
 /// What goes into one transaction.
@@ -99,9 +99,9 @@ impl Queue {
     }
 
     fn put(&self, put: impl FnOnce(&mut Waiting)) {
-        let full = |waiting: &mut Waiting| waiting.len() >= QUEUE && waiting.open == Open::ForAll;
+        let full = |waiting: &mut Waiting| waiting.len() >= QUEUE && waiting.stage == Stage::Open;
         let mut waiting = unpoisoned(self.room.wait_while(self.lock(), full));
-        if waiting.open != Open::ForAll {
+        if waiting.stage != Stage::Open {
             return;
         }
         put(&mut waiting);
@@ -122,7 +122,7 @@ impl Queue {
     pub(super) fn next(&self) -> Option<Batch> {
         let mut waiting = self.keep_company(self.wait());
         waiting.writer = Listens::Nothing;
-        if waiting.open != Open::ForAll && waiting.len() == 0 {
+        if waiting.stage != Stage::Open && waiting.len() == 0 {
             return None;
         }
         let full = waiting.len() >= QUEUE;
@@ -171,19 +171,19 @@ impl Queue {
     /// Whether no more changes can come, or no more fit into a transaction.
     fn are_all(&self, waiting: &Waiting) -> bool {
         let can_come = self.under_way.load(Ordering::Relaxed);
-        waiting.changes.len() >= can_come.min(BATCH) || waiting.open != Open::ForAll
+        waiting.changes.len() >= can_come.min(BATCH) || waiting.stage != Stage::Open
     }
 
     /// Takes nothing more, and has the writer do what is left.
     pub(super) fn end(&self) {
-        self.lock().open = Open::ForWriter;
+        self.lock().stage = Stage::Ending;
         self.come.notify_one();
     }
 
     /// The writer is gone: whoever waits for it hears so, since what waits is dropped.
     pub(super) fn close(&self) {
         let mut waiting = self.lock();
-        waiting.open = Open::ForNobody;
+        waiting.stage = Stage::Gone;
         let left = std::mem::take(&mut waiting.changes);
         drop(waiting);
         self.room.notify_all();
@@ -202,7 +202,7 @@ impl Waiting {
 
     /// Whether what is here is worth a transaction.
     fn is_due(&self) -> bool {
-        !self.changes.is_empty() || self.settled.len() >= SETTLED || self.open != Open::ForAll
+        !self.changes.is_empty() || self.settled.len() >= SETTLED || self.stage != Stage::Open
     }
 
     fn take(&mut self) -> Batch {
