@@ -59,7 +59,7 @@ fn want_of_room_is_a_warning_and_a_clients_fault_is_none() {
         "--log-format",
         "json",
         "--max-store-size",
-        "100",
+        "1000000",
         "--max-uploads",
         "1",
     ];
@@ -68,7 +68,7 @@ fn want_of_room_is_a_warning_and_a_clients_fault_is_none() {
     assert_eq!(server.post("/upload", "", b"no form at all").status, 400);
     let put =
         |length| format!("PUT /files/x HTTP/1.1\r\nHost: a\r\nContent-Length: {length}\r\n\r\n");
-    assert_eq!(server.send(put(101).as_bytes()).status, 507);
+    assert_eq!(server.send(put(1000001).as_bytes()).status, 507);
     let mut running = server.connect();
     running
         .write_all(format!("{}1", put(2)).as_bytes())
