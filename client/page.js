@@ -72,17 +72,16 @@ class Page {
     this.#voice.failed(`${row.upload.file.name}: ${row.words.textContent}`);
   }
 
-  /** Texts change by this clock, which stops when there is nothing to tell. */
+  /** Texts change by this clock, which stops when there is nothing to tell. A late beat does not make the next one come early. */
   #run() {
-    this.#clock ??= setInterval(() => this.#tick(), TEXTS_EVERY_MS);
+    this.#clock ??= setTimeout(() => this.#tick(), TEXTS_EVERY_MS);
   }
 
   #tick() {
     for (const [upload, row] of this.#rows) if (upload.running) row.draw(true);
     this.#total.draw(this.#uploads.list, true);
-    if (this.#busy) return;
-    clearInterval(this.#clock);
     this.#clock = undefined;
+    if (this.#busy) this.#run();
   }
 
   /** The drop area is large while there is nothing else to see. */
