@@ -124,12 +124,16 @@ pub(crate) fn table(heads: &[String], rows: impl Iterator<Item = Vec<String>>) -
     format!("{}{rule}|\n{rows}", line(heads))
 }
 
-/// The value below which `share` of them lie; `None` when there are none.
+/// The value below which `share` of them lie, between two of them in proportion; `None` when there are none.
 pub(crate) fn at(values: &[f64], share: f64) -> Option<f64> {
     let mut sorted = values.to_vec();
     sorted.sort_by(f64::total_cmp);
-    let last = sorted.len().checked_sub(1)?;
-    Some(sorted[(last as f64 * share).round() as usize])
+    let place = sorted.len().checked_sub(1)? as f64 * share;
+    let (below, above) = (
+        sorted[place.floor() as usize],
+        sorted[place.ceil() as usize],
+    );
+    Some(below + place.fract() * (above - below))
 }
 
 /// The median, with three figures; nothing when there are no values.
