@@ -58,7 +58,7 @@ impl Records {
         mode: SyncMode,
         under_way: Arc<AtomicUsize>,
     ) -> Result<Self, Error> {
-        let queue = Arc::new(Queue::new(under_way, mode.is_enabled()));
+        let queue = Arc::new(Queue::new(under_way));
         let database = Arc::new(Shared::open(path, mode)?);
         let writer = std::thread::Builder::new()
             .name("store-records".into())

@@ -1,9 +1,9 @@
 //! The way to the writer: what waits for it, and how long it waits for more.
 //!
-//! A transaction costs some 25 µs of processor time by itself and 7 µs for each upload in it, and waking the writer some
-//! more, so that company pays. While more uploads are under way than have brought their change, the writer waits:
-//! until all have, or for as long as others keep coming, but at most [`TURNS`] times [`COMPANY`]. Whoever
-//! brings a change meanwhile does not wake it, unless it is the last one that can come.
+//! A transaction costs some 25 µs of processor time by itself and 7 µs for each upload in it, so that company pays. While
+//! more uploads are under way than have brought their change, the writer waits: until all have, but no longer than
+//! [`COMPANY`], since the others may be slow. Whoever brings a change meanwhile does not wake it, unless it is the last
+//! one that can come.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -20,12 +20,8 @@ const BATCH: usize = 256;
 const SETTLED: usize = 1024;
 /// How long settled promises wait for a transaction that goes their way.
 const QUIET: Duration = Duration::from_secs(1);
-/// How long the writer waits for somebody to come; when nobody does, it goes.
+/// How long the writer waits for others. With more, a few fast clients beside slow ones would all wait for nobody.
 const COMPANY: Duration = Duration::from_micros(500);
-/// How often it waits so at most. With more, sixteen clients beside a few slow ones would all wait for nobody.
-const TURNS: usize = 2;
-/// The same where transactions are synced: more come during every sync.
-const SYNCED_TURNS: usize = 1;
 
 /// What waits for the writer.
 pub(super) struct Queue {
@@ -36,7 +32,6 @@ pub(super) struct Queue {
     room: Condvar,
     /// How many uploads may still bring a change.
     under_way: Arc<AtomicUsize>,
-    turns: usize,
 }
 
 #[derive(Default)]
@@ -78,13 +73,12 @@ pub(super) struct Batch {
 }
 
 impl Queue {
-    pub(super) fn new(under_way: Arc<AtomicUsize>, is_synced: bool) -> Self {
+    pub(super) fn new(under_way: Arc<AtomicUsize>) -> Self {
         Self {
             waiting: Mutex::default(),
             come: Condvar::new(),
             room: Condvar::new(),
             under_way,
-            turns: if is_synced { SYNCED_TURNS } else { TURNS },
         }
     }
 
@@ -152,20 +146,13 @@ impl Queue {
         waiting
     }
 
-    /// Until all have come that can, nobody comes any more, or it has taken long enough.
+    /// Until all have come that can, or it has taken long enough.
     fn keep_company<'q>(&self, mut waiting: MutexGuard<'q, Waiting>) -> MutexGuard<'q, Waiting> {
-        for _ in 0..self.turns {
-            let here = waiting.changes.len();
-            if here == 0 || self.are_all(&waiting) {
-                break;
-            }
-            waiting.writer = Listens::All;
-            waiting = unpoisoned(self.come.wait_timeout(waiting, COMPANY)).0;
-            if waiting.changes.len() == here {
-                break;
-            }
+        if waiting.changes.is_empty() || self.are_all(&waiting) {
+            return waiting;
         }
-        waiting
+        waiting.writer = Listens::All;
+        unpoisoned(self.come.wait_timeout(waiting, COMPANY)).0
     }
 
     /// Whether no more changes can come, or no more fit into a transaction.
@@ -249,7 +236,7 @@ mod tests {
     }
 
     fn queue(under_way: usize) -> Queue {
-        Queue::new(Arc::new(AtomicUsize::new(under_way)), false)
+        Queue::new(Arc::new(AtomicUsize::new(under_way)))
     }
 
     fn sizes(batch: Option<Batch>) -> Option<(usize, usize)> {
