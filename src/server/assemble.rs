@@ -39,6 +39,7 @@ impl Config {
                 fields: self.max_head_fields,
             },
             stall: self.stall_timeout,
+            read_memory: self.read_memory,
             linger_bytes: self.linger_bytes,
             linger_time: self.linger_time,
         }

@@ -276,6 +276,10 @@ pub struct Config {
     #[arg(long, value_name = "TIME", default_value = "none", value_parser = time_or_none, help_heading = CONNECTIONS)]
     pub max_upload_time: std::option::Option<Duration>,
 
+    /// Memory in which uploads are read, shared: with many fast ones at once each reads less at a time
+    #[arg(long, value_name = "SIZE", default_value = "64MiB", value_parser = size, help_heading = CONNECTIONS)]
+    pub read_memory: u64,
+
     /// After a refusal, most bytes of the body read and thrown away so that the client sees the answer
     #[arg(long, value_name = "SIZE", default_value = "256MiB", value_parser = size, help_heading = CONNECTIONS)]
     pub linger_bytes: u64,

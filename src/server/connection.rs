@@ -28,6 +28,7 @@ use crate::problem::{RefusalCode, problem};
 use crate::server::drain::{Open, Seat};
 use crate::server::metrics::Metrics;
 use crate::server::patient::Patient;
+use crate::server::portion::Portions;
 use crate::server::strict::{HeadLimits, Strict};
 use crate::service::Service;
 use crate::threads::DataThreads;
@@ -42,6 +43,9 @@ pub struct ConnectionOptions {
     pub head: HeadLimits,
     /// The longest time in which a client reads no byte of an answer that waits for it; `None` is for ever.
     pub stall: Option<Duration>,
+    /// Bytes in which uploads are read, for all connections together. The more of them are fast, the less each reads at
+    /// once; 16 KiB it may always.
+    pub read_memory: u64,
     /// Bytes read on after an answer that came before its request's end, so that the client can read it.
     pub linger_bytes: u64,
     /// How long they are read on.
@@ -54,6 +58,7 @@ impl Default for ConnectionOptions {
             head_timeout: Duration::from_secs(30),
             head: HeadLimits::default(),
             stall: Some(Duration::from_secs(60)),
+            read_memory: 64 * 1024 * 1024,
             linger_bytes: 256 * 1024 * 1024,
             linger_time: Duration::from_secs(30),
         }
@@ -69,6 +74,8 @@ pub(super) struct Connections {
     pub(super) open: Open,
     /// Who counts refusals, if anybody.
     pub(super) metrics: Option<Metrics>,
+    /// In what they all read.
+    pub(super) portions: Portions,
     /// Where each open connection has its place.
     pub(super) places: Arc<Semaphore>,
 }
@@ -120,6 +127,7 @@ impl Connections {
         let _ = stream.set_nodelay(true);
         let stream = Patient::new(stream, self.options.stall);
         let stream = Strict::new(stream, self.options.head, self.options.head_timeout);
+        let stream = stream.by_portion(self.portions.one());
         let (service, refused) = (self.service.clone(), stream.refused());
         let talk = Arc::new(Talk::new(seat));
         let (talks, metrics) = (talk.clone(), self.metrics.clone());

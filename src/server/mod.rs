@@ -30,6 +30,7 @@ mod drain;
 pub mod logging;
 mod metrics;
 mod patient;
+mod portion;
 mod public;
 mod reload;
 mod secret;

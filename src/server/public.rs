@@ -11,6 +11,7 @@ use super::ConnectionOptions;
 use super::connection::{Connections, Place};
 use super::drain::Open;
 use super::metrics::Metrics;
+use super::portion::Portions;
 use crate::operator::Operator;
 use crate::service::Service;
 
@@ -40,6 +41,7 @@ impl Public {
             connections: Arc::new(Connections {
                 data: service.data(),
                 service,
+                portions: Portions::new(options.read_memory),
                 options,
                 open: Open::default(),
                 metrics,

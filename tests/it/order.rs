@@ -98,7 +98,7 @@ fn since_data(log: &str) -> Vec<Call> {
 }
 
 /// strace ends by itself when what it traces does; killed, it would leave that running.
-fn stop_traced(strace: u32) {
+pub(crate) fn stop_traced(strace: u32) {
     let children = format!("/proc/{strace}/task/{strace}/children");
     let child = std::fs::read_to_string(children)
         .unwrap()

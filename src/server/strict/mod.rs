@@ -25,6 +25,7 @@ use http::{Method, Request};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Sleep, sleep};
 
+use super::portion::Portion;
 use crate::error::Error;
 
 mod head;
@@ -58,6 +59,8 @@ impl Refused {
 #[derive(Debug)]
 pub struct Strict<S> {
     stream: S,
+    /// How much is read at once, where that is bounded.
+    portion: Option<Portion>,
     limits: HeadLimits,
     head_timeout: Duration,
     expected: Expected,
@@ -88,6 +91,7 @@ impl<S> Strict<S> {
     pub fn new(stream: S, limits: HeadLimits, head_timeout: Duration) -> Self {
         Self {
             stream,
+            portion: None,
             limits,
             head_timeout,
             expected: Expected::Head(Head::default()),
@@ -95,6 +99,14 @@ impl<S> Strict<S> {
             ready: 0,
             timer: None,
             refused: Refused::default(),
+        }
+    }
+
+    /// Reads `portion` at once and no more.
+    pub(super) fn by_portion(self, portion: Portion) -> Self {
+        Self {
+            portion: Some(portion),
+            ..self
         }
     }
 
@@ -199,6 +211,17 @@ impl Expected {
 }
 
 impl<S: AsyncRead + Unpin> Strict<S> {
+    fn poll_read_stream(
+        &mut self,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        match &mut self.portion {
+            Some(portion) => portion.poll_read(&mut self.stream, cx, buf),
+            None => Pin::new(&mut self.stream).poll_read(cx, buf),
+        }
+    }
+
     /// Reads straight into hyper's buffer and takes back what may not be passed on.
     fn poll_read_in_place(
         &mut self,
@@ -206,7 +229,7 @@ impl<S: AsyncRead + Unpin> Strict<S> {
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let before = buf.filled().len();
-        ready!(Pin::new(&mut self.stream).poll_read(cx, buf))?;
+        ready!(self.poll_read_stream(cx, buf))?;
         let legal = self.legal(&buf.filled()[before..]);
         let rest = &buf.filled()[before + legal..];
         if !rest.is_empty() {
@@ -251,7 +274,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Strict<S> {
             && self.ready == 0
         {
             // The usual case: nothing but the body fits.
-            ready!(Pin::new(&mut self.stream).poll_read(cx, buf))?;
+            ready!(self.poll_read_stream(cx, buf))?;
             self.expected = Expected::Body(left - (buf.filled().len() - before) as u64);
             return Poll::Ready(Ok(()));
         }

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use crate::support::{Reply, Server, connect_from, eventually, form, part, post};
 
 mod disk;
+mod memory;
 mod places;
 mod room;
 
