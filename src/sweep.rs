@@ -17,29 +17,52 @@ use crate::upload::UploadId;
 const AT_ONCE: usize = 64;
 /// The longest time between two rounds; a tenth of the time for which files are kept if that is shorter.
 const ROUND: Duration = Duration::from_secs(600);
+/// The time between two rounds where nothing depends on them but how long the list is.
+const REST_OF_A_DAY: Duration = Duration::from_secs(24 * 3600);
 /// The shortest time between two rounds.
 const REST: Duration = Duration::from_millis(100);
 /// The shortest time between two rounds that want of room asks for.
 const REST_WHEN_SHORT: Duration = Duration::from_secs(5);
 
-/// Goes on with its rounds as long as the store is there. `keep` is how long finished uploads stay, `None` for ever;
-/// `short` asks for a round soon.
-pub(crate) fn start(
-    keep: Option<Duration>,
-    store: &Arc<dyn Store>,
-    short: Arc<Notify>,
-    data: &DataThreads,
-) {
+/// What is to be cleared away.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Due {
+    /// Uploads that have been kept for this long, and those that are gone.
+    Kept(Duration),
+    /// Uploads that are gone, soon: what they held is counted.
+    Counted,
+    /// Uploads that are gone. Nobody waits for that, but files that replace others would add to the list for ever.
+    Gone,
+}
+
+impl Due {
+    fn keep(self) -> Option<Duration> {
+        match self {
+            Self::Kept(time) => Some(time),
+            Self::Counted | Self::Gone => None,
+        }
+    }
+
+    fn every(self) -> Duration {
+        match self {
+            Self::Kept(time) => (time / 10).clamp(REST, ROUND),
+            Self::Counted => ROUND,
+            Self::Gone => REST_OF_A_DAY,
+        }
+    }
+}
+
+/// Goes on with its rounds as long as the store is there, the first one now; `short` asks for a round soon.
+pub(crate) fn start(due: Due, store: &Arc<dyn Store>, short: Arc<Notify>, data: &DataThreads) {
     let store = Arc::downgrade(store);
     data.spawn(async move {
-        let every = keep.map_or(ROUND, |keep| (keep / 10).clamp(REST, ROUND));
-        while round(&store, keep).await {
+        while round(&store, due.keep()).await {
             let early = async {
                 tokio::time::sleep(REST_WHEN_SHORT).await;
                 short.notified().await;
             };
             tokio::select! {
-                () = tokio::time::sleep(every) => {}
+                () = tokio::time::sleep(due.every()) => {}
                 () = early => {}
             }
         }

@@ -247,9 +247,12 @@ impl Dumbwaiter {
         );
         let limited = options.store_bytes.is_some() || options.owner_bytes.is_some();
         let admission = Admission::start(options, store, &data);
-        if limited || self.keep.is_some() {
-            sweep::start(self.keep, store, admission.short_of_room(), &data);
-        }
+        let due = match self.keep {
+            Some(time) => sweep::Due::Kept(time),
+            None if limited => sweep::Due::Counted,
+            None => sweep::Due::Gone,
+        };
+        sweep::start(due, store, admission.short_of_room(), &data);
         Service {
             lift: Arc::new(Lift {
                 inbound: Inbound {

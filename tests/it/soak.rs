@@ -113,7 +113,7 @@ fn size(number: usize) -> usize {
     number * 7919 % 499_999
 }
 
-/// Names come again, so that the folder and its records do not grow.
+/// Names come again, so that the folder does not grow; its records do, until the next sweep.
 fn name(number: usize) -> String {
     format!("n{}", number % 64)
 }

@@ -4,6 +4,8 @@ use std::io::Write;
 use std::path::Path;
 use std::sync::Arc;
 
+use dumbwaiter::store::{Disk, Store};
+
 use super::{begun, chunk, connect_from, put, put_chunks, put_head, refused};
 use crate::support::{Reply, Server, eventually};
 
@@ -157,4 +159,29 @@ fn clients_at_once_fill_the_store_to_its_limit_and_not_beyond() {
         assert_eq!(stored, 10, "{flags:?}: {statuses:?}");
         assert_eq!(server.files().len(), 10);
     }
+}
+
+#[test]
+fn what_was_replaced_is_forgotten_with_the_next_round_also_without_any_limit() {
+    let folder = tempfile::tempdir().unwrap();
+    let flags = ["--name", "dish", "--on-conflict", "replace"];
+    let mut server = Server::start_in(folder.path(), &flags);
+    for _ in 0..10 {
+        assert_eq!(server.send(&put("a", b"x")).status, 201);
+    }
+    server.kill();
+    let known = || {
+        let runtime = tokio::runtime::Builder::new_current_thread().build();
+        let disk = Disk::open(folder.path()).unwrap();
+        let list = runtime.unwrap().block_on(disk.list(None, 100));
+        list.unwrap().len()
+    };
+    assert_eq!(known(), 10);
+    // A round begins with the start; whoever is killed at once may not come to its end.
+    let after_a_start = || {
+        Server::start_in(folder.path(), &flags).kill();
+        known()
+    };
+    eventually(after_a_start, |known| *known == 1);
+    assert_eq!(std::fs::read(folder.path().join("dish")).unwrap(), b"x");
 }
