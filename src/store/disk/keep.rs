@@ -83,6 +83,8 @@ impl Keep {
             .promise(id, self.epoch, had, told, &record)
             .await?;
         *recorded = true;
+        // From here on the checkpoint is gone.
+        self.scratch.keep_nothing();
         let put = Put::new(Arc::clone(&inner.root), how(self.on_conflict, 1));
         fulfil(&inner, id, &promise, &mut record, &mut claim, put, [0]).await?;
         if promised {
@@ -104,5 +106,74 @@ impl Keep {
             owner: self.owner,
             at: now(),
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::pin::pin;
+    use std::task::{Context, Waker};
+
+    use bytes::Bytes;
+
+    use super::super::Disk;
+    use super::super::session::DiskSession;
+    use super::*;
+    use crate::name::SafePath;
+    use crate::store::{Checkpoint, FilePoint, Open, Session, Store};
+    use crate::upload::FileHead;
+
+    fn block_on<F: Future>(work: F) -> F::Output {
+        let runtime = tokio::runtime::Builder::new_current_thread().build();
+        runtime.unwrap().block_on(work)
+    }
+
+    fn placed(name: &str) -> Placed {
+        Placed {
+            place: SafePath::from_stored(name).unwrap(),
+            facts: FileFacts::default(),
+        }
+    }
+
+    /// A session with two files of 3 bytes and a checkpoint.
+    async fn saved(disk: &Disk, id: UploadId) -> DiskSession {
+        let mut session = DiskSession::create(&disk.inner, id);
+        for content in ["one", "two"] {
+            session
+                .begin_file(&FileHead::default(), None)
+                .await
+                .unwrap();
+            session
+                .write(&mut vec![Bytes::from(content)])
+                .await
+                .unwrap();
+        }
+        let mut checkpoint = Checkpoint::at(6, Vec::new());
+        checkpoint.files = vec![FilePoint::default(); 2];
+        session.checkpoint(checkpoint).await.unwrap();
+        session
+    }
+
+    #[test]
+    fn who_is_superseded_while_it_keeps_a_file_leaves_it_to_the_newer_session() {
+        let dir = tempfile::tempdir().unwrap();
+        let disk = Disk::open(dir.path()).unwrap();
+        let id = UploadId::random();
+        block_on(async {
+            let mut older = saved(&disk, id).await;
+            let claim = disk.inner.claims.those(vec!["a".into()]).await;
+            let mut newer = {
+                let mut keep = pin!(older.keep(0, placed("a"), OnConflict::Replace));
+                let mut cx = Context::from_waker(Waker::noop());
+                assert!(keep.as_mut().poll(&mut cx).is_pending());
+                let newer = disk.open(&id, Open::Take).await.unwrap();
+                drop(claim);
+                assert!(matches!(keep.await, Err(Error::Superseded)));
+                newer
+            };
+            drop(older);
+            let kept = newer.keep(0, placed("a"), OnConflict::Replace).await;
+            assert_eq!(kept.unwrap().length, 3);
+        });
     }
 }

@@ -79,15 +79,17 @@ impl Scratch {
         self.kept.clear();
     }
 
-    /// Takes out file `index`, to be moved by itself; `None` when it is not there or was taken out before.
+    /// Takes out file `index`, to be moved by itself; `None` when it is not there or was taken out before. What a
+    /// checkpoint needs it still needs.
     pub(super) fn lend(&mut self, index: usize) -> Option<Self> {
         let place = self.files.get_mut(index).filter(|file| !file.lent)?;
         let husk = Writing::lent(place.temp.clone());
         let file = std::mem::replace(place, husk);
+        let kept = self.kept.iter().filter(|temp| **temp == file.temp);
         Some(Self {
             root: Arc::clone(&self.root),
+            kept: kept.cloned().collect(),
             files: vec![file],
-            kept: Vec::new(),
         })
     }
 
