@@ -85,6 +85,8 @@ pub(crate) struct Manner {
     pub(crate) headers: HeaderMap,
     /// What every URL begins with.
     pub(crate) base: String,
+    /// What the links of a page begin with: nothing where the client may not know the base.
+    pub(crate) known_base: String,
     /// Fields of every answer: those that let the page read it.
     pub(crate) shared: HeaderMap,
     /// Fields of a 401: how one says who one is.
@@ -94,7 +96,7 @@ pub(crate) struct Manner {
 impl Manner {
     /// Tells `error` to this client.
     pub(crate) fn reject(&self, error: Error) -> Rejection {
-        let mut answer = answer::refused(&self.headers, &self.base, &error);
+        let mut answer = answer::refused(&self.headers, &self.known_base, &error);
         let headers = answer.headers_mut();
         for (name, value) in &self.shared {
             headers.append(name, value.clone());

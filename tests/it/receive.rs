@@ -405,6 +405,16 @@ fn an_error_becomes_an_answer_in_the_clients_language() {
     assert_eq!((app.files(), app.under_way()), (vec![], vec![]));
 }
 
+#[test]
+fn a_refusal_at_the_apps_own_route_does_not_tell_a_secret_base() {
+    let app = App::start_with(dishes(), |lift| lift.base("/secret").only_below_base(true));
+    let reply = app.post("/dishes", "Accept: text/html\r\n", b"no form");
+    assert_eq!(reply.status, 400, "{reply:?}");
+    assert!(!reply.text().contains("secret"), "{reply:?}");
+    let stored = app.post("/dishes", "", &picture(b"x", "1"));
+    assert!(stored.text().contains("/secret/files/"), "{stored:?}");
+}
+
 async fn raw(State(lift): State<Service>, request: Request) -> Result<String, Refused> {
     let got = lift.receive(request).await?;
     let file = got.files().next().unwrap();
