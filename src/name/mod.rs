@@ -39,13 +39,23 @@ impl SafePath {
     /// The most bytes in one component (`NAME_MAX` of Linux file systems).
     pub const MAX_COMPONENT: usize = 255;
 
+    /// The most components in a path that an app has made. Each folder that has to be made takes a descriptor for a while and
+    /// a sync, and the text may be a client's.
+    pub const MAX_COMPONENTS: usize = 64;
+
     /// Takes a path that the app has made: components joined by `/`, below the store's folder. It is checked, not cleaned:
     /// whoever builds it from a client's text learns that this is no name, instead of storing under another one.
     ///
     /// # Errors
     /// [`Error::UnusableName`] says which component cannot be one, and why: an absolute path, `..`, a name that begins with
-    /// a dot, a character that no name may hold.
+    /// a dot, a character that no name may hold, more than [`SafePath::MAX_COMPONENTS`].
     pub fn parse(text: &str) -> Result<Self, Error> {
+        if text.split('/').nth(Self::MAX_COMPONENTS).is_some() {
+            let most = Self::MAX_COMPONENTS;
+            return Err(Error::UnusableName {
+                reason: format!("a place has at most {most} components"),
+            });
+        }
         text.split('/').try_for_each(|name| {
             let why = match clean::component(name) {
                 _ if text.starts_with('/') => {

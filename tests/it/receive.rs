@@ -317,7 +317,9 @@ fn a_taken_name_is_handled_as_the_app_says() {
 #[test]
 fn a_place_made_of_the_clients_text_stays_below_the_store_or_is_refused() {
     let app = App::start(Router::new().route("/", route(placed)));
+    let deep = format!("{}escape", "a/".repeat(64));
     for place in [
+        &deep,
         "../escape",
         "/etc/escape",
         "a/../../escape",
@@ -341,6 +343,7 @@ fn a_place_made_of_the_clients_text_stays_below_the_store_or_is_refused() {
     assert_eq!(outside, ["uploads"]);
     eventually(|| app.under_way(), Vec::is_empty);
     assert_eq!(app.files(), [""; 0]);
+    assert!(!app.folder.path().join("uploads/a").exists());
     assert_eq!(
         app.post("/", "", &picture(b"x", "1")).json()["code"],
         "missing_file"
