@@ -182,13 +182,20 @@ impl Kept {
         }
     }
 
-    fn names_for(&self, files: &[Placed], how: OnConflict) -> Result<Vec<String>, Error> {
+    /// None of the upload's `own` names is given again.
+    fn names_for(
+        &self,
+        files: &[Placed],
+        how: OnConflict,
+        own: &[Arc<File>],
+    ) -> Result<Vec<String>, Error> {
+        let is_own = |name: &str| own.iter().any(|f| f.facts.name.as_deref() == Some(name));
         let mut names: Vec<String> = Vec::with_capacity(files.len());
         for file in files {
             let place = file.place.as_str();
             let is_free = |name: &String| {
                 let taken = how != OnConflict::Replace && self.files.contains_key(name);
-                !taken && !names.contains(name)
+                !taken && !is_own(name) && !names.contains(name)
             };
             let tries = match how {
                 OnConflict::Reject => 1,
@@ -308,7 +315,7 @@ impl Session for MemorySession {
         self.check_whole()?;
         let all_bytes = std::mem::take(&mut self.files);
         let mut kept = self.pass()?;
-        let names = kept.names_for(&files, on_conflict)?;
+        let names = kept.names_for(&files, on_conflict, &[])?;
         let modified = SystemTime::now();
         let placed = files.into_iter().zip(names).zip(all_bytes);
         let files: Vec<_> = placed
@@ -350,7 +357,9 @@ impl Session for MemorySession {
             return Err(Error::store("there is no such file to be kept"));
         }
         let mut kept = self.pass()?;
-        let name = kept.names_for(std::slice::from_ref(&file), on_conflict)?;
+        let own = kept.uploads.get(&self.id);
+        let own = own.map_or(&[][..], |upload| &upload.files);
+        let name = kept.names_for(std::slice::from_ref(&file), on_conflict, own)?;
         let bytes = &self.files[index];
         let facts = FileFacts {
             name: name.into_iter().next(),

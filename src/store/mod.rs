@@ -188,6 +188,7 @@ pub trait Session: Send {
     /// Makes one file visible under the place given, and remembers it under the upload's id behind those kept before: the
     /// first one kept is file 0. `index` counts the files begun and not discarded, kept ones too. What is not kept goes
     /// when the session is dropped; a checkpoint goes with the first file kept, and no [`Session::commit`] can follow.
+    /// [`OnConflict::Replace`] replaces no file of the same upload: the later one gets another name, as in a commit.
     ///
     /// Once called it runs to its end even if the caller drops the future. Of a crash on the way either the file is left,
     /// under its name and remembered, or nothing of it; files kept before stay.

@@ -85,13 +85,15 @@ pub async fn a_kept_file_follows_the_rule_for_taken_names(store: &dyn Store) {
         .await
         .expect("upload");
     let mut session = case.create().await;
-    for content in ["one", "two", "three"] {
+    for content in ["one", "two", "three", "four"] {
         file(&mut session, &[content]).await;
     }
     for (index, how, name) in [
         (0, OnConflict::Rename, "a-1.jpg"),
         (1, OnConflict::Replace, "a.jpg"),
         (2, OnConflict::Rename, "a-2.jpg"),
+        // What it would replace is of the same upload.
+        (3, OnConflict::Replace, "a-3.jpg"),
     ] {
         let kept = session.keep(index, case.place("a.jpg"), how).await;
         assert_eq!(kept.expect("keep").name, Some(case.name(name)));
@@ -100,6 +102,7 @@ pub async fn a_kept_file_follows_the_rule_for_taken_names(store: &dyn Store) {
     assert_eq!(old.read(0).await, None, "it was replaced");
     assert_eq!(case.read(1).await.as_deref(), Some(&b"two"[..]));
     assert_eq!(case.read(2).await.as_deref(), Some(&b"three"[..]));
+    assert_eq!(case.read(3).await.as_deref(), Some(&b"four"[..]));
 }
 
 /// `reject` refuses a taken name and leaves the file to be kept elsewhere, and those kept before as they are.

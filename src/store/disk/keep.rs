@@ -7,14 +7,15 @@ use std::slice;
 use std::sync::Arc;
 
 use super::Inner;
+use super::claims::name_taken;
 use super::commit::{fulfil, how, keep, now};
 use super::gate::{Gate, Turn};
 use super::put::Put;
 use super::scratch::Scratch;
 use crate::error::Error;
-use crate::name::OnConflict;
-use crate::store::Placed;
-use crate::store::records::{Promise, Record};
+use crate::name::{OnConflict, SafePath};
+use crate::store::records::{self, Promise, Record};
+use crate::store::{Placed, free};
 use crate::upload::{FileFacts, OwnerKey, UploadId};
 
 /// A file on its way to its name; it owns all it needs, since its caller may vanish.
@@ -61,6 +62,9 @@ impl Keep {
 
     async fn put(&mut self, turn: &mut Turn, recorded: &mut bool) -> Result<FileFacts, Error> {
         let (inner, id) = (Arc::clone(&self.inner), self.id);
+        if self.on_conflict == OnConflict::Replace {
+            self.spare(&turn.kept)?;
+        }
         let files = slice::from_ref(&self.file);
         let mut claim = inner
             .claims
@@ -96,6 +100,16 @@ impl Keep {
         Ok(last.facts.clone())
     }
 
+    /// Finds another name where one of the `kept` has this one: two files of one upload never share a name.
+    fn spare(&mut self, kept: &[records::Kept]) -> Result<(), Error> {
+        let place = self.file.place.as_str();
+        let is_own = |name: &str| kept.iter().any(|k| k.facts.name.as_deref() == Some(name));
+        let other = free::candidates(place).find(|name| !is_own(name));
+        let other = other.and_then(|name| SafePath::from_stored(&name));
+        self.file.place = other.ok_or_else(|| name_taken(place))?;
+        Ok(())
+    }
+
     /// What is known of the upload with this file behind those kept before.
     fn record(&self, turn: &Turn, name: &str) -> Result<Record, Error> {
         let (facts, writing) = (self.file.facts.clone(), &self.scratch.files[0]);
@@ -119,7 +133,6 @@ mod tests {
     use super::super::Disk;
     use super::super::session::DiskSession;
     use super::*;
-    use crate::name::SafePath;
     use crate::store::{Checkpoint, FilePoint, Open, Session, Store};
     use crate::upload::FileHead;
 
