@@ -552,6 +552,23 @@ fn an_upload_cancelled_while_the_app_has_it_is_gone_and_the_app_hears_it() {
 }
 
 #[test]
+fn what_was_persisted_is_not_cleared_away_while_the_app_still_has_the_upload() {
+    let slow = async |State(lift): State<Service>, request: Request| {
+        let got = lift.receive(request).await?;
+        got.file("a")?.persist("a").await?;
+        tokio::time::sleep(Duration::from_millis(2500)).await;
+        Ok::<_, Refused>(got.file("b")?.persist("b").await?.name)
+    };
+    let keep = Duration::from_secs(1);
+    let app = App::start_with(Router::new().route("/", route(slow)), |lift| {
+        lift.keep(keep)
+    });
+    let body = form(&[part("a", Some("a"), b"one"), part("b", Some("b"), b"two")]);
+    let reply = app.post("/", "", &body);
+    assert_eq!((reply.status, reply.text()), (200, "b"), "{reply:?}");
+}
+
+#[test]
 fn a_host_that_stops_leaves_what_was_persisted() {
     let (app, mut client, go_on, _told) = half_persisted("1");
     app.lift.operator().end_all();

@@ -15,11 +15,16 @@ pub(super) fn list(
     most: usize,
 ) -> Result<Vec<Finished>, Error> {
     let finished = |(id, record): (UploadId, Record)| {
-        // A commit under way has its record already, and its files not yet; a session may keep more.
-        let there = inner.gates.is_open(&id) || is_there(inner, &record)?;
+        // A commit under way has its record already, and its files not yet; a session may keep more, and is not finished.
+        let is_open = inner.gates.is_open(&id);
+        let there = is_open || is_there(inner, &record)?;
+        let at = match is_open {
+            true => SystemTime::now(),
+            false => finished_at(&record),
+        };
         Ok(Finished {
             id,
-            at: finished_at(&record),
+            at,
             bytes: record.bytes(),
             there,
         })
