@@ -59,12 +59,15 @@ struct Writing {
 }
 
 impl Writing {
-    /// On a data thread, where writing may block. One write, so that two uploads never share a line.
-    fn note(catalogue: &File, facts: &FileFacts) -> Result<(), Error> {
+    /// On a data thread, where writing may block. One write, so that two uploads never share a line. The file is stored
+    /// already: a catalogue that lacks it must not make that an error.
+    fn note(catalogue: &File, facts: &FileFacts) {
         let name = facts.name.as_deref().unwrap_or_default();
         let line = format!("{} bytes in {name}\n", facts.length);
         let mut catalogue = catalogue;
-        catalogue.write_all(line.as_bytes()).map_err(Error::store)
+        if let Err(error) = catalogue.write_all(line.as_bytes()) {
+            eprintln!("the catalogue lacks {name}: {error}");
+        }
     }
 }
 
@@ -101,7 +104,7 @@ impl Session for Writing {
     ) -> Result<Vec<FileFacts>, Error> {
         let stored = self.session.commit(files, on_conflict).await?;
         for facts in &stored {
-            Self::note(&self.catalogue, facts)?;
+            Self::note(&self.catalogue, facts);
         }
         Ok(stored)
     }
@@ -113,7 +116,7 @@ impl Session for Writing {
         on_conflict: OnConflict,
     ) -> Result<FileFacts, Error> {
         let stored = self.session.keep(index, file, on_conflict).await?;
-        Self::note(&self.catalogue, &stored)?;
+        Self::note(&self.catalogue, &stored);
         Ok(stored)
     }
 

@@ -61,8 +61,8 @@ pub enum Error {
         /// The field.
         field: String,
     },
-    /// A route of the app's own took an upload with files in and kept none of them.
-    #[error("none of the files was kept")]
+    /// A route of the app's own took an upload with files in and kept none of them, or failed to keep one.
+    #[error("not all of the files were kept")]
     NotKept,
     /// A newer request has taken the upload over.
     #[error("a newer request has taken over this upload")]

@@ -232,6 +232,7 @@ impl Lift {
         Manner {
             headers: accept.map(|value| (ACCEPT, value.clone())).collect(),
             base: asked.base.clone(),
+            downloads: asked.downloads,
             known_base: self.known_base(asked).to_owned(),
             shared,
             challenge,

@@ -83,30 +83,28 @@ impl<'a> ArrivedFile<'a> {
     /// [`Error::ShuttingDown`], [`Error::DiskFull`], [`Error::Store`], which also means that it was persisted before.
     pub async fn persist(&self, place: impl AsRef<str>) -> Result<Persisted, Rejection> {
         let manner = &self.arrival.manner;
-        let place = match SafePath::parse(place.as_ref()) {
-            Ok(place) => place,
-            Err(error) => return Err(manner.reject(error)),
-        };
+        let place = SafePath::parse(place.as_ref());
         let (held, index, rule) = (Arc::clone(&self.arrival.held), self.index, self.on_conflict);
         let turn = held.in_line().await;
         let keep = async move { held.keep(&mut turn.await, index, place, rule).await };
         let kept = self.arrival.data.spawn(keep).await;
-        match kept.unwrap_or_else(|panic| Err(Error::store(panic))) {
-            Ok((number, facts)) => Ok(self.persisted(number, facts)),
-            Err(error) => Err(manner.reject(error)),
+        match kept.unwrap_or_else(|panic| (Err(Error::store(panic)), false)) {
+            (Ok((number, facts)), _) => Ok(self.persisted(number, facts)),
+            (Err(error), in_part) => Err(manner.reject_rest(error, in_part)),
         }
     }
 
     fn persisted(&self, number: usize, facts: FileFacts) -> Persisted {
-        let (base, id) = (&self.arrival.manner.base, self.arrival.id());
+        let (manner, id) = (&self.arrival.manner, self.arrival.id());
+        let base = &manner.base;
         Persisted {
             name: facts.name.unwrap_or_default(),
             length: facts.length,
             digest: facts.digest,
-            url: match number {
+            url: manner.downloads.then(|| match number {
                 0 => format!("{base}/files/{id}"),
                 n => format!("{base}/files/{id}/{n}"),
-            },
+            }),
         }
     }
 }
@@ -121,6 +119,7 @@ pub struct Persisted {
     pub length: u64,
     /// `algorithm:hex`, where a handler computed one.
     pub digest: Option<String>,
-    /// Where the service gives it back, if it is nested in the app too. It holds the upload's id.
-    pub url: String,
+    /// Where the service gives it back, if it is nested in the app too. It holds the upload's id. `None` where nothing is
+    /// given back.
+    pub url: Option<String>,
 }

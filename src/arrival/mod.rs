@@ -37,6 +37,7 @@ pub use rejection::Rejection;
 /// | what the app did | how the record ends |
 /// |---|---|
 /// | persisted a file, or there was none | `done` |
+/// | tried to persist one, and neither that nor another try went well | `error`, `not_kept`; what was persisted stays |
 /// | nothing: an early return, a panic, a handler that was dropped because its client went | `error`, `not_kept` |
 /// | [`Arrival::done`] | `done` |
 /// | [`Arrival::refuse`] | `error`, with the app's code and words; what was persisted goes too |
@@ -99,19 +100,20 @@ impl Held {
         }
     }
 
-    /// Persists one file of the upload, in its turn.
+    /// Persists one file of the upload, in its turn; says too whether one was persisted, now or before.
     async fn keep(
         &self,
         turn: &mut Turn,
         index: usize,
-        place: SafePath,
+        place: Result<SafePath, Error>,
         on_conflict: OnConflict,
-    ) -> Result<(usize, FileFacts), Error> {
-        self.progress.go_on()?;
-        match turn.as_mut() {
-            Some(arrived) => arrived.keep(index, place, on_conflict).await,
-            None => Err(Error::Cancelled),
-        }
+    ) -> (Result<(usize, FileFacts), Error>, bool) {
+        let kept = match (self.progress.go_on(), turn.as_mut()) {
+            (Err(halt), _) => Err(halt),
+            (Ok(()), Some(arrived)) => arrived.keep(index, place, on_conflict).await,
+            (Ok(()), None) => Err(Error::Cancelled),
+        };
+        (kept, turn.as_ref().is_some_and(Arrived::keeps))
     }
 }
 

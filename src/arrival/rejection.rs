@@ -85,6 +85,8 @@ pub(crate) struct Manner {
     pub(crate) headers: HeaderMap,
     /// What every URL begins with.
     pub(crate) base: String,
+    /// Whether stored files are given back.
+    pub(crate) downloads: bool,
     /// What the links of a page begin with: nothing where the client may not know the base.
     pub(crate) known_base: String,
     /// Fields of every answer: those that let the page read it.
@@ -96,7 +98,16 @@ pub(crate) struct Manner {
 impl Manner {
     /// Tells `error` to this client.
     pub(crate) fn reject(&self, error: Error) -> Rejection {
-        let mut answer = answer::refused(&self.headers, &self.known_base, &error);
+        self.reject_rest(error, false)
+    }
+
+    /// Tells `error` to this client, when some of its upload may be stored for good: `in_part`.
+    pub(crate) fn reject_rest(&self, error: Error, in_part: bool) -> Rejection {
+        let (headers, base) = (&self.headers, &self.known_base);
+        let mut answer = match in_part {
+            true => answer::refused_in_part(headers, base, &error),
+            false => answer::refused(headers, base, &error),
+        };
         let headers = answer.headers_mut();
         for (name, value) in &self.shared {
             headers.append(name, value.clone());

@@ -12,6 +12,8 @@ pub(crate) struct Arrived {
     received: Box<Received>,
     /// Those kept so far, in the order of keeping.
     kept: Vec<Kept>,
+    /// Which of the upload's files the app wanted kept, in vain.
+    lost: Vec<usize>,
 }
 
 #[derive(Debug)]
@@ -28,7 +30,13 @@ impl Arrived {
         Self {
             received,
             kept: Vec::new(),
+            lost: Vec::new(),
         }
+    }
+
+    /// Whether a file was kept.
+    pub(crate) fn keeps(&self) -> bool {
+        !self.kept.is_empty()
     }
 
     /// What the upload is.
@@ -47,8 +55,25 @@ impl Arrived {
     }
 
     /// Makes file `index` visible at `place`; gives its number among the files kept, by which its URL goes, and what it is
-    /// called.
+    /// called. A failure may be made good by another place.
     pub(crate) async fn keep(
+        &mut self,
+        index: usize,
+        place: Result<SafePath, Error>,
+        on_conflict: OnConflict,
+    ) -> Result<(usize, FileFacts), Error> {
+        self.lost.retain(|lost| *lost != index);
+        let kept = match place {
+            Ok(place) => self.put(index, place, on_conflict).await,
+            Err(error) => Err(error),
+        };
+        if kept.is_err() {
+            self.lost.push(index);
+        }
+        kept
+    }
+
+    async fn put(
         &mut self,
         index: usize,
         place: SafePath,
@@ -73,18 +98,19 @@ impl Arrived {
     }
 
     /// The app has no more to keep. Unless it says that this is `well`, an upload of which no file was kept, though it has
-    /// some, ends in [`Error::NotKept`].
+    /// some, ends in [`Error::NotKept`], and so does one of which a file should have been and was not.
     pub(crate) fn finish(mut self, well: bool) {
-        if self.kept.is_empty() && !self.received.files.is_empty() && !well {
-            return self.received.broken(&Error::NotKept);
-        }
+        let in_vain = self.kept.is_empty() && !self.received.files.is_empty();
+        let is_lost = !well && (in_vain || !self.lost.is_empty());
         // As everywhere: what goes has gone, and the place is free, before anybody is told.
         drop(self.received.session.take());
         drop(self.received.place.take());
         self.tell_handlers();
         let kept: Vec<_> = self.kept.into_iter().map(|kept| kept.facts).collect();
-        if let Some(tap) = self.received.tap.take() {
-            tap.done(&kept);
+        match self.received.tap.take() {
+            Some(tap) if is_lost => tap.fail(&Error::NotKept),
+            Some(tap) => tap.done(&kept),
+            None => {}
         }
     }
 

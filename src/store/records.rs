@@ -87,7 +87,8 @@ impl Records {
 
     /// Every promise that is not known to be kept, with its record.
     pub(super) fn promises(&self) -> Result<Vec<(UploadId, Promise, Record)>, Error> {
-        self.database.read(|database| {
+        let mut orphans = Vec::new();
+        let promises = self.database.read(|database| {
             let transaction = database.begin_read()?;
             let files = transaction.open_table(FILES)?;
             let mut promises = Vec::new();
@@ -99,11 +100,16 @@ impl Records {
                         promises.push((id, decode(promise.value())?, decode(record.value())?));
                     }
                     // Its files were found to be gone before the promise was settled.
-                    None => self.settle(id),
+                    None => orphans.push(id),
                 }
             }
             Ok(promises)
-        })
+        })?;
+        // Behind the reading: the writer may need the database to itself before it takes more.
+        for id in orphans {
+            self.settle(id);
+        }
+        Ok(promises)
     }
 
     /// The temporary files of all checkpoints.

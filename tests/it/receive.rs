@@ -124,7 +124,12 @@ async fn dish(State(lift): State<Service>, request: Request) -> Result<String, R
     let got = lift.receive(request).await?;
     let id = got.field("id").unwrap_or("none").to_owned();
     let stored = got.file("picture")?.persist(id).await?;
-    Ok(format!("{} {} {}", stored.name, stored.length, stored.url))
+    Ok(format!(
+        "{} {} {}",
+        stored.name,
+        stored.length,
+        stored.url.unwrap()
+    ))
 }
 
 fn dishes() -> Router<Service> {
@@ -169,7 +174,7 @@ async fn one_of_two(State(lift): State<Service>, request: Request) -> Result<Str
     let got = lift.receive(request).await?;
     assert_eq!(got.files().count(), 2);
     let stored = got.file("b")?.persist("folder/kept").await?;
-    Ok(stored.url)
+    Ok(stored.url.unwrap())
 }
 
 #[test]
@@ -566,6 +571,49 @@ fn what_was_persisted_is_not_cleared_away_while_the_app_still_has_the_upload() {
     let body = form(&[part("a", Some("a"), b"one"), part("b", Some("b"), b"two")]);
     let reply = app.post("/", "", &body);
     assert_eq!((reply.status, reply.text()), (200, "b"), "{reply:?}");
+}
+
+/// Persists the first file as `a`, then the second as the form says, and again elsewhere if the form says where.
+async fn two_places(State(lift): State<Service>, request: Request) -> Result<String, Refused> {
+    let got = lift.receive(request).await?;
+    got.file("a")?.persist("a").await?;
+    let second = got.file("b")?.on_conflict(OnConflict::Reject);
+    let stored = match second.persist(got.field("place").unwrap()).await {
+        Err(_) if got.field("else").is_some() => second.persist(got.field("else").unwrap()).await,
+        stored => stored,
+    };
+    Ok(stored?.name)
+}
+
+#[test]
+fn a_file_that_could_not_be_persisted_is_an_error_in_the_record_unless_that_was_made_good() {
+    let app = App::start(Router::new().route("/", route(two_places)));
+    let send = |id: &str, fields: &[(&str, &str)]| {
+        let mut parts = vec![part("a", Some("a"), b"one"), part("b", Some("b"), b"two")];
+        parts.extend(
+            fields
+                .iter()
+                .map(|(name, value)| part(name, None, value.as_bytes())),
+        );
+        app.post(
+            &format!("/?X-Progress-ID={id}"),
+            "Accept: text/html\r\n",
+            &form(&parts),
+        )
+    };
+    for (id, place) in [("1", "../b"), ("2", "a")] {
+        let refused = send(id, &[("place", place)]);
+        assert!((400..500).contains(&refused.status), "{refused:?}");
+        assert!(
+            refused.text().contains("The rest of it is kept."),
+            "{refused:?}"
+        );
+        assert_eq!(app.ended(id), "not_kept");
+    }
+    assert_eq!(app.under_way(), [""; 0]);
+    let good = send("3", &[("place", "../b"), ("else", "b")]);
+    assert_eq!((good.status, good.text()), (200, "b"));
+    assert_eq!(app.ended("3"), "done");
 }
 
 #[test]

@@ -96,6 +96,15 @@ fn accepted(asked: &Asked, record: &Record) -> Response<Bytes> {
 
 /// The answer to a request that is refused, in the client's language; JSON means `application/problem+json`.
 pub fn refused(headers: &HeaderMap, base: &str, error: &Error) -> Response<Bytes> {
+    refusal(headers, base, error, page::Kept::Nothing)
+}
+
+/// The same, when some of what was sent is stored for good.
+pub fn refused_in_part(headers: &HeaderMap, base: &str, error: &Error) -> Response<Bytes> {
+    refusal(headers, base, error, page::Kept::Some)
+}
+
+fn refusal(headers: &HeaderMap, base: &str, error: &Error, kept: page::Kept) -> Response<Bytes> {
     let status = problem::status(error);
     let facts = serde_json::json!({
         "state": "error",
@@ -104,7 +113,7 @@ pub fn refused(headers: &HeaderMap, base: &str, error: &Error) -> Response<Bytes
     let mut answer = match language(headers) {
         Language::Json => problem::problem(error),
         Language::Xml => reply(status, "application/xml", xml::document(&facts)),
-        Language::Html => page::reply(status, &page::refused(error), &facts, base),
+        Language::Html => page::reply(status, &page::refused(error, kept), &facts, base),
     };
     answer
         .extensions_mut()

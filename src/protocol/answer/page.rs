@@ -76,13 +76,22 @@ fn item(file: &crate::progress::FileRecord) -> String {
     format!("<li>{name} <span class=\"size\">{size}</span></li>\n")
 }
 
+/// What of a refused upload is stored.
+#[derive(Clone, Copy)]
+pub(super) enum Kept {
+    Nothing,
+    Some,
+}
+
 /// What happened, what is kept, what to do, and the code small.
-pub(super) fn refused(error: &Error) -> String {
+pub(super) fn refused(error: &Error, kept: Kept) -> String {
     let (message, code) = (escape(&what(error)), escape(error.code()));
     let act = act(error);
-    format!(
-        "<h1>This did not arrive.</h1>\n<p class=\"why\">{message} Nothing of it is kept. {act} <code>{code}</code></p>\n"
-    )
+    let (title, kept) = match kept {
+        Kept::Nothing => ("This did not arrive.", "Nothing of it is kept."),
+        Kept::Some => ("Not all of this was stored.", "The rest of it is kept."),
+    };
+    format!("<h1>{title}</h1>\n<p class=\"why\">{message} {kept} {act} <code>{code}</code></p>\n")
 }
 
 /// What happened; sizes as a person reads them.
