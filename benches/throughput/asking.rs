@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 
-use crate::cases::{Bench, Figures, MIB, of, progress};
+use crate::cases::{Bench, Figures, MIB, in_turn, of, progress};
 use crate::client::Shape;
 use crate::cpus::Cpus;
 use crate::kind::{Kind, Setup};
@@ -28,7 +28,8 @@ impl Bench<'_> {
             .collect();
         let mut speeds = self.figures(KINDS);
         for round in self.rounds(self.rounds) {
-            for (kind, speeds) in &mut speeds {
+            for index in in_turn(round, speeds.len()) {
+                let (kind, speeds) = &mut speeds[index];
                 let server = self.start(*kind, self.plain())?;
                 let ask = || load::polls(server.address, &paths, 8, time);
                 let count = while_slow(&server, UPLOADS, 256 << 10, &self.block, ask);
@@ -72,7 +73,8 @@ impl Bench<'_> {
         Cpus::SHARED.settle()?;
         let (mut medians, mut tails) = (self.figures(KINDS), self.figures(KINDS));
         for round in self.rounds(self.rounds.div_ceil(3)) {
-            for ((kind, medians), (_, tails)) in medians.iter_mut().zip(&mut tails) {
+            for index in in_turn(round, medians.len()) {
+                let ((kind, medians), (_, tails)) = (&mut medians[index], &mut tails[index]);
                 let server = self.start(*kind, Setup::plain(Cpus::SHARED))?;
                 let took = self.while_disk_is_busy(&server, load);
                 let took = took.with_context(|| server.report())?;

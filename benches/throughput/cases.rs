@@ -144,6 +144,11 @@ fn pictures(durability: &'static str) -> Fast {
     }
 }
 
+/// The servers' places in a round. Another one is first each time, since the first may have it better or worse.
+pub(crate) fn in_turn(round: usize, count: usize) -> impl Iterator<Item = usize> {
+    (round..round + count).map(move |turn| turn % count)
+}
+
 /// The figures of `kind`; none when it did not run.
 pub(crate) fn of(all: &Figures, kind: Kind) -> &[f64] {
     let found = all.iter().find(|(of, _)| *of == kind);

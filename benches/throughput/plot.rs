@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, ensure};
 
-use crate::cases::{Bench, MIB};
+use crate::cases::{Bench, MIB, in_turn};
 use crate::client::Shape;
 use crate::draw::{self, Line, Panel, Point, Scale};
 use crate::kind::{Kind, Setup};
@@ -65,8 +65,10 @@ impl Bench<'_> {
             if round > 0 && begun.elapsed() > ENOUGH {
                 break;
             }
-            for place in &mut places {
-                self.point(place)?;
+            for at_once in places.chunk_by_mut(|a, b| a.uploads == b.uploads) {
+                for index in in_turn(round, at_once.len()) {
+                    self.point(&mut at_once[index])?;
+                }
             }
         }
         fs::write(file, draw::svg(&panels(&places)))

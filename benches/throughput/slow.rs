@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context;
 
-use crate::cases::{Bench, MIB, of, progress};
+use crate::cases::{Bench, MIB, in_turn, of, progress};
 use crate::client::{Connection, Message, Shape};
 use crate::kind::Kind;
 use crate::load::{Load, joined};
@@ -127,7 +127,8 @@ impl Bench<'_> {
         };
         let mut kept = self.figures(&[Kind::Nginx, Kind::Ours]);
         for round in self.rounds(self.rounds) {
-            for (kind, kept) in &mut kept {
+            for index in in_turn(round, kept.len()) {
+                let (kind, kept) = &mut kept[index];
                 let server = self.start(*kind, self.plain())?;
                 let seconds = || {
                     let begun = Instant::now();

@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use anyhow::{Context, ensure};
 
-use crate::cases::{Bench, Figures, MIB, of, progress};
+use crate::cases::{Bench, Figures, MIB, in_turn, of, progress};
 use crate::kind::{Kind, Setup};
 use crate::load::Load;
 use crate::servers::Server;
@@ -68,9 +68,7 @@ impl Bench<'_> {
             },
         );
         for round in self.rounds(self.rounds) {
-            // Another one is first each time, since the first may have it better or worse.
-            for turn in round..round + count {
-                let index = turn % count;
+            for index in in_turn(round, count) {
                 let server = self.start(series.speed[index].0, setup)?;
                 self.upload(&server, case, &mut series, index)
                     .with_context(|| format!("{}: {}", case.title, server.report()))?;
