@@ -136,10 +136,14 @@ impl Api {
         for id in &self.seen {
             let item = self.item(*id);
             let (kind, inner) = inner(item);
-            if kind == "use" || kind == "module" || self.is_none_of_ours(inner) {
+            if kind == "module" || self.is_none_of_ours(inner) {
                 continue;
             }
-            for (named, path) in named(inner) {
+            let named = match kind {
+                "use" => self.of_others(inner),
+                _ => named(inner),
+            };
+            for (named, path) in named {
                 if let Some(why) = self.why_not(named) {
                     let place = &item["span"]["filename"];
                     strange.push(format!(
@@ -165,6 +169,14 @@ impl Api {
                 (!NAMED.contains(&name)).then(|| format!("of the crate {name}"))
             }
         }
+    }
+
+    /// What `pub use` shows of another crate's; what is ours and hidden stays so.
+    fn of_others(&self, inner: &Value) -> Vec<(u64, String)> {
+        let named = inner["id"].as_u64().zip(inner["source"].as_str());
+        let others = named.filter(|(id, _)| self.item(*id)["crate_id"] != 0);
+        let others = others.map(|(id, path)| (id, path.to_owned()));
+        others.into_iter().collect()
     }
 
     /// An impl for a hidden type stands with the type that its trait names, too.
