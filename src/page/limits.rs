@@ -255,6 +255,25 @@ mod tests {
     }
 
     #[test]
+    fn a_request_is_an_upload_here_so_the_smaller_bound_is_told() {
+        for (upload, request, told) in [
+            (None, None, None),
+            (Some(5), None, Some(5)),
+            (None, Some(7), Some(7)),
+            (Some(5), Some(7), Some(5)),
+            (Some(7), Some(5), Some(5)),
+        ] {
+            let admission = AdmissionOptions {
+                upload_bytes: upload,
+                request_bytes: request,
+                ..AdmissionOptions::default()
+            };
+            let limits = PageLimits::new(Taken::default(), &admission, Limits::default(), None);
+            assert_eq!(limits.upload, told, "{upload:?} {request:?}");
+        }
+    }
+
+    #[test]
     fn what_is_removed_later_is_said() {
         for (seconds, words) in [
             (7 * 86_400, "7 days"),
