@@ -1,4 +1,4 @@
-//! What is known of an upload under way: [`Progress`], its [`State`], and the [`Tracker`] that keeps all of them.
+//! What is known of an upload under way: its numbers, its state, and the tracker that keeps all of them.
 //!
 //! ```text
 //! pump ─► Tap ─► one relaxed atomic ──┐

@@ -37,14 +37,14 @@ pub use split::{Piece, Raw, Split};
 /// How much of a form is taken.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Limits {
-    /// Files of one upload.
+    /// Files of one upload; default 1,000.
     pub files: usize,
-    /// Form fields that are no files.
+    /// Form fields that are no files; default 1,000.
     pub fields: usize,
-    /// Bytes of one field's value.
+    /// Bytes of one field's value; default 1 MiB.
     pub field_size: usize,
     /// Bytes of all fields of one upload, names and values together, and of the names and types of its files; they are
-    /// kept in memory until its end.
+    /// kept in memory until its end. Default 1 MiB.
     pub field_bytes: usize,
 }
 

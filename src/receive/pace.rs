@@ -20,13 +20,13 @@ use crate::error::Error;
 /// How slowly a body may come.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct PaceOptions {
-    /// The longest time without a byte; it is noticed at most a quarter later.
+    /// The longest time without a byte; it is noticed at most a quarter later. Default 60 s; `None` is for ever.
     pub stall: Option<Duration>,
-    /// The least rate, in bytes a second. A window without any byte is a matter for `stall`, where that is set.
+    /// The least rate, in bytes a second. A window without any byte is a matter for `stall`, where that is set. Default 1,024.
     pub least_rate: Option<u64>,
-    /// The time over which the rate is taken, one window after the other.
+    /// The time over which the rate is taken, one window after the other; default 30 s.
     pub window: Duration,
-    /// The longest time for the whole body.
+    /// The longest time for the whole body; `None`, the default, is for ever.
     pub total: Option<Duration>,
 }
 

@@ -38,17 +38,19 @@ use crate::upload::Peer;
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct ConnectionOptions {
     /// For a request's head, from its first byte on; between two requests a connection may be silent for twice that.
+    /// Default 30 s.
     pub head_timeout: Duration,
     /// How large a head may be.
     pub head: HeadLimits,
-    /// The longest time in which a client reads no byte of an answer that waits for it; `None` is for ever.
+    /// The longest time in which a client reads no byte of an answer that waits for it; `None` is for ever. Default 60 s.
     pub stall: Option<Duration>,
     /// Bytes in which uploads are read, for all connections together. The more of them are fast, the less each reads at
-    /// once; 16 KiB it may always.
+    /// once; 16 KiB it may always. Default 64 MiB.
     pub read_memory: u64,
-    /// Bytes read on after an answer that came before its request's end, so that the client can read it.
+    /// Bytes read on after an answer that came before its request's end, so that the client can read it;
+    /// default 256 MiB.
     pub linger_bytes: u64,
-    /// How long they are read on.
+    /// How long they are read on; default 30 s.
     pub linger_time: Duration,
 }
 

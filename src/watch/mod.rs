@@ -2,9 +2,9 @@
 //!
 //! | request | answer |
 //! |---|---|
-//! | `GET /get_upload_progress?X-Progress-ID=…` | [`Watch::article`]: the article's two numbers, or `null` |
-//! | `GET /progress?X-Progress-ID=…` | [`Watch::nginx`]: nginx-upload-progress-module's report |
-//! | `GET /uploads/NAME`, `GET /uploads?id=…&X-Progress-ID=…` | [`Watch::uploads`]: records, or a stream of them |
+//! | `GET /get_upload_progress?X-Progress-ID=…` | the article's two numbers, or `null` |
+//! | `GET /progress?X-Progress-ID=…` | nginx-upload-progress-module's report |
+//! | `GET /uploads/NAME`, `GET /uploads?id=…&X-Progress-ID=…` | records, or a stream of them |
 //!
 //! A host sets [`WatchOptions`] with [`Dumbwaiter::watch`](crate::Dumbwaiter::watch).
 //!
@@ -111,7 +111,7 @@ pub struct Watch {
     awaited: Arc<Mutex<HashMap<Key, Instant>>>,
 }
 
-/// The answer of [`Watch::uploads`].
+/// What `/uploads` answers.
 #[derive(Debug)]
 pub enum Uploads {
     /// Records as they are now, or a refusal.

@@ -28,11 +28,12 @@ use scan::{Delimiter, Next};
 /// Bounds on what comes before each part's bytes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct PartLimits {
-    /// The most bytes of a part's head, its blank line not counted; at most [`PartLimits::MAX_HEAD_BYTES`] count.
+    /// The most bytes of a part's head, its blank line not counted; at most [`PartLimits::MAX_HEAD_BYTES`] count;
+    /// default 8 KiB.
     pub head_bytes: usize,
-    /// The most fields in a part's head.
+    /// The most fields in a part's head; default 16.
     pub head_fields: usize,
-    /// The most bytes of the boundary itself; at most [`Boundary::MAX_BYTES`] count.
+    /// The most bytes of the boundary itself; at most 70 count, which is the default.
     pub boundary_bytes: usize,
 }
 

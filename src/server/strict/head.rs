@@ -14,9 +14,9 @@ use crate::error::Error;
 /// How large a head may be.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct HeadLimits {
-    /// Bytes, the empty line at its end included.
+    /// Bytes, the empty line at its end included; default [`HeadLimits::MAX_BYTES`].
     pub bytes: usize,
-    /// Header fields.
+    /// Header fields; default [`HeadLimits::MAX_FIELDS`].
     pub fields: usize,
 }
 
