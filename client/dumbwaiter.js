@@ -55,7 +55,7 @@ export const DEFAULTS = Object.freeze({
 /** An upload that ended badly. `code` is stable, `message` is one line for people; the rest is for whoever asks why. */
 export class UploadError extends Error {
   /**
-   * @param {string} code the server's code, or `connection_lost`, `file_unreadable`, `http_STATUS`
+   * @param {string} code the server's code, or `connection_lost`, `file_unreadable`, `foreign_answer`, `http_STATUS`
    * @param {string} message
    * @param {object} about
    * @param {{method: string, url: string} | null} about.request `null` when nothing was sent
@@ -240,11 +240,14 @@ export class Upload {
   /** @param {XMLHttpRequest} xhr */
   #answered(xhr) {
     const { status, response } = xhr;
+    const reply = { status, body: response };
     if (status >= 200 && status < 300) {
+      // A network's login page, or a proxy's, answers 200 to everything, and has nothing of the file.
+      const ours = [response?.state, this.record?.state].includes("done");
+      if (!ours) return this.#fail("foreign_answer", "the answer is not this server's", reply);
       this.answer = response;
       return this.#end("done");
     }
-    const reply = { status, body: response };
     if (typeof response?.code === "string") this.#fail(response.code, response.detail ?? response.title, reply);
     else this.#fail(`http_${status}`, `the server answered ${status} ${xhr.statusText}`, reply);
   }
@@ -324,11 +327,12 @@ export class Uploads {
   /** Takes files in; they start as soon as there is room. What is refused at once comes back ended. @param {Iterable<File>} files @returns {Upload[]} */
   add(files) {
     const added = Array.from(files, (file) => new Upload(file, this.#options, (upload) => this.#onChange(upload)));
-    this.list.push(...added);
+    // Before they are in the list: one that ends there lets the next one start, which may be one to refuse.
     for (const upload of added) {
       const reason = this.#options.refuse(upload.file);
       if (reason) upload.refuse(reason.code, reason.message);
     }
+    this.list.push(...added);
     // The caller gets to know them before the first change of one that runs is told.
     queueMicrotask(() => this.#next());
     return added;
@@ -338,7 +342,6 @@ export class Uploads {
   retry(uploads) {
     for (const upload of uploads) upload.again();
   }
-
 
   /** Forgets an upload that has ended. @param {Upload} upload */
   remove(upload) {

@@ -68,6 +68,7 @@ const ERRORS = {
   disk_full: ["The disk here is full.", LATER],
   file_too_large: ["The file is larger than this server takes.", SMALLER],
   file_unreadable: ["The file has changed or cannot be read any more.", "Choose it again."],
+  foreign_answer: ["Something on the way answered in the server's place.", "Retry when you are through it; a network's login page, say."],
   forbidden: ["Files are not taken from where you are.", ASK],
   http_413: ["A server on the way takes no file this large.", SMALLER],
   http_502: ["The server behind this page does not answer.", LATER],

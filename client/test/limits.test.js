@@ -43,6 +43,19 @@ test("without limits the page says so", async (t) => {
   assert.match(await page.locator("#limits").innerText(), /^Files of any type and size\.\s+They go to whoever runs this server\.$/);
 });
 
+test("of several files too large at once none is sent", async (t) => {
+  const server = await serve(t, "--max-file-size", "1MB");
+  const page = await open(t, chrome, server.url);
+  const posts = [];
+  page.on("request", (request) => request.method() === "POST" && posts.push(request.url()));
+  const dir = folder(t);
+  const large = ["a.bin", "b.bin", "c.bin", "d.bin"].map((name) => file(dir, name, 2 * MB).path);
+  await page.setInputFiles("#file", [...large, file(dir, "small.bin", 1000).path]);
+  await rowIs(page, "small.bin", "done");
+  assert.equal(await page.locator(".row.error").count(), large.length);
+  assert.equal(posts.length, 1);
+});
+
 test("a known limit is refused in the row, once aloud, and nothing is sent", async (t) => {
   const server = await serve(t, "--max-file-size", "1MB");
   const page = await open(t, chrome, server.url);

@@ -1,6 +1,7 @@
 /** The page on bad days: cancelled, refused, cut, offline. Each ends in words, and nothing half-stored is left. */
 import assert from "node:assert/strict";
-import { utimesSync, writeFileSync } from "node:fs";
+import { rmSync, utimesSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { MB, browser, file, folder, open, row, rowIs, serve, serveByName, slow, until, watch, wire, words } from "./support.js";
 
@@ -229,4 +230,22 @@ test("a file that changed after it was chosen is told apart from a broken line",
   assert.equal(await words(page, "draft.txt"),
     "! The file has changed or cannot be read any more. Nothing of it is kept. Choose it again. file_unreadable");
   await until(server.stored, (names) => names.length === 0);
+});
+
+test("what another server answers in the place of ours is no arrival", async (t) => {
+  const server = await serve(t);
+  const page = await open(t, chrome, server.url);
+  const one = file(folder(t), "one.bin", 1000);
+  for (const [contentType, body] of [["text/html", "<h1>Welcome to the hotel</h1>"], ["application/json", '{"login":"needed"}'], ["application/json", "null"]]) {
+    await page.route("**/upload?*", (route) => route.fulfill({ status: 200, contentType, body }));
+    await page.setInputFiles("#file", one.path);
+    await rowIs(page, "one.bin", "error");
+    assert.match(await words(page, "one.bin"), /^! Something on the way answered .* foreign_answer$/);
+    await page.unroute("**/upload?*");
+    await page.getByRole("button", { name: "Retry one.bin" }).click();
+    await rowIs(page, "one.bin", "done");
+    assert.deepEqual(server.stored(), ["one.bin"]);
+    await page.reload();
+    rmSync(join(server.dir, "one.bin"));
+  }
 });
