@@ -1,8 +1,9 @@
 //! From what was told to what runs: the parts of the server that a [`Config`] describes.
 
+use std::path::Path;
 use std::sync::Arc;
 
-use anyhow::{Context as _, anyhow};
+use anyhow::{Context as _, anyhow, bail};
 
 use super::config::PageChoice;
 use super::metrics::Metrics;
@@ -104,6 +105,13 @@ impl Config {
         let PageChoice::Folder(folder) = &self.page else {
             return Ok(None);
         };
+        if lies_in(&self.dir, folder) {
+            bail!(
+                "--dir {} lies in --page {}: what anybody sends would be part of the page",
+                self.dir.display(),
+                folder.display()
+            );
+        }
         let limits = SiteLimits {
             files: self.max_page_files,
             bytes: self.max_page_size,
@@ -191,4 +199,13 @@ impl Config {
 /// A size in memory; what no memory could hold counts as the most that one could.
 fn bytes(size: u64) -> usize {
     usize::try_from(size).unwrap_or(usize::MAX)
+}
+
+/// Whether `inner`, which need not be there yet, is `outer` or below it. What cannot be looked at is not.
+fn lies_in(inner: &Path, outer: &Path) -> bool {
+    let (Ok(inner), Ok(outer)) = (std::path::absolute(inner), outer.canonicalize()) else {
+        return false;
+    };
+    let there = inner.ancestors().find_map(|path| path.canonicalize().ok());
+    there.is_some_and(|there| there.starts_with(outer))
 }

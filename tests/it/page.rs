@@ -29,11 +29,16 @@ fn start(page: &TempDir, args: &[&str]) -> Server {
 fn refusal(page: &Path, args: &[&str]) -> String {
     let uploads = tempfile::tempdir().unwrap();
     let dir = uploads.path().join("uploads");
+    let said = refusal_with(page, &dir, args);
+    assert!(!dir.exists(), "something was made before it was looked at");
+    said
+}
+
+fn refusal_with(page: &Path, dir: &Path, args: &[&str]) -> String {
     let mut command = Command::new(env!("CARGO_BIN_EXE_dumbwaiter"));
-    command.args(["--listen", "127.0.0.1:0", "--dir"]).arg(&dir);
+    command.args(["--listen", "127.0.0.1:0", "--dir"]).arg(dir);
     let output = command.arg("--page").arg(page).args(args).output().unwrap();
     assert!(!output.status.success(), "{page:?} was taken");
-    assert!(!dir.exists(), "something was made before it was looked at");
     String::from_utf8(output.stderr).unwrap()
 }
 
@@ -303,6 +308,16 @@ fn a_folder_that_cannot_be_a_page_is_refused_at_start_in_words() {
         said.contains("it cannot be read: Not a directory"),
         "{said}"
     );
+}
+
+#[test]
+fn what_is_sent_never_becomes_a_part_of_the_page() {
+    let page = folder(&[HOME, ("sub/a.txt", b"")]);
+    let absent = refusal_with(page.path(), &page.path().join("sub/in/it"), &[]);
+    let itself = refusal_with(page.path(), &page.path().join("sub/.."), &[]);
+    for said in [absent, itself] {
+        assert!(said.contains("would be part of the page"), "{said}");
+    }
 }
 
 #[test]
