@@ -23,6 +23,7 @@ class Page {
   #input = byId("file", HTMLInputElement);
   #list = byId("list", HTMLUListElement);
   #notice = byId("notice", HTMLElement);
+  #all = byId("all", HTMLButtonElement);
   #limits = Limits.of(this.#form, this.#input);
   #uploads = new Uploads({ refuse: (file) => this.#limits.refuse(file) }, (upload) => this.#onChange(upload));
   #voice = new Voice(byId("status", HTMLElement), byId("alert", HTMLElement));
@@ -54,7 +55,7 @@ class Page {
     const rows = this.#uploads.add(files).map((upload) => this.#row(upload));
     this.#list.append(...rows);
     this.#fit();
-    this.#total.draw(this.#uploads.list, true);
+    this.#drawTotal(true);
     this.#run();
   }
 
@@ -79,9 +80,16 @@ class Page {
 
   #tick() {
     for (const [upload, row] of this.#rows) if (upload.running) row.draw(true);
-    this.#total.draw(this.#uploads.list, true);
+    this.#drawTotal(true);
     this.#clock = undefined;
     if (this.#busy) this.#run();
+  }
+
+  /** The button for all goes when there is nothing for it to do; the focus then goes to the rows. @param {boolean} tick */
+  #drawTotal(tick = false) {
+    const had = document.activeElement === this.#all;
+    this.#total.draw(this.#uploads.list, tick);
+    if (had && this.#all.hidden) this.#focusFrom(this.#list.firstElementChild);
   }
 
   /** The drop area is large while there is nothing else to see. */
@@ -101,7 +109,7 @@ class Page {
     // What had the focus may have gone: then the row's next control gets it, or the next row's.
     if (had && !row.element.contains(visibleFocus())) this.#focusFrom(row.element);
     if (upload.state === "error" && !was) this.#failed(row);
-    this.#total.draw(this.#uploads.list);
+    this.#drawTotal();
   }
 
   /** @param {Row} row @param {Act} act */
@@ -124,7 +132,7 @@ class Page {
     this.#rows.delete(row.upload);
     row.element.remove();
     this.#fit();
-    this.#total.draw(this.#uploads.list, true);
+    this.#drawTotal(true);
   }
 
   /** @param {Upload[]} uploads */
@@ -138,7 +146,7 @@ class Page {
     if (act === "retry") this.#retry(uploads);
     // The last first, so that none that waits begins in the place of one that is gone.
     else for (const upload of [...uploads].reverse()) upload.cancel();
-    this.#total.draw(this.#uploads.list, true);
+    this.#drawTotal(true);
   }
 
   /** @param {Row} row */

@@ -249,3 +249,15 @@ test("what another server answers in the place of ours is no arrival", async (t)
     rmSync(join(server.dir, "one.bin"));
   }
 });
+
+test("when the button for all goes, the focus stays among the rows", async (t) => {
+  const server = await serveByName(t);
+  const page = await open(t, chrome, server.url);
+  await slow(page, MB);
+  const dir = folder(t);
+  await page.setInputFiles("#file", [file(dir, "short.bin", MB / 2).path, file(dir, "long.bin", 8 * MB).path]);
+  await page.locator("#all").focus();
+  await rowIs(page, "short.bin", "done");
+  await page.locator("#all").waitFor({ state: "hidden" });
+  assert.match(await focused(page), /^(Open short|Cancel long)\.bin$/);
+});
