@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
+use crate::support::ended::ended;
 use crate::support::{Reply, Server, ask, ask_for, eventually, form, part, write_for_us_alone};
 
 const ADMIN: [&str; 2] = ["--admin-listen", "127.0.0.1:0"];
@@ -321,17 +322,9 @@ fn only_names_of_loopback_and_addresses_are_answered() {
 #[test]
 fn off_loopback_a_token_file_is_needed_and_then_for_reading_too() {
     let folder = tempfile::tempdir().unwrap();
-    let output = Command::new(env!("CARGO_BIN_EXE_dumbwaiter"))
-        .args([
-            "--listen",
-            "127.0.0.1:0",
-            "--admin-listen",
-            "0.0.0.0:0",
-            "--dir",
-        ])
-        .arg(folder.path().join("up"))
-        .output()
-        .unwrap();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_dumbwaiter"));
+    command.args(["--listen", "127.0.0.1:0", "--admin-listen", "0.0.0.0:0"]);
+    let output = ended(command.arg("--dir").arg(folder.path().join("up")));
     let words = String::from_utf8(output.stderr).unwrap();
     assert!(
         !output.status.success() && words.contains("--admin-token-file"),

@@ -3,6 +3,8 @@
 use std::io::{BufRead, BufReader};
 use std::process::{Command, Output, Stdio};
 
+use crate::support::ended::ended;
+
 /// The binary without what the tests themselves are told by the environment.
 fn dumbwaiter() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_dumbwaiter"));
@@ -24,7 +26,7 @@ fn texts(output: &Output) -> (&str, &str) {
 
 #[test]
 fn help_goes_to_standard_output_and_succeeds() {
-    let output = dumbwaiter().arg("--help").output().unwrap();
+    let output = ended(dumbwaiter().arg("--help"));
     let (out, err) = texts(&output);
     assert!(output.status.success(), "{err}");
     assert!(out.contains("--on-conflict"), "{out}");
@@ -67,7 +69,7 @@ fn what_cannot_be_used_is_said_on_standard_error_before_anything_is_made() {
             .arg("--dir")
             .arg(&uploads)
             .envs(env.map(|name| (name, "1")));
-        let output = command.output().unwrap();
+        let output = ended(&mut command);
         let (out, err) = texts(&output);
         assert!(!output.status.success(), "{args:?}");
         assert!(err.contains(words), "{words:?} is not in: {err}");
@@ -109,7 +111,7 @@ fn file_and_environment_start_a_server_as_flags_do() {
 
 /// The TOML that `config` prints.
 fn shown(command: &mut Command) -> String {
-    let output = command.output().unwrap();
+    let output = ended(command);
     let (out, err) = texts(&output);
     assert!(output.status.success(), "{err}");
     out.to_owned()

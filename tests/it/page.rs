@@ -7,6 +7,7 @@ use std::process::Command;
 
 use tempfile::TempDir;
 
+use crate::support::ended::ended;
 use crate::support::{Reply, Server, eventually, form, part, write_for_us_alone};
 
 /// A folder with these files in it.
@@ -37,7 +38,7 @@ fn refusal(page: &Path, args: &[&str]) -> String {
 fn refusal_with(page: &Path, dir: &Path, args: &[&str]) -> String {
     let mut command = Command::new(env!("CARGO_BIN_EXE_dumbwaiter"));
     command.args(["--listen", "127.0.0.1:0", "--dir"]).arg(dir);
-    let output = command.arg("--page").arg(page).args(args).output().unwrap();
+    let output = ended(command.arg("--page").arg(page).args(args));
     assert!(!output.status.success(), "{page:?} was taken");
     String::from_utf8(output.stderr).unwrap()
 }

@@ -8,6 +8,7 @@ use std::process::{Command, Stdio};
 
 use tempfile::TempDir;
 
+use crate::support::ended::ended;
 use crate::support::logged::Logged;
 use crate::support::{Reply, Server, eventually, form, part, post};
 
@@ -27,7 +28,7 @@ fn token_file(text: &str, mode: u32) -> (TempDir, PathBuf) {
 fn refuses(args: &[&str]) -> String {
     let mut command = Command::new(env!("CARGO_BIN_EXE_dumbwaiter"));
     command.args(args);
-    let output = command.output().unwrap();
+    let output = ended(&mut command);
     assert!(!output.status.success(), "{args:?} was taken");
     String::from_utf8(output.stderr).unwrap()
 }

@@ -6,11 +6,12 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
 
+use crate::support::ended::ended;
 use crate::support::{Server, form, part};
 
 fn fails(args: &[&str]) -> String {
     let mut command = Command::new(env!("CARGO_BIN_EXE_dumbwaiter"));
-    let output = command.args(args).output().unwrap();
+    let output = ended(command.args(args));
     assert!(!output.status.success(), "{args:?} was taken");
     String::from_utf8(output.stderr).unwrap()
 }
