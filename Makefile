@@ -45,7 +45,7 @@ fmt: ## format the code
 lint: ## formatting and clippy, a warning fails
 	cargo fmt --check
 	cargo clippy --all-targets --all-features -- -D warnings
-	cargo clippy --no-default-features -- -D warnings
+	cargo clippy --all-targets --no-default-features -- -D warnings
 
 unit: ## tests in Rust; all must run, none may be left out
 	TEST_ALL=1 SOAK_SECONDS=60 cargo test --all-features
@@ -54,8 +54,8 @@ unit: ## tests in Rust; all must run, none may be left out
 docs: ## the documentation builds without a warning
 	RUSTDOCFLAGS='-D warnings' cargo doc --no-deps --all-features
 
-features: ## each feature alone compiles
-	cargo hack check --each-feature
+features: ## each feature alone compiles, with its tests, examples and benches
+	cargo hack check --each-feature --all-targets
 
 package: ## the crate as it would be published builds from its own files
 	cargo package --allow-dirty
