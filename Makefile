@@ -21,7 +21,7 @@ help: ## list the tasks
 run: ## build and serve on http://127.0.0.1:7070
 	cargo run --release
 
-test: tools packages lint unit docs features package deny fuzz client ## all that CI runs
+test: packages tools lint unit docs features package deny fuzz client ## all that CI runs
 
 bench: target/django ## throughput, memory, polls beside a bare loop, axum, nginx and Django
 	cargo bench --bench throughput

@@ -149,6 +149,11 @@ fn is_added_as_it_says(command: &str) {
     let without = line.contains("default-features = false");
     let says = command.contains("--no-default-features");
     assert_eq!((line.is_empty(), without), (false, says), "{manifest}");
+    let (has, asks) = (
+        line.contains("features = [\"server\"]"),
+        command.contains("--features server"),
+    );
+    assert_eq!(has, asks, "{manifest}");
 }
 
 fn makes_a_token(command: &str) {
