@@ -285,5 +285,12 @@ fn the_package_holds_what_it_builds_from_and_nothing_else() {
             below && file.starts_with(begin) && file.ends_with(end)
         };
         assert!(wanted.iter().any(is_wanted), "{file}");
+        let script = file
+            .strip_prefix("client/")
+            .and_then(|file| file.strip_suffix(".js"));
+        if let Some(script) = script {
+            let serves = include_str!("../../src/page.rs").contains(&format!("(\"{script}\")"));
+            assert!(serves, "{file}: the page does not load it");
+        }
     }
 }
