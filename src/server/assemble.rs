@@ -164,6 +164,7 @@ impl Config {
             keep: self.keep_records,
             keep_polled: self.keep_polled,
             max_records: self.max_records,
+            max_field_bytes: bytes(self.max_record_fields),
             ..TrackerOptions::default()
         }
     }
@@ -174,9 +175,10 @@ impl Config {
             poll_unknown: self.poll_unknown,
             wait: self.watch_wait,
             time: self.watch_time,
+            comment: self.watch_comment,
             max_watchers: self.max_watchers,
             max_ids: self.max_watched,
-            ..WatchOptions::default()
+            max_awaited: self.max_awaited,
         }
     }
 

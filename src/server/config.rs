@@ -164,6 +164,10 @@ pub struct Config {
     #[arg(long, value_name = "N", default_value = "100000", value_parser = count, help_heading = PROGRESS)]
     pub max_records: usize,
 
+    /// Most bytes of form fields in one record; what goes beyond is shown as null
+    #[arg(long, value_name = "SIZE", default_value = "16KiB", value_parser = size, help_heading = PROGRESS)]
+    pub max_record_fields: u64,
+
     /// How long a stream lasts; its client then opens another one
     #[arg(long, value_name = "TIME", default_value = "1h", value_parser = time_above_zero, help_heading = PROGRESS)]
     pub watch_time: Duration,
@@ -172,6 +176,10 @@ pub struct Config {
     #[arg(long, value_name = "TIME", default_value = "60s", value_parser = time, help_heading = PROGRESS)]
     pub watch_wait: Duration,
 
+    /// After how long a silence a stream sends a comment, so that proxies keep it open
+    #[arg(long, value_name = "TIME", default_value = "15s", value_parser = time_above_zero, help_heading = PROGRESS)]
+    pub watch_comment: Duration,
+
     /// Most streams open at once
     #[arg(long, value_name = "N", default_value = "10000", value_parser = count, help_heading = PROGRESS)]
     pub max_watchers: usize,
@@ -179,6 +187,10 @@ pub struct Config {
     /// Most uploads in one stream or one answer
     #[arg(long, value_name = "N", default_value = "100", value_parser = count, help_heading = PROGRESS)]
     pub max_watched: usize,
+
+    /// Most unknown ids whose first poll is remembered for --poll-unknown wait
+    #[arg(long, value_name = "N", default_value = "10000", value_parser = count, help_heading = PROGRESS)]
+    pub max_awaited: usize,
 
     /// Most fields of one form that are no files
     #[arg(long, value_name = "N", default_value = "1000", value_parser = count, help_heading = FORMS)]

@@ -10,6 +10,7 @@ mod disk;
 mod memory;
 mod places;
 mod room;
+mod watching;
 
 /// The bytes of a PUT with its length.
 fn put(name: &str, body: &[u8]) -> Vec<u8> {
