@@ -42,8 +42,9 @@ fn every_link_within_the_docs_leads_somewhere() {
                 continue;
             }
             let text = std::fs::read_to_string(&page).unwrap();
-            for link in text.split("](").skip(1) {
-                let (link, _) = link.split_once(')').unwrap();
+            let inline = text.split("](").skip(1);
+            let inline = inline.map(|link| link.split_once(')').unwrap().0);
+            for link in inline.chain(defined(&text).map(|(_, link)| link)) {
                 let (file, anchor) = link.split_once('#').unwrap_or((link, ""));
                 if file.contains("://") {
                     continue;
@@ -72,6 +73,31 @@ fn the_code_that_the_readme_shows_is_compiled_with_the_docs() {
     for block in blocks {
         assert!(compiled.contains(block), "not in docs/library.md: {block}");
     }
+}
+
+/// rustdoc shows that page too, where the others are not beside it.
+#[test]
+fn the_guides_links_lead_somewhere_in_rustdoc_as_well() {
+    let page = include_str!("../../docs/library.md");
+    assert!(
+        !page.contains("]("),
+        "such a link can only lead to one place"
+    );
+    let guide = include_str!("../../src/guide.rs");
+    let (before, _) = guide.split_once("include_str!").unwrap();
+    let mut links = 0;
+    for (name, _) in defined(page) {
+        let first = format!("//! [{name}]: crate::");
+        assert!(before.contains(&first), "{name} leads to no item");
+        links += 1;
+    }
+    assert!(links > 0, "the page's links are read no more");
+}
+
+/// The names and targets of a page's links that it writes down apart: `[errors]: errors.md`.
+fn defined(text: &str) -> impl Iterator<Item = (&str, &str)> {
+    let lines = text.lines().filter_map(|line| line.strip_prefix('['));
+    lines.filter_map(|line| line.split_once("]: "))
 }
 
 /// What a heading is called in a link to it.
