@@ -55,9 +55,9 @@ impl Bench<'_> {
                 kinds: FORMS,
                 wanted: &[
                     (Kind::Bare, Wanted::AtLeast(0.9)),
-                    (Kind::Axum, Wanted::AtLeast(1.0)),
+                    (Kind::Axum, Wanted::More),
                     (Kind::Nginx, Wanted::AtLeast(1.4)),
-                    (Kind::Django, Wanted::AtLeast(1.0)),
+                    (Kind::Django, Wanted::More),
                 ],
                 ..self.big(Shape::Form)
             }),
@@ -69,9 +69,9 @@ impl Bench<'_> {
             "pictures" => self.fast(&Fast {
                 kinds: FORMS,
                 wanted: &[
-                    (Kind::Axum, Wanted::AtLeast(1.0)),
+                    (Kind::Axum, Wanted::More),
                     (Kind::Nginx, Wanted::AtLeast(1.1)),
-                    (Kind::Django, Wanted::AtLeast(1.0)),
+                    (Kind::Django, Wanted::More),
                 ],
                 ..pictures("close")
             }),

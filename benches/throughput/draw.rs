@@ -43,7 +43,9 @@ const RIGHT: f64 = 618.0;
 /// Height of a panel's lines, and of what is between two panels.
 const PANEL: f64 = 150.0;
 const BETWEEN: f64 = 54.0;
-const TOP: f64 = 58.0;
+const TOP: f64 = 84.0;
+/// From the picture's edge to the line above all panels.
+const MARGIN: f64 = 20.0;
 /// Between the last panel and the picture's end.
 const BELOW: f64 = 66.0;
 /// Between two names at the lines' ends, at least.
@@ -63,17 +65,18 @@ const STYLE: &str = "
   }
 ";
 
-/// The whole picture.
-pub(crate) fn svg(panels: &[Panel]) -> String {
+/// The whole picture; `measured` says in one line of what.
+pub(crate) fn svg(measured: &str, panels: &[Panel]) -> String {
     let height = TOP + (PANEL + BETWEEN) * panels.len() as f64 - BETWEEN + BELOW;
     let across = across(panels);
     let mut text = format!(
         "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {WIDTH} {height}\" role=\"img\" \
          aria-labelledby=\"title told\">\n<title id=\"title\">Uploads at once</title>\n\
-         <desc id=\"told\">{}</desc>\n<style>{STYLE}</style>\n\
+         <desc id=\"told\">{measured}. {}</desc>\n<style>{STYLE}</style>\n\
          <rect class=\"card\" width=\"{WIDTH}\" height=\"{height}\" rx=\"12\"/>\n",
         told(panels)
     );
+    mark(&mut text, "about", MARGIN, 28.0, measured);
     for (number, panel) in panels.iter().enumerate() {
         let top = TOP + (PANEL + BETWEEN) * number as f64;
         draw(&mut text, panel, &across, top);

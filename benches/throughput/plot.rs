@@ -22,7 +22,7 @@ pub(crate) const POINTS: [usize; 9] = [1, 3, 10, 30, 100, 300, 1000, 3000, 9000]
 /// Who is drawn.
 const KINDS: &[Kind] = &[Kind::Axum, Kind::Nginx, Kind::Ours];
 
-/// Bytes of all files at a point together …
+/// Bytes of all files at a point together, if the benchmark is not to be quick …
 const TOTAL: u64 = 1024 * MIB;
 
 /// … but of each not less than this, more than nginx keeps in its buffer.
@@ -71,8 +71,8 @@ impl Bench<'_> {
                 }
             }
         }
-        fs::write(file, draw::svg(&panels(&places)))
-            .with_context(|| format!("cannot write {}", file.display()))?;
+        let picture = draw::svg(&self.measured(&places), &panels(&places));
+        fs::write(file, picture).with_context(|| format!("cannot write {}", file.display()))?;
         println!("\n{}", listed(&places));
         Ok(())
     }
@@ -110,9 +110,33 @@ impl Bench<'_> {
             .with_context(|| format!("{uploads} uploads at once: {}", server.report()))
     }
 
+    /// Bytes of all files at a point together.
+    fn total(&self) -> u64 {
+        if self.quick { TOTAL / 16 } else { TOTAL }
+    }
+
+    /// What the picture shows, in one line.
+    fn measured(&self, places: &[Place]) -> String {
+        let of = |wanted| move |place: &&Place| shape(place.kind) == wanted;
+        let shapes = match places.iter().find(of(Shape::Put)) {
+            Some(put) => format!("{} gets PUT, the others forms", put.kind.name()),
+            None => "forms".to_owned(),
+        };
+        let rounds = places.iter().map(|place| place.series.speed.len()).max();
+        let counted = |count: usize, what| match count {
+            1 => format!("1 {what}"),
+            more => format!("{more} {what}s"),
+        };
+        format!(
+            "{shapes}; at least {} MiB a point; {}; {}: median, band least to most",
+            self.total() / MIB,
+            counted(self.cpus.server.len(), "server processor"),
+            counted(rounds.unwrap_or_default(), "round"),
+        )
+    }
+
     fn uploads(&self, server: &Server, count: usize, to: &mut Series) -> anyhow::Result<()> {
-        let total = if self.quick { TOTAL / 16 } else { TOTAL };
-        let size = (total / count as u64).max(LEAST);
+        let size = (self.total() / count as u64).max(LEAST);
         let bytes = size * count as u64;
         let load = Load {
             shape: shape(server.kind),

@@ -32,6 +32,8 @@ pub(crate) struct Claim {
 pub(crate) enum Wanted {
     AtLeast(f64),
     AtMost(f64),
+    /// More than the other server.
+    More,
     /// Nothing: it is only told.
     Nothing,
 }
@@ -59,6 +61,7 @@ impl Claim {
         let reached = format!("**{middle}** ({low}–{high})");
         let (wanted, met) = match self.wanted {
             Wanted::AtLeast(least) => (format!("≥ {least}"), self.reached[0] >= least),
+            Wanted::More => ("> 1".to_owned(), self.reached[0] > 1.0),
             Wanted::AtMost(most) => (format!("≤ {most}"), self.reached[0] <= most),
             Wanted::Nothing => return [reached, "–".to_owned(), "–".to_owned()],
         };
