@@ -53,7 +53,7 @@ const APART: f64 = 17.0;
 
 const STYLE: &str = "
   .card { fill: #ffffff } text { fill: #625b51; font: 13px system-ui, sans-serif; font-variant-numeric: tabular-nums }
-  .title { fill: #1f1c18; font-weight: 600; font-size: 14px } .name { font-weight: 600 }
+  .about { font-size: 12px } .title { fill: #1f1c18; font-weight: 600; font-size: 14px } .name { font-weight: 600 }
   .grid { stroke: #e9e4da } .axis { stroke: #857c6e } .tick { text-anchor: end } .below { text-anchor: middle }
   .line { fill: none; stroke-width: 2; stroke-linejoin: round } .last .line { stroke-width: 3 } .band { opacity: .14 }
   .s0 { --hue: #2a6b45 } .s1 { --hue: #46586f } .last { --hue: #a35c0d }

@@ -119,7 +119,7 @@ impl Bench<'_> {
     fn measured(&self, places: &[Place]) -> String {
         let of = |wanted| move |place: &&Place| shape(place.kind) == wanted;
         let shapes = match places.iter().find(of(Shape::Put)) {
-            Some(put) => format!("{} gets PUT, the others forms", put.kind.name()),
+            Some(put) => format!("{} gets PUT, others forms", put.kind.name()),
             None => "forms".to_owned(),
         };
         let rounds = places.iter().map(|place| place.series.speed.len()).max();
