@@ -1,10 +1,7 @@
 //! `kill -9` while files are kept one by one: what was acknowledged is there, and no file is visible that nobody knows of.
 
 use std::collections::HashMap;
-use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
-use std::process::{Command, Stdio};
-use std::time::Duration;
 
 use bytes::Bytes;
 use dumbwaiter::UploadId;
@@ -12,6 +9,7 @@ use dumbwaiter::name::{OnConflict, SafePath};
 use dumbwaiter::store::{Disk, Durability, Open, Placed, Store as _};
 use dumbwaiter::upload::{FileFacts, FileHead};
 
+use crate::support::killed::{ready, run_and_kill, say, told};
 use crate::support::{eventually, files};
 
 /// Names the folder in which [`keeps_until_killed`] works.
@@ -23,12 +21,7 @@ fn block_on<F: Future>(work: F) -> F::Output {
     runtime.unwrap().block_on(work)
 }
 
-fn open(dir: &Path, durability: &str) -> Disk {
-    let durability = match durability {
-        "sync" => Durability::Sync,
-        "close" => Durability::Close,
-        other => panic!("{other}"),
-    };
+fn open(dir: &Path, durability: Durability) -> Disk {
     let open = || {
         let mut options = Disk::options();
         options.durability = durability;
@@ -42,9 +35,9 @@ fn open(dir: &Path, durability: &str) -> Disk {
 fn a_kill_while_files_are_kept_one_by_one_loses_none_and_leaves_none_unknown() {
     let mut acknowledged = 0;
     for round in 0..30_usize {
-        let durability = ["close", "sync"][round % 2];
+        let durability = [Durability::Close, Durability::Sync][round % 2];
         let dir = tempfile::tempdir().unwrap();
-        let words = run_and_kill(dir.path(), durability);
+        let words = kept_until_killed(dir.path(), durability);
         acknowledged += words.len();
         let disk = open(dir.path(), durability);
         block_on(check(&disk, dir.path(), &words));
@@ -57,29 +50,14 @@ fn a_kill_while_files_are_kept_one_by_one_loses_none_and_leaves_none_unknown() {
     );
 }
 
-/// Lets a process keep files for a random while, kills it and returns what it had acknowledged.
-fn run_and_kill(dir: &Path, durability: &str) -> Vec<(UploadId, usize)> {
-    let mut child = Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", "kept::keeps_until_killed", "--nocapture"])
-        .env(CHILD, format!("{durability}:{}", dir.display()))
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
-    assert!(lines.any(|line| line.unwrap() == "ready"));
-    let random = u64::from(UploadId::random().as_bytes()[0]);
-    std::thread::sleep(Duration::from_micros(200 + random * 200));
-    child.kill().unwrap();
-    child.wait().unwrap();
-    // The last line may be cut off: then nobody was told.
-    let whole = lines.map_while(Result::ok);
-    let whole = whole.filter_map(|line| Some(line.strip_suffix(" .")?.to_owned()));
-    whole
-        .map(|line| {
-            let (id, number) = line.split_once(' ').unwrap();
-            (id.parse().unwrap(), number.parse().unwrap())
-        })
-        .collect()
+/// What a process acknowledged that kept files for a random while.
+fn kept_until_killed(dir: &Path, durability: Durability) -> Vec<(UploadId, usize)> {
+    let lines = run_and_kill(("kept::keeps_until_killed", CHILD), durability, dir);
+    let words = |line: &String| {
+        let (id, number) = line.split_once(' ').unwrap();
+        (id.parse().unwrap(), number.parse().unwrap())
+    };
+    lines.iter().map(words).collect()
 }
 
 async fn check(disk: &Disk, dir: &Path, words: &[(UploadId, usize)]) {
@@ -103,12 +81,11 @@ async fn check(disk: &Disk, dir: &Path, words: &[(UploadId, usize)]) {
 /// The process that the test above starts and kills; by itself it does nothing.
 #[test]
 fn keeps_until_killed() {
-    let Ok(todo) = std::env::var(CHILD) else {
+    let Some((durability, dir)) = told(CHILD) else {
         return;
     };
-    let (durability, dir) = todo.split_once(':').unwrap();
-    let disk = open(Path::new(dir), durability);
-    say("ready");
+    let disk = open(&dir, durability);
+    ready();
     block_on(async {
         tokio::join!(
             keep_for_ever(&disk, 0),
@@ -139,13 +116,7 @@ async fn keep_for_ever(disk: &Disk, task: usize) {
                 facts: FileFacts::default(),
             };
             session.keep(number, file, how).await.unwrap();
-            say(&format!("{id} {number} ."));
+            say(&format!("{id} {number}"));
         }
     }
-}
-
-/// One write, so that a kill cannot cut a line in the middle of a buffer.
-fn say(line: &str) {
-    let line = format!("{line}\n");
-    std::io::stdout().write_all(line.as_bytes()).unwrap();
 }

@@ -1,6 +1,8 @@
 //! The order in which an upload becomes durable, seen in the system calls: data, sync, record, name, folder, answer.
 
 use std::collections::HashMap;
+use std::ffi::OsStr;
+use std::path::Path;
 use std::process::Command;
 
 use rustix::process::{Pid, Signal, kill_process};
@@ -43,11 +45,11 @@ impl Call {
 fn trace(durability: &str) -> Vec<Call> {
     let folder = tempfile::tempdir().unwrap();
     let log = folder.path().join("trace");
-    let mut strace = Command::new("strace");
-    strace
-        .args(["-f", "-y", "-s", "32", "-e", TRACED, "-o"])
-        .arg(&log)
-        .arg(env!("CARGO_BIN_EXE_dumbwaiter"));
+    let strace = traced(
+        &["-y", "-s", "32", "-e", TRACED],
+        &log,
+        env!("CARGO_BIN_EXE_dumbwaiter"),
+    );
     let mut server = Server::start_by(
         strace,
         &folder.path().join("uploads"),
@@ -67,11 +69,11 @@ fn trace(durability: &str) -> Vec<Call> {
 fn trace_persist() -> Vec<Call> {
     let folder = tempfile::tempdir().unwrap();
     let log = folder.path().join("trace");
-    let mut strace = Command::new("strace");
-    strace
-        .args(["-f", "-y", "-s", "32", "-e", TRACED, "-o"])
-        .arg(&log)
-        .arg(built("axum_receive"));
+    let strace = traced(
+        &["-y", "-s", "32", "-e", TRACED],
+        &log,
+        built("axum_receive"),
+    );
     let mut example = Example::start_by(strace, folder);
     let jpeg = [&b"\xff\xd8\xff\xe0"[..], &noise(300_000)].concat();
     let body = form(&[
@@ -95,6 +97,13 @@ fn since_data(log: &str) -> Vec<Call> {
         .into_iter()
         .filter(|call| call.began >= first)
         .collect()
+}
+
+/// The command that starts `program` under strace, which writes to `log`; arguments of the program's own may follow.
+pub(crate) fn traced(how: &[&str], log: &Path, program: impl AsRef<OsStr>) -> Command {
+    let mut strace = Command::new("strace");
+    strace.arg("-f").args(how).arg("-o").arg(log).arg(program);
+    strace
 }
 
 /// strace ends by itself when what it traces does; killed, it would leave that running.

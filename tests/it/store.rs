@@ -3,10 +3,10 @@
 #![allow(clippy::unwrap_used, reason = "a test may panic, its helpers too")]
 
 use std::collections::HashMap;
-use std::io::{BufRead, BufReader, Write};
+use std::io::Write as _;
 use std::os::unix::fs::{MetadataExt, symlink};
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::Command;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -18,6 +18,7 @@ use dumbwaiter::upload::{FileFacts, FileHead};
 use dumbwaiter::{Error, UploadId};
 
 use crate::support::eventually;
+use crate::support::killed::{ready, run_and_kill, say, told};
 use crate::support::tmpfs::Tmpfs;
 
 const BOTH: [Durability; 2] = [Durability::Close, Durability::Sync];
@@ -525,14 +526,6 @@ fn an_older_session_that_is_just_writing_leaves_no_trace_behind_a_take_over() {
 
 // === kill -9 ===
 
-/// As the word that the parent gives its child.
-fn durability_of(word: &str) -> Durability {
-    match word {
-        "sync" => Durability::Sync,
-        _ => Durability::Close,
-    }
-}
-
 /// Names the folder in which [`commits_until_killed`] works.
 const CHILD: &str = "DUMBWAITER_TEST_CHILD";
 const FILES: usize = 3;
@@ -541,11 +534,12 @@ const FILES: usize = 3;
 fn a_kill_at_any_moment_leaves_all_of_an_upload_or_nothing() {
     let mut acknowledged = 0;
     for round in 0..40_usize {
-        let durability = ["close", "sync"][round % 2];
+        let durability = BOTH[round % 2];
         let dir = tempfile::tempdir().unwrap();
-        let words = run_and_kill(dir.path(), durability);
+        let test = ("store::commits_until_killed", CHILD);
+        let words = run_and_kill(test, durability, dir.path());
         acknowledged += words.len();
-        let disk = open(dir.path(), durability_of(durability));
+        let disk = open(dir.path(), durability);
         let points = block_on(check_words(&disk, &words));
         check_visible(dir.path());
         let left = temporary(dir.path());
@@ -557,25 +551,6 @@ fn a_kill_at_any_moment_leaves_all_of_an_upload_or_nothing() {
         acknowledged > 40,
         "too few to mean anything: {acknowledged}"
     );
-}
-
-/// Lets a process commit for a random while, kills it and returns what it had acknowledged.
-fn run_and_kill(dir: &Path, durability: &str) -> Vec<String> {
-    let mut child = Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", "store::commits_until_killed", "--nocapture"])
-        .env(CHILD, format!("{durability}:{}", dir.display()))
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
-    assert!(lines.any(|line| line.unwrap() == "ready"));
-    let random = u64::from(UploadId::random().as_bytes()[0]);
-    std::thread::sleep(Duration::from_micros(200 + random * 200));
-    child.kill().unwrap();
-    child.wait().unwrap();
-    // The last line may be cut off: then nobody was told.
-    let whole = |line: &String| line.ends_with(" .");
-    lines.map_while(Result::ok).filter(whole).collect()
 }
 
 /// Everything that was acknowledged is there; returns how many files checkpoints may keep.
@@ -635,12 +610,11 @@ const TASKS: usize = 4;
 /// nothing.
 #[test]
 fn commits_until_killed() {
-    let Ok(todo) = std::env::var(CHILD) else {
+    let Some((durability, dir)) = told(CHILD) else {
         return;
     };
-    let (durability, dir) = todo.split_once(':').unwrap();
-    let disk = open(Path::new(dir), durability_of(durability));
-    say("ready");
+    let disk = open(&dir, durability);
+    ready();
     block_on(async {
         tokio::join!(
             commit_for_ever(&disk, 0),
@@ -664,7 +638,7 @@ async fn commit_for_ever(disk: &Disk, task: usize) {
             let mut checkpoint = Checkpoint::at(n as u64, Vec::new());
             checkpoint.files = vec![FilePoint::default(); FILES];
             session.checkpoint(checkpoint).await.unwrap();
-            say(&format!("point {id} {n} ."));
+            say(&format!("point {id} {n}"));
         }
         // Replacing uploads all want the same three names.
         let word = if how == OnConflict::Replace {
@@ -681,15 +655,8 @@ async fn commit_for_ever(disk: &Disk, task: usize) {
             .map(|index| place(&format!("{stem}-{index}")))
             .collect();
         session.commit(placed, how).await.unwrap();
-        say(&format!("{word} {id} ."));
+        say(&format!("{word} {id}"));
     }
-}
-
-/// One write, so that a kill cannot cut a line in the middle of a buffer.
-fn say(line: &str) {
-    std::io::stdout()
-        .write_all(format!("{line}\n").as_bytes())
-        .unwrap();
 }
 
 // === a full disk ===

@@ -41,6 +41,15 @@ impl<'s> Case<'s> {
         session.expect("a new session")
     }
 
+    /// A session with one file of each content, none of which is kept yet.
+    pub(super) async fn create_with(&self, contents: &[&str]) -> Box<dyn Session> {
+        let mut session = self.create().await;
+        for content in contents {
+            file(&mut session, &[content]).await;
+        }
+        session
+    }
+
     pub(super) async fn take(&self) -> Result<Box<dyn Session>, Error> {
         self.store.open(&self.id, Open::Take).await
     }
@@ -50,11 +59,8 @@ impl<'s> Case<'s> {
         files: &[(&str, &str)],
         on_conflict: OnConflict,
     ) -> Result<Vec<FileFacts>, Error> {
-        let mut session = self.create().await;
-        for (_, content) in files {
-            file(&mut session, &[content]).await;
-        }
-        let names: Vec<_> = files.iter().map(|(name, _)| *name).collect();
+        let (names, contents): (Vec<_>, Vec<_>) = files.iter().copied().unzip();
+        let session = self.create_with(&contents).await;
         self.commit(session, &names, on_conflict).await
     }
 
@@ -81,6 +87,13 @@ impl<'s> Case<'s> {
 
     pub(super) async fn stored(&self) -> Option<Vec<FileFacts>> {
         self.store.stored(&self.id).await.expect("stored")
+    }
+
+    /// Checks what the upload's files hold, from the one at `first` on.
+    pub(super) async fn holds(&self, first: usize, contents: &[&str]) {
+        for (index, content) in (first..).zip(contents) {
+            assert_eq!(self.read(index).await.as_deref(), Some(content.as_bytes()));
+        }
     }
 
     pub(super) async fn read(&self, index: usize) -> Option<Vec<u8>> {

@@ -3,7 +3,7 @@
 use std::pin::pin;
 use std::time::{Duration, Instant};
 
-use super::case::{Case, breathe, checkpoint, file, poll_once};
+use super::case::{Case, breathe, checkpoint, poll_once};
 use crate::error::Error;
 use crate::name::OnConflict;
 use crate::store::Store;
@@ -18,10 +18,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 pub async fn a_file_kept_by_itself_is_there_and_the_others_go(store: &dyn Store) {
     for saved in [false, true] {
         let case = Case::new(store);
-        let mut session = case.create().await;
-        for content in ["one", "two, longer", "three"] {
-            file(&mut session, &[content]).await;
-        }
+        let mut session = case.create_with(&["one", "two, longer", "three"]).await;
         if saved {
             checkpoint(&mut session, 20, 3).await.expect("checkpoint");
         }
@@ -51,10 +48,7 @@ pub async fn a_file_kept_by_itself_is_there_and_the_others_go(store: &dyn Store)
 /// When the store breaks the promise.
 pub async fn kept_files_are_remembered_in_the_order_of_keeping(store: &dyn Store) {
     let case = Case::new(store);
-    let mut session = case.create().await;
-    for content in ["one", "two", "three"] {
-        file(&mut session, &[content]).await;
-    }
+    let mut session = case.create_with(&["one", "two", "three"]).await;
     for (index, name) in [(2, "c"), (0, "a"), (1, "b")] {
         let kept = session
             .keep(index, case.place(name), OnConflict::Reject)
@@ -67,9 +61,7 @@ pub async fn kept_files_are_remembered_in_the_order_of_keeping(store: &dyn Store
         names.flatten().collect()
     });
     assert_eq!(names, Some(["c", "a", "b"].map(|n| case.name(n)).to_vec()));
-    for (index, content) in ["three", "one", "two"].iter().enumerate() {
-        assert_eq!(case.read(index).await.as_deref(), Some(content.as_bytes()));
-    }
+    case.holds(0, &["three", "one", "two"]).await;
     assert!(case.remove().await);
     case.is_nowhere("after removal").await;
 }
@@ -84,10 +76,7 @@ pub async fn a_kept_file_follows_the_rule_for_taken_names(store: &dyn Store) {
     old.upload(&[("a.jpg", "old")], OnConflict::Reject)
         .await
         .expect("upload");
-    let mut session = case.create().await;
-    for content in ["one", "two", "three", "four"] {
-        file(&mut session, &[content]).await;
-    }
+    let mut session = case.create_with(&["one", "two", "three", "four"]).await;
     for (index, how, name) in [
         (0, OnConflict::Rename, "a-1.jpg"),
         (1, OnConflict::Replace, "a.jpg"),
@@ -100,9 +89,7 @@ pub async fn a_kept_file_follows_the_rule_for_taken_names(store: &dyn Store) {
     }
     drop(session);
     assert_eq!(old.read(0).await, None, "it was replaced");
-    assert_eq!(case.read(1).await.as_deref(), Some(&b"two"[..]));
-    assert_eq!(case.read(2).await.as_deref(), Some(&b"three"[..]));
-    assert_eq!(case.read(3).await.as_deref(), Some(&b"four"[..]));
+    case.holds(1, &["two", "three", "four"]).await;
 }
 
 /// `reject` refuses a taken name and leaves the file to be kept elsewhere, and those kept before as they are.
@@ -111,9 +98,7 @@ pub async fn a_kept_file_follows_the_rule_for_taken_names(store: &dyn Store) {
 /// When the store breaks the promise.
 pub async fn a_refused_file_can_be_kept_under_another_name(store: &dyn Store) {
     let case = Case::new(store);
-    let mut session = case.create().await;
-    file(&mut session, &["one"]).await;
-    file(&mut session, &["two"]).await;
+    let mut session = case.create_with(&["one", "two"]).await;
     let how = OnConflict::Reject;
     session.keep(0, case.place("a"), how).await.expect("keep");
     match session.keep(1, case.place("a"), how).await {
@@ -123,8 +108,7 @@ pub async fn a_refused_file_can_be_kept_under_another_name(store: &dyn Store) {
     assert_eq!(case.stored().await.map(|files| files.len()), Some(1));
     session.keep(1, case.place("b"), how).await.expect("keep");
     drop(session);
-    assert_eq!(case.read(0).await.as_deref(), Some(&b"one"[..]));
-    assert_eq!(case.read(1).await.as_deref(), Some(&b"two"[..]));
+    case.holds(0, &["one", "two"]).await;
 }
 
 /// No file is kept twice, and none that is not there; a commit of the rest is refused.
@@ -133,9 +117,7 @@ pub async fn a_refused_file_can_be_kept_under_another_name(store: &dyn Store) {
 /// When the store breaks the promise.
 pub async fn an_upload_kept_in_part_cannot_be_committed(store: &dyn Store) {
     let case = Case::new(store);
-    let mut session = case.create().await;
-    file(&mut session, &["one"]).await;
-    file(&mut session, &["two"]).await;
+    let mut session = case.create_with(&["one", "two"]).await;
     let how = OnConflict::Rename;
     session.keep(0, case.place("a"), how).await.expect("keep");
     for index in [0, 2] {
@@ -154,9 +136,7 @@ pub async fn an_upload_kept_in_part_cannot_be_committed(store: &dyn Store) {
 /// When the store breaks the promise.
 pub async fn a_kept_file_survives_its_caller(store: &dyn Store) {
     let case = Case::new(store);
-    let mut session = case.create().await;
-    file(&mut session, &["one"]).await;
-    file(&mut session, &["two"]).await;
+    let mut session = case.create_with(&["one", "two"]).await;
     // The answer of the first poll is of no interest: a quick store is done already.
     let _ = poll_once(pin!(session.keep(1, case.place("b"), OnConflict::Reject)));
     drop(session);
@@ -175,9 +155,7 @@ pub async fn a_kept_file_survives_its_caller(store: &dyn Store) {
 /// When the store breaks the promise.
 pub async fn a_removed_upload_keeps_nothing_more(store: &dyn Store) {
     let case = Case::new(store);
-    let mut session = case.create().await;
-    file(&mut session, &["one"]).await;
-    file(&mut session, &["two"]).await;
+    let mut session = case.create_with(&["one", "two"]).await;
     let how = OnConflict::Reject;
     session.keep(0, case.place("a"), how).await.expect("keep");
     assert!(case.remove().await, "what was kept so far");

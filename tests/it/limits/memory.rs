@@ -1,9 +1,7 @@
 //! The memory in which uploads are read, seen in the system calls.
 
-use std::process::Command;
-
 use super::put;
-use crate::order::stop_traced;
+use crate::order::{stop_traced, traced};
 use crate::support::needs::needs;
 use crate::support::{Server, noise};
 
@@ -11,12 +9,8 @@ use crate::support::{Server, noise};
 fn largest_read(memory: &str) -> usize {
     let folder = tempfile::tempdir().unwrap();
     let log = folder.path().join("trace");
-    let mut strace = Command::new("strace");
-    let calls = "trace=read,recvfrom,recvmsg";
-    strace
-        .args(["-f", "-s", "0", "-e", calls, "-o"])
-        .arg(&log)
-        .arg(env!("CARGO_BIN_EXE_dumbwaiter"));
+    let how = ["-s", "0", "-e", "trace=read,recvfrom,recvmsg"];
+    let strace = traced(&how, &log, env!("CARGO_BIN_EXE_dumbwaiter"));
     let uploads = folder.path().join("uploads");
     let mut server = Server::start_by(strace, &uploads, &["--read-memory", memory]);
     let body = noise(8 << 20);

@@ -3,6 +3,7 @@
 #![allow(dead_code, reason = "each test file uses its own part")]
 
 pub(crate) mod ended;
+pub(crate) mod killed;
 pub(crate) mod logged;
 pub(crate) mod needs;
 pub(crate) mod nginx;
