@@ -26,7 +26,7 @@ fn ended_within(command: &mut Command, patience: Duration) -> Output {
         }
         if Instant::now() >= end {
             drop(running);
-            let [out, err] = [stdout, stderr].map(|said| text(said.join().unwrap()));
+            let [out, err] = [stdout, stderr].map(|said| text(&said.join().unwrap()));
             panic!("it still ran after {patience:?}: {command:?}\n{out}{err}");
         }
         std::thread::sleep(Duration::from_millis(5));
@@ -58,8 +58,8 @@ fn read(mut pipe: impl Read + Send + 'static) -> JoinHandle<Vec<u8>> {
     })
 }
 
-fn text(bytes: Vec<u8>) -> String {
-    String::from_utf8_lossy(&bytes).into_owned()
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
 }
 
 #[test]
