@@ -4,7 +4,7 @@
  * Only what is sure to be refused is refused here. Bytes decide a file's type on the server, and all that a browser
  * knows is its name; so a type that is not taken can be sent anyway.
  */
-import { formatBytes } from "./words.js";
+import { formatBytes, formatLimit } from "./words.js";
 
 /** @typedef {{code: string, message: string}} Reason the server's code, and one line for people */
 
@@ -36,7 +36,7 @@ export class Limits {
     const most = Math.min(this.#file, this.#upload);
     if (size > most) {
       const code = this.#file <= this.#upload ? "file_too_large" : "upload_too_large";
-      const [has, takes] = [formatBytes(size), formatBytes(most)];
+      const [has, takes] = [formatBytes(size), formatLimit(most)];
       const message = has === takes ? `The file has a little more than the ${takes} that are taken here.`
         : `The file has ${has}, and at most ${takes} are taken here.`;
       return { code, message };

@@ -1,15 +1,27 @@
 /** Numbers, times and errors in words, as the page says them. */
 /** @import { Upload, UploadError } from "./dumbwaiter.js" */
 
-const UNITS = ["B", "kB", "MB", "GB", "TB"];
+const UNITS = ["kB", "MB", "GB", "TB"];
 
-/** Bytes in decimal units with two or three digits: "812 B", "8.1 MB", "412 MB". @param {number} bytes */
+/** Bytes in decimal units with two or three digits, rounded: "812 bytes", "8.1 MB", "412 MB". @param {number} bytes */
 export function formatBytes(bytes) {
-  let [value, unit] = [bytes, 0];
+  return inUnits(Math.round(bytes), (unit) => unit / 2);
+}
+
+/** A limit in the same words, cut off: it never promises more than is taken. `src/sizes.rs` does the same. @param {number} bytes */
+export function formatLimit(bytes) {
+  return inUnits(bytes, () => 0);
+}
+
+/** @param {number} bytes @param {(unit: number) => number} more what is added before it is cut off at a unit */
+function inUnits(bytes, more) {
+  if (bytes < 1000) return `${bytes}\u00a0${bytes === 1 ? "byte" : "bytes"}`;
+  const cut = (/** @type {number} */ unit) => Math.floor((bytes + more(unit)) / unit);
+  let [unit, at] = [1000, 0];
   // 999.6 kB would round to 1000 kB.
-  while (Math.round(value) >= 1000 && unit < UNITS.length - 1) [value, unit] = [value / 1000, unit + 1];
-  const digits = unit > 0 && value < 9.95 ? 1 : 0;
-  return `${value.toFixed(digits)}\u00a0${UNITS[unit]}`;
+  while (cut(unit) >= 1000 && at < UNITS.length - 1) [unit, at] = [unit * 1000, at + 1];
+  const tenths = cut(unit / 10);
+  return `${tenths < 100 ? (tenths / 10).toFixed(1) : cut(unit)}\u00a0${UNITS[at]}`;
 }
 
 /** "1 file", "3 files". @param {number} count */

@@ -129,6 +129,7 @@ pub mod rights;
 #[cfg(feature = "server")]
 pub mod server;
 mod service;
+mod sizes;
 pub mod store;
 mod sweep;
 pub mod threads;

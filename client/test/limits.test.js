@@ -16,6 +16,8 @@ test("only what is sure to be refused is refused beforehand", () => {
   assert.equal(refused({ maxFileSize: 5 }, 5), null);
   assert.equal(refused({ maxFileSize: 5 }, 6), "file_too_large");
   assert.equal(refused({ maxFileSize: 7, maxUploadSize: 5 }, 6), "upload_too_large");
+  const { message } = new Limits({ maxFileSize: 1_999_999 }).refuse({ size: 3e6, type: "" });
+  assert.equal(message.replaceAll("\u00a0", " "), "The file has 3.0 MB, and at most 1.9 MB are taken here.");
   const pictures = { types: ["image/*"] };
   for (const [type, code] of [["image/png", null], ["", null], ["video/mp4", "type_not_allowed"], ["text/plain", "type_not_allowed"]])
     assert.equal(refused(pictures, 1, type), code, type);
@@ -31,9 +33,9 @@ test("the limits stand on the page before anything is sent, with script and with
   for (const javaScriptEnabled of [true, false]) {
     const page = await open(t, chrome, server.url, { javaScriptEnabled });
     const text = await page.locator("#limits").innerText();
-    assert.match(text, /^Pictures and PDF files, up to 5 MB each\./);
+    assert.match(text, /^Pictures and PDF files, up to 5\.0 MB each\./);
     assert.match(text, /They go to whoever runs this server, and are removed there after 7 days\.$/);
-    assert.equal(/At most 1000 files at once, 9 MB together\./.test(text), !javaScriptEnabled);
+    assert.equal(/At most 1000 files at once, 9\.0 MB together\./.test(text), !javaScriptEnabled);
     assert.equal(await page.locator("#file").getAttribute("accept"), "image/*,application/pdf");
   }
 });

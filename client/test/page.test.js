@@ -15,7 +15,7 @@ test("a chosen file's bar rises between 0 and 100, is 100 only at the end, and t
   const seen = await watch(page);
   await page.setInputFiles("#file", paella.path);
   await page.waitForFunction(() => /^[1-9]\d? % · 1 file$/.test(document.title));
-  await until(() => words(page, "paella.jpg"), (text) => /^\d+(\.\d)? [kM]B of 6\.0 MB · \d+(\.\d)? [kM]B\/s/.test(text));
+  await until(() => words(page, "paella.jpg"), (text) => /^\d+(\.\d)? (bytes|[kM]B) of 6\.0 MB · \d+(\.\d)? [kM]B\/s/.test(text));
   await rowIs(page, "paella.jpg", "done");
   const { bars, spoken, alerts } = await seen();
   const steps = bars["paella.jpg"];
@@ -87,7 +87,7 @@ test("a Japanese name and an empty file arrive as they are", async (t) => {
   await rowIs(page, dish.name, "done");
   await rowIs(page, empty.name, "done");
   assert.equal(await words(page, dish.name), "✓ Arrived · 3.0 kB");
-  assert.equal(await words(page, empty.name), "✓ Arrived · 0 B");
+  assert.equal(await words(page, empty.name), "✓ Arrived · 0 bytes");
   assert.ok(server.read(dish.name).equals(dish.bytes));
   assert.equal(server.read(empty.name).length, 0);
 });
@@ -101,7 +101,7 @@ test("the same file twice arrives twice, and the row says under which name", asy
   await page.setInputFiles("#file", soup.path);
   await until(() => page.locator(".row.done").count(), (count) => count === 2);
   const other = server.stored().find((name) => name !== "soup.txt");
-  assert.equal((await page.locator(".row.done .words").nth(1).innerText()).replaceAll("\u00a0", " "), `Arrived as ${other} · 100 B`);
+  assert.equal((await page.locator(".row.done .words").nth(1).innerText()).replaceAll("\u00a0", " "), `Arrived as ${other} · 100 bytes`);
 });
 
 test("two tabs send at once and do not mix", async (t) => {
@@ -142,7 +142,7 @@ test("without the event stream the bar shows what was sent, as a trail alone", a
   await slow(page, 2 * MB);
   const seen = await watch(page);
   await page.setInputFiles("#file", file(folder(t), "blind.bin", 5 * MB).path);
-  await until(() => words(page, "blind.bin"), (text) => /^\d+(\.\d)? [kM]B of 5\.0 MB sent$/.test(text));
+  await until(() => words(page, "blind.bin"), (text) => /^\d+(\.\d)? (bytes|[kM]B) of 5\.0 MB sent$/.test(text));
   await page.waitForFunction(() => /^[1-9]\d? % · 1 file$/.test(document.title));
   await rowIs(page, "blind.bin", "done");
   const running = (await seen()).bars["blind.bin"].filter((step) => !step.done);

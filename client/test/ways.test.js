@@ -131,7 +131,7 @@ test("a finished file's link is copied, and words say so", async (t) => {
   await page.setInputFiles("#file", sent.path);
   await rowIs(page, "notes.txt", "done");
   await page.getByRole("button", { name: "Copy link of notes.txt" }).click();
-  await until(() => words(page, "notes.txt"), (text) => text === "✓ Arrived · 100 B · link copied");
+  await until(() => words(page, "notes.txt"), (text) => text === "✓ Arrived · 100 bytes · link copied");
   assert.equal(await page.locator("#status").innerText(), "Link copied.");
   const link = await page.evaluate(() => navigator.clipboard.readText());
   assert.ok((await (await page.request.get(link)).body()).equals(sent.bytes));

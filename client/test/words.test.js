@@ -1,14 +1,19 @@
 /** Numbers, times and errors in words, without a browser. */
 import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
 import { test } from "node:test";
-import { EtaWords, countFiles, errorWords, formatBytes, joinParts } from "../words.js";
+import { EtaWords, countFiles, errorWords, formatBytes, formatLimit, joinParts } from "../words.js";
 
 const plain = (text) => text.replaceAll("\u00a0", " ");
 
-test("bytes are told in decimal units with two or three digits", () => {
-  const cases = [[0, "0 B"], [999, "999 B"], [1000, "1.0 kB"], [9949, "9.9 kB"], [9950, "10 kB"], [999_499, "999 kB"], [999_500, "1.0 MB"],
-    [8_100_000, "8.1 MB"], [412_000_000, "412 MB"], [1_200_000_000, "1.2 GB"], [5e15, "5000 TB"]];
-  for (const [bytes, text] of cases) assert.equal(plain(formatBytes(bytes)), text);
+test("sizes are rounded and limits cut off, in the words of the server", () => {
+  const cases = readFileSync(new URL("../../src/sizes.txt", import.meta.url), "utf8").trim().split("\n").slice(1);
+  assert.ok(cases.length >= 20);
+  for (const line of cases) {
+    const [bytes, size, limit] = line.split("|");
+    assert.deepEqual([plain(formatBytes(Number(bytes))), plain(formatLimit(Number(bytes)))], [size, limit], bytes);
+  }
+  assert.equal(plain(formatBytes(812.4)), "812 bytes", "a speed is no whole number");
 });
 
 test("one is a file, all else are files", () => {

@@ -13,6 +13,7 @@ use bytes::Bytes;
 
 use crate::error::{Error, Refusal};
 use crate::handlers::{Resume, Stop, Taken, UploadHandler};
+use crate::sizes::limit_in_words;
 use crate::upload::{FileHead, Protocol, Upload};
 
 /// Refuses an upload with `file_too_large`, 413, when one of its files is longer than the limit.
@@ -36,7 +37,7 @@ impl Limit {
                 status: 413,
                 message: format!(
                     "the file is larger than the {} taken here",
-                    in_decimal_units(self.most)
+                    limit_in_words(self.most)
                 ),
             })),
             false => Ok(()),
@@ -72,21 +73,6 @@ impl UploadHandler for Limit {
             .map_err(|_| Error::store("not a saved byte count"))?;
         self.seen = u64::from_be_bytes(seen);
         Ok(())
-    }
-}
-
-/// Bytes as a person reads them: `10 MB`, `1.5 GB`, `999 bytes`; at most one decimal, cut and never rounded up.
-pub(crate) fn in_decimal_units(bytes: u64) -> String {
-    let (unit, name) = match bytes {
-        0..1_000 => return format!("{bytes} bytes"),
-        1_000..1_000_000 => (1_000, "kB"),
-        1_000_000..1_000_000_000 => (1_000_000, "MB"),
-        1_000_000_000..1_000_000_000_000 => (1_000_000_000, "GB"),
-        1_000_000_000_000.. => (1_000_000_000_000, "TB"),
-    };
-    match (bytes / unit, bytes % unit * 10 / unit) {
-        (whole, 0) => format!("{whole} {name}"),
-        (whole, tenths) => format!("{whole}.{tenths} {name}"),
     }
 }
 
@@ -158,20 +144,5 @@ mod tests {
         assert!(after.chunk(Bytes::from("e")).is_ok());
         assert!(after.chunk(Bytes::from("f")).is_err());
         assert!(Limit::bytes(5).restore(b"four").is_err());
-    }
-
-    #[test]
-    fn limits_are_told_in_decimal_units_and_never_too_large() {
-        for (bytes, words) in [
-            (0, "0 bytes"),
-            (999, "999 bytes"),
-            (1_000, "1 kB"),
-            (1_048_576, "1 MB"),
-            (1_999_999, "1.9 MB"),
-            (1_500_000_000, "1.5 GB"),
-            (u64::MAX, "18446744 TB"),
-        ] {
-            assert_eq!(in_decimal_units(bytes), words);
-        }
     }
 }

@@ -36,7 +36,6 @@ mod sniff;
 
 pub use digest::{Algorithm, Digest};
 pub use limit::Limit;
-pub(crate) use limit::in_decimal_units;
 pub use sniff::{NotATypePattern, Sniff, TypePattern};
 
 /// Sees one file of one upload pass by.

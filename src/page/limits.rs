@@ -7,8 +7,9 @@
 use std::time::Duration;
 
 use crate::admission::AdmissionOptions;
-use crate::handlers::{Taken, in_decimal_units};
+use crate::handlers::Taken;
 use crate::receive::Limits;
+use crate::sizes::limit_in_words;
 
 /// What of the server's limits a person should know.
 #[derive(Clone, Default, Debug)]
@@ -58,7 +59,7 @@ impl PageLimits {
     fn each(&self) -> String {
         let types = words_of_types(&self.taken);
         match [self.taken.bytes, self.upload].into_iter().flatten().min() {
-            Some(most) => format!("{types}, up to {} each.", in_decimal_units(most)),
+            Some(most) => format!("{types}, up to {} each.", limit_in_words(most)),
             None if types == ANY => format!("{ANY} and size."),
             None => format!("{types} of any size."),
         }
@@ -70,7 +71,7 @@ impl PageLimits {
             files => format!("At most {files} files at once"),
         };
         match self.upload {
-            Some(most) => format!("{files}, {} together.", in_decimal_units(most)),
+            Some(most) => format!("{files}, {} together.", limit_in_words(most)),
             None => format!("{files}."),
         }
     }
@@ -218,7 +219,7 @@ mod tests {
                 Some(7_000_000),
                 Some(5_000_000),
                 &["image/*", "video/*", "application/pdf"],
-                "Pictures, videos and PDF files, up to 5 MB each.",
+                "Pictures, videos and PDF files, up to 5.0 MB each.",
             ),
             (
                 None,
@@ -248,7 +249,7 @@ mod tests {
         let mut limits = limits(Taken::default(), Some(5_000_000));
         assert_eq!(
             limits.together(),
-            "At most 1000 files at once, 5 MB together."
+            "At most 1000 files at once, 5.0 MB together."
         );
         (limits.upload, limits.files) = (None, 1);
         assert_eq!(limits.together(), "One file at once.");

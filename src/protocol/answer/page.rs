@@ -7,8 +7,8 @@ use serde_json::Value;
 use super::xml;
 use super::xml::escape;
 use crate::error::Error;
-use crate::handlers::in_decimal_units;
 use crate::progress::Record;
+use crate::sizes::{limit_in_words, size_in_words};
 
 /// Nothing from elsewhere, no script; the style sheet and the icon are ours.
 const POLICY: &str =
@@ -72,7 +72,7 @@ fn item(file: &crate::progress::FileRecord) -> String {
         Some(url) => format!("<a href=\"{}\">{name}</a>", escape(url)),
         None => name,
     };
-    let size = file.length.map_or(String::new(), in_decimal_units);
+    let size = file.length.map_or(String::new(), size_in_words);
     format!("<li>{name} <span class=\"size\">{size}</span></li>\n")
 }
 
@@ -99,7 +99,7 @@ fn what(error: &Error) -> String {
     match error {
         Error::UploadTooLarge { limit } | Error::RequestTooLarge { limit } => format!(
             "This is larger than the {} taken here at once.",
-            in_decimal_units(*limit)
+            limit_in_words(*limit)
         ),
         error => sentence(&error.to_string()),
     }
