@@ -39,6 +39,8 @@ class Page {
     this.#form.onsubmit = (event) => event.preventDefault();
     addEventListener("offline", () => this.#connected());
     addEventListener("online", () => this.#connected());
+    // The focus moves on by itself, and a key that is held down would press one button after the other.
+    addEventListener("keydown", (event) => event.key === "Enter" && event.repeat && event.preventDefault());
     // Leaving would cut what is under way, so the browser asks.
     addEventListener("beforeunload", (event) => this.#busy && event.preventDefault());
     if (this.#uploads.offline) this.#connected();

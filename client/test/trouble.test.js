@@ -57,6 +57,20 @@ test("after cancel the focus goes to the next row's button, else to the input, a
   assert.ok(await page.locator("#total").isHidden());
 });
 
+test("a key held down on Cancel cancels one file, not all of them", async (t) => {
+  const server = await serve(t);
+  const page = await open(t, chrome, server.url);
+  await slow(page, 1 * MB);
+  const dir = folder(t);
+  await page.setInputFiles("#file", ["one.bin", "two.bin", "three.bin"].map((name) => file(dir, name, 20 * MB).path));
+  await page.getByRole("button", { name: "Cancel one.bin" }).focus();
+  for (let beat = 0; beat < 4; beat += 1) await page.keyboard.down("Enter");
+  assert.equal(await page.locator(".row.cancelled").count(), 1);
+  await page.keyboard.up("Enter");
+  await page.keyboard.press("Enter");
+  assert.equal(await page.locator(".row.cancelled").count(), 2);
+});
+
 test("a refusal is said in words with its code, once aloud, and the other files go on", async (t) => {
   const server = await serve(t, "--on-conflict", "reject");
   const page = await open(t, chrome, server.url);
