@@ -96,6 +96,8 @@ export class Upload {
   error = null;
   /** Whether it began again by itself, because the connection broke. */
   restarted = false;
+  /** Whether the server was not there when its turn came: then it waits once more, but only once. */
+  unreached = false;
   /** Whether the connection was gone during this try. */
   #held = false;
   /** @type {XMLHttpRequest | null} */
@@ -181,8 +183,9 @@ export class Upload {
   }
 
   /** Makes one that has failed or was cancelled wait for its turn once more, from its first byte on. */
-  again(restarted = false) {
+  again(restarted = false, unreached = false) {
     this.restarted = restarted;
+    this.unreached = unreached;
     this.progressId = randomId();
     this.sent = this.sentOf = 0;
     this.record = this.answer = this.error = null;
@@ -204,6 +207,11 @@ export class Upload {
     if (this.#xhr === null) return this.again(true);
     this.state = "uploading";
     this.#changed(this);
+  }
+
+  /** Whether the last that is known of it is that the connection broke. */
+  get lost() {
+    return this.error?.code === "connection_lost" || (this.state === "waiting" && this.unreached);
   }
 
   /** Whether its request is over, so that it will have to begin again. */
@@ -261,6 +269,7 @@ export class Upload {
     else if (this.record?.state === "done") this.#end("done");
     else if (this.state === "interrupted") this.#end("interrupted");
     else if (this.#held) this.again(true);
+    else if (!this.unreached && this.sent === 0 && this.record === null) this.again(false, true);
     else this.#fail("connection_lost", "the connection to the server broke", null);
   }
 
@@ -298,6 +307,7 @@ export class Uploads {
   #options;
   #changed;
   #watch;
+  #absence;
 
   /**
    * @param {Partial<Options>} options
@@ -307,6 +317,7 @@ export class Uploads {
     this.#options = { ...DEFAULTS, ...options };
     this.#changed = changed;
     this.#watch = new Watch(this.#options);
+    this.#absence = new Absence(this.#options.uploadUrl, () => this.#asked());
     // A browser that knows it has no network would fail each waiting file in turn.
     addEventListener("offline", () => this.#connected());
     addEventListener("online", () => this.#connected());
@@ -318,7 +329,19 @@ export class Uploads {
     return !navigator.onLine && !LOOPBACK.test(hostname);
   }
 
+  /** Whether files wait because the server does not answer. */
+  get unreachable() {
+    return this.#absence.sure && this.list.some((upload) => upload.state === "waiting");
+  }
+
+  /** The server was asked whether it is there. */
+  #asked() {
+    this.#next();
+    for (const upload of this.list) if (upload.state === "waiting") this.#changed(upload);
+  }
+
   #connected() {
+    this.#absence.end();
     const offline = this.offline;
     for (const upload of this.list) offline ? upload.hold() : upload.goOn();
     this.#next();
@@ -340,6 +363,7 @@ export class Uploads {
 
   /** Tries these once more; the server has the last word on what was refused before it was sent. @param {Upload[]} uploads */
   retry(uploads) {
+    this.#absence.end();
     for (const upload of uploads) upload.again();
   }
 
@@ -350,17 +374,74 @@ export class Uploads {
 
   /** @param {Upload} upload */
   #onChange(upload) {
+    if (upload.lost) this.#absence.begin();
     this.#changed(upload);
     if (upload.ended || upload.state === "waiting") this.#next();
   }
 
   #next() {
     const running = this.list.filter((upload) => upload.running);
-    const room = this.offline ? 0 : Math.max(0, this.#options.atOnce - running.length);
+    // Those that wait would fail one after the other.
+    if (this.list.every((upload) => upload.ended)) this.#absence.end();
+    const room = this.offline || this.#absence.lasts ? 0 : Math.max(0, this.#options.atOnce - running.length);
     const starting = this.list.filter((upload) => upload.state === "waiting").slice(0, room);
     this.#watch.follow([...running, ...starting]);
     for (const upload of starting) upload.start();
   }
+}
+
+/** How long after a connection broke the server is asked whether it is there; each time it is not, twice as long passes … */
+const ASK_FIRST_MS = 500;
+/** … but no more than this. */
+const ASK_SELDOMEST_MS = 30_000;
+/** No answer for so long is none. */
+const ASK_LASTS_MS = 10_000;
+
+/** The time in which the server may be gone: it is asked, ever more seldom, until it answers. */
+class Absence {
+  /** Whether it was asked in vain. */
+  sure = false;
+  /** @type {number | undefined} */
+  #timer;
+  #url;
+  #asked;
+
+  /** @param {string} url @param {() => void} asked called after each time that it was asked */
+  constructor(url, asked) {
+    this.#url = url;
+    this.#asked = asked;
+  }
+
+  get lasts() {
+    return this.#timer !== undefined;
+  }
+
+  begin(after = ASK_FIRST_MS) {
+    this.#timer ??= setTimeout(() => this.#ask(after), after);
+  }
+
+  end() {
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+    this.sure = false;
+  }
+
+  /** @param {number} waited */
+  async #ask(waited) {
+    const timer = this.#timer;
+    const there = await answers(this.#url).catch(() => false);
+    if (timer !== this.#timer) return;
+    this.end();
+    this.sure = !there;
+    if (!there) this.begin(Math.min(2 * waited, ASK_SELDOMEST_MS));
+    this.#asked();
+  }
+}
+
+/** Whether a server answers, and not another one for it. @param {string} url */
+async function answers(url) {
+  const { status } = await fetch(url, { method: "HEAD", mode: "no-cors", cache: "no-store", signal: AbortSignal.timeout(ASK_LASTS_MS) });
+  return status < 500;
 }
 
 /** One event stream for all that run. It is opened anew when an upload joins, and closed when none is left. */

@@ -15,6 +15,7 @@ import { Total } from "./total.js";
 const TEXTS_EVERY_MS = 1000;
 
 const OFFLINE = "You are offline. Files that wait go when the connection is back.";
+const UNREACHABLE = "The server does not answer. Files that wait go when it is back.";
 
 /** Puts rows, total and drop area together. */
 class Page {
@@ -29,7 +30,8 @@ class Page {
   #voice = new Voice(byId("status", HTMLElement), byId("alert", HTMLElement));
   #total = new Total(this.#voice, (act, uploads) => this.#forAll(act, uploads));
   #thumbs = new Thumbs();
-  #offline = false;
+  /** Why files wait that could go; empty when nothing keeps them. */
+  #hindrance = "";
   /** @type {number | undefined} */
   #clock;
 
@@ -103,6 +105,7 @@ class Page {
 
   /** @param {Upload} upload */
   #onChange(upload) {
+    this.#connected();
     const row = this.#rows.get(upload);
     if (!row) return;
     const had = row.element.contains(document.activeElement);
@@ -168,12 +171,12 @@ class Page {
   }
 
   #connected() {
-    const wasOffline = this.#offline;
-    this.#offline = this.#uploads.offline;
-    if (this.#offline === wasOffline) return;
-    this.#show(this.#offline ? OFFLINE : "");
-    if (this.#offline) this.#voice.say(OFFLINE);
-    else if (this.#busy) this.#voice.say("You are online again. Sending goes on.");
+    const was = this.#hindrance;
+    this.#hindrance = this.#uploads.offline ? OFFLINE : this.#uploads.unreachable ? UNREACHABLE : "";
+    if (this.#hindrance === was) return;
+    this.#show(this.#hindrance);
+    if (this.#hindrance) this.#voice.say(this.#hindrance);
+    else if (this.#busy) this.#voice.say(was === OFFLINE ? "You are online again. Sending goes on." : "The server is back. Sending goes on.");
   }
 
   /** Says why something was not taken. @param {string} line empty to take it away */

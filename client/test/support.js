@@ -77,11 +77,19 @@ export async function wire(t, server) {
     for (const end of ends) end.resetAndDestroy();
   };
   const mend = () => { whole = true; };
+  const { port: own } = between.address();
+  /** Gone altogether, as when the server's machine stops. */
+  const close = () => {
+    const closed = new Promise((resolve) => between.close(resolve));
+    for (const end of ends) end.resetAndDestroy();
+    return closed;
+  };
+  const listen = () => new Promise((resolve) => between.listen(own, "127.0.0.1", resolve));
   t.after(() => {
     cut();
     between.close();
   });
-  return { url: `http://${hostname}:${between.address().port}${pathname}`, cut, mend };
+  return { url: `http://${hostname}:${own}${pathname}`, cut, mend, close, listen };
 }
 
 /** A server under a name that is not this machine's: plain http without a secure context, and a way that can be offline. */

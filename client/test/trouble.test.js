@@ -129,6 +129,52 @@ test("a server that dies mid-way is told in words, and the bar stays where it st
   await until(async () => (await seen()).alerts, (alerts) => alerts.length === 1 && / And 1 more did not arrive\.$/.test(alerts[0]));
 });
 
+test("when the server goes, the files that wait go on waiting under one line, and go when it is back", async (t) => {
+  const server = await serve(t);
+  const line = await wire(t, server);
+  const page = await open(t, chrome, line.url);
+  await slow(page, 1 * MB);
+  const dir = folder(t);
+  const names = ["a.bin", "b.bin", "c.bin", "d.bin", "e.bin", "f.bin"];
+  await page.setInputFiles("#file", names.map((name) => file(dir, name, 2 * MB).path));
+  await until(() => words(page, "a.bin"), (text) => /^[1-9].* of 2\.0 MB · /.test(text));
+  const seen = await watch(page);
+  await line.close();
+  await page.locator("#notice", { hasText: "The server does not answer. Files that wait go when it is back." }).waitFor();
+  assert.deepEqual(await page.locator(".row.error .name").evaluateAll((rows) => rows.map((row) => row.title)), names.slice(0, 3));
+  assert.equal(await page.locator(".row.waiting").count(), 3);
+  // Whoever comes now waits too.
+  await page.setInputFiles("#file", file(dir, "g.bin", 1000).path);
+  assert.match(await words(page, "g.bin"), /^○ Waiting/);
+  await slow(page, 50 * MB);
+  await line.listen();
+  for (const name of [...names.slice(3), "g.bin"]) await rowIs(page, name, "done");
+  assert.ok(await page.locator("#notice").isHidden());
+  const { spoken, alerts } = await seen();
+  assert.deepEqual(spoken.slice(0, 3), ["The server does not answer. Files that wait go when it is back.", "1 file more.", "The server is back. Sending goes on."]);
+  assert.equal(alerts.length, 1);
+  assert.deepEqual(server.stored(), [...names.slice(3), "g.bin"]);
+});
+
+test("files that find no server wait for it, and those that cannot be sent though it answers fail", async (t) => {
+  const server = await serve(t);
+  const line = await wire(t, server);
+  const page = await open(t, chrome, line.url);
+  await line.close();
+  const dir = folder(t);
+  await page.setInputFiles("#file", ["a.bin", "b.bin"].map((name) => file(dir, name, 1000).path));
+  await page.locator("#notice", { hasText: "The server does not answer." }).waitFor();
+  assert.equal(await page.locator(".row.waiting").count(), 2);
+  assert.equal(await page.locator(".row.error").count(), 0);
+  await page.getByRole("button", { name: "Cancel all" }).click();
+  assert.ok(await page.locator("#notice").isHidden());
+  await line.listen();
+  await page.route("**/upload?*", (route) => route.abort("connectionreset"));
+  await page.getByRole("button", { name: "Retry all" }).click();
+  for (const name of ["a.bin", "b.bin"]) await rowIs(page, name, "error");
+  assert.ok(await page.locator("#notice").isHidden());
+});
+
 test("offline is one line on top, and the files that wait go when the line is back", async (t) => {
   const server = await serveByName(t);
   const page = await open(t, chrome, server.url);
