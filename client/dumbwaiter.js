@@ -79,6 +79,9 @@ export class UploadError extends Error {
 
 // ---- One file --------------------------------------------------------------------------------------------------
 
+/** After so long without a byte a line is silent. A slow one lets some through in that time. */
+const SILENT_MS = 5000;
+
 /** One file on its way, a form of its own with a random progress id. Made by `Uploads.add`. */
 export class Upload {
   /** @type {State} */
@@ -96,6 +99,8 @@ export class Upload {
   error = null;
   /** Whether it began again by itself, because the connection broke. */
   restarted = false;
+  /** When a byte of it was last known to move, in the milliseconds of `performance.now()`. */
+  #moved = 0;
   /** Whether the server was not there when its turn came: then it waits once more, but only once. */
   unreached = false;
   /** Whether the connection was gone during this try. */
@@ -144,6 +149,12 @@ export class Upload {
     return this.sentOf > 0 && this.sent === this.sentOf;
   }
 
+  /** Whether no byte of it has moved for a while, though bytes are left. */
+  get silent() {
+    const left = this.watched ? this.kept < 1 : !this.whole;
+    return this.state === "uploading" && left && performance.now() - this.#moved >= SILENT_MS;
+  }
+
   /** Whole percent of what the server has (of what was sent, where no stream tells), at most 99 until done. */
   get percent() {
     if (this.state === "done") return 100;
@@ -159,6 +170,7 @@ export class Upload {
     const xhr = new XMLHttpRequest();
     this.#xhr = xhr;
     this.state = "uploading";
+    this.#moved = performance.now();
     xhr.open("POST", this.#url);
     xhr.responseType = "json";
     xhr.setRequestHeader("Accept", "application/json");
@@ -224,6 +236,7 @@ export class Upload {
     if (this.cut || record.progress_id !== this.progressId) return;
     // Browsers send a request again by themselves when a connection that they have used before breaks.
     this.restarted ||= record.received < (this.record?.received ?? 0);
+    if (record.received !== this.record?.received) this.#moved = performance.now();
     this.record = record;
     this.watched = true;
     if (record.error) return this.#fail(record.error.code, record.error.message, null);
@@ -240,6 +253,8 @@ export class Upload {
   /** @param {ProgressEvent} event */
   #progress({ loaded, total }) {
     if (this.ended) return;
+    // Buffers on the way take in what goes nowhere: where the server tells, its word counts.
+    if (loaded !== this.sent && !this.watched) this.#moved = performance.now();
     this.sent = loaded;
     this.sentOf = total;
     this.#changed(this);

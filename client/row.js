@@ -154,6 +154,10 @@ function runningWords(upload, eta) {
   const size = upload.file.size;
   const percent = `${upload.percent} percent`;
   const left = eta.of(upload.record?.eta ?? null, performance.now());
+  if (upload.silent) {
+    const got = upload.watched ? (upload.record?.received ?? 0) : upload.sent;
+    return { seen: { text: "Waiting for the connection.", size: ofSize(got, size) }, spoken: "waiting for the connection" };
+  }
   if (!upload.watched) return { seen: { size: `${ofSize(upload.sent, size)}${upload.sent ? " sent" : ""}` }, spoken: `${percent} sent` };
   const speed = upload.record?.rate ? `${formatBytes(upload.record.rate)}/s` : "";
   const seen = { text: upload.restarted ? "Started again" : "", size: ofSize(upload.record?.received ?? 0, size), speed, left: left.seen };

@@ -7,7 +7,7 @@ import { EtaWords, canRetry, countFiles, formatBytes, joinParts } from "./words.
 /** @import { Voice } from "./say.js" */
 
 /**
- * The numbers of all uploads that may still arrive or have arrived. `kept` and `sent` are for the bar; `told` is what
+ * The numbers of all uploads that may still arrive or have arrived; `out` says how many are left out, and why. `kept` and `sent` are for the bar; `told` is what
  * words and percent say: what the server has, or what was sent where no stream tells.
  * @param {Upload[]} list
  */
@@ -22,13 +22,15 @@ function sum(list) {
     total.sent += size * upload.gone;
     total.told += size * (blind ? upload.gone : upload.kept);
     total.done += upload.state === "done" ? 1 : 0;
-    total.rate += upload.running ? (upload.record?.rate ?? 0) : 0;
+    total.rate += upload.running && !upload.silent ? (upload.record?.rate ?? 0) : 0;
     total.blind ||= blind;
     total.untimed ||= upload.state === "uploading" && upload.record?.eta == null;
     total.storing &&= upload.state === "processing" || upload.state === "done";
   }
   const percent = Math.min(99, Math.floor((100 * total.told) / (total.bytes || 1)));
-  return { ...total, percent: total.done === total.files ? 100 : percent };
+  const [failed, cancelled] = ["error", "cancelled"].map((state) => list.filter((upload) => upload.state === state).length);
+  const out = joinParts([failed ? `${failed} failed` : "", cancelled ? `${cancelled} cancelled` : ""]);
+  return { ...total, out, percent: total.done === total.files ? 100 : percent };
 }
 
 /** The row above the list, the document's title and what is spoken. */
@@ -43,6 +45,7 @@ export class Total {
   #eta = new EtaWords();
   #title = document.title;
   #busy = false;
+  #out = "";
   /** @type {Upload[]} */
   #list = [];
 
@@ -62,13 +65,16 @@ export class Total {
     const busy = list.some((upload) => !upload.ended);
     const turned = busy !== this.#busy;
     this.#busy = busy;
+    // The numbers fall with what is left out, so the words that say so come at once.
+    const fell = total.out !== this.#out;
+    this.#out = total.out;
     this.#element.hidden = list.length === 0;
     this.#element.classList.toggle("ended", !busy);
     this.#bar.hidden = this.#percent.hidden = !busy;
     drawBar(this.#bar, total.kept / (total.bytes || 1), total.sent / (total.bytes || 1));
     this.#bar.setAttribute("aria-valuenow", `${total.percent}`);
     const ending = endWords(list);
-    if (turned || tick || !busy) this.#drawTexts(list, total, busy ? "" : ending);
+    if (turned || fell || tick || !busy) this.#drawTexts(list, total, busy ? "" : ending);
     this.#drawButton(list);
     this.#drawLift(list, total, busy);
     this.#voice.follow({ ...total, busy, ending: total.done > 0 ? ending : "" });
@@ -88,11 +94,11 @@ export class Total {
   #drawRunning(total) {
     const open = total.untimed || total.rate === 0 ? null : (total.bytes - total.told) / total.rate;
     const left = this.#eta.of(open, performance.now());
-    const count = total.files > 1 ? `${total.done} of ${countFiles(total.files)}` : "";
+    const count = joinParts([total.files > 1 || total.out ? `${total.done} of ${countFiles(total.files)}` : "", total.out]);
     const speed = total.rate ? `${formatBytes(total.rate)}/s` : "";
     const size = `${ofSize(total.told, total.bytes)}${total.blind ? " sent" : ""}`;
     writeParts(this.#words, { count, size, speed, left: left.seen });
-    this.#bar.setAttribute("aria-valuetext", joinParts([`${total.percent} percent`, left.spoken], ", "));
+    this.#bar.setAttribute("aria-valuetext", joinParts([`${total.percent} percent`, total.out.replace(" · ", ", "), left.spoken], ", "));
   }
 
   /** @param {Upload[]} list */

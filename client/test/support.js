@@ -60,11 +60,12 @@ export async function serve(t, ...flags) {
 /** A wire to the server that can be cut and mended: the address to open, and what breaks every connection over it. */
 export async function wire(t, server) {
   const { hostname, port, pathname } = new URL(server.url);
-  const ends = new Set();
+  const [ends, pairs] = [new Set(), new Set()];
   let whole = true;
   const between = createServer((near) => {
     if (!whole) return near.resetAndDestroy();
     const far = connect(Number(port), "127.0.0.1");
+    pairs.add([near, far]);
     for (const [end, other] of [[near, far], [far, near]]) {
       ends.add(end);
       end.pipe(other).on("error", () => end.destroy());
@@ -77,6 +78,9 @@ export async function wire(t, server) {
     for (const end of ends) end.resetAndDestroy();
   };
   const mend = () => { whole = true; };
+  /** Nothing goes up, and no connection breaks. */
+  const hold = () => { for (const [near, far] of pairs) near.unpipe(far).pause(); };
+  const flow = () => { for (const [near, far] of pairs) if (!near.destroyed) near.pipe(far); };
   const { port: own } = between.address();
   /** Gone altogether, as when the server's machine stops. */
   const close = () => {
@@ -89,7 +93,7 @@ export async function wire(t, server) {
     cut();
     between.close();
   });
-  return { url: `http://${hostname}:${own}${pathname}`, cut, mend, close, listen };
+  return { url: `http://${hostname}:${own}${pathname}`, cut, mend, close, listen, hold, flow };
 }
 
 /** A server under a name that is not this machine's: plain http without a secure context, and a way that can be offline. */

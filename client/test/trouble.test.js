@@ -57,6 +57,28 @@ test("after cancel the focus goes to the next row's button, else to the input, a
   assert.ok(await page.locator("#total").isHidden());
 });
 
+test("when the total falls because a file is left out, words beside it say so at once", async (t) => {
+  const server = await serve(t, "--on-conflict", "reject");
+  const page = await open(t, chrome, server.url);
+  await slow(page, 1 * MB);
+  const dir = folder(t);
+  const soup = file(dir, "soup.txt", 100);
+  await page.setInputFiles("#file", soup.path);
+  await rowIs(page, "soup.txt", "done");
+  await page.setInputFiles("#file", ["one.bin", "two.bin"].map((name) => file(dir, name, 20 * MB).path));
+  const total = () => page.locator("#total .words").innerText().then((text) => text.replaceAll("\u00a0", " "));
+  assert.match(await total(), /^1 of 3 files · .* of 40 MB/);
+  const fallen = await page.getByRole("button", { name: "Cancel one.bin" }).evaluate((button) => {
+    button.click();
+    return document.querySelector("#total .words").innerText.replaceAll("\u00a0", " ");
+  });
+  assert.match(fallen, /^1 of 2 files · 1 cancelled · .* of 20 MB/);
+  assert.match(await page.locator("#total .bar").getAttribute("aria-valuetext"), /^\d+ percent, 1 cancelled/);
+  await page.setInputFiles("#file", soup.path);
+  await page.locator(".row.error").waitFor();
+  assert.match(await total(), /^1 of 2 files · 1 failed · 1 cancelled · .* of 20 MB/);
+});
+
 test("a key held down on Cancel cancels one file, not all of them", async (t) => {
   const server = await serve(t);
   const page = await open(t, chrome, server.url);
@@ -225,6 +247,21 @@ test("what the break of the line cut waits, says so, and starts again by itself"
   await rowIs(page, "long.bin", "done");
   assert.ok(server.read("long.bin").equals(sent.bytes));
   assert.deepEqual(server.stored(), ["long.bin"]);
+});
+
+test("a line without a byte for some seconds is said to be silent, and shows no speed", async (t) => {
+  const server = await serve(t);
+  const line = await wire(t, server);
+  const page = await open(t, chrome, line.url);
+  await slow(page, 1 * MB);
+  await page.setInputFiles("#file", file(folder(t), "long.bin", 30 * MB).path);
+  await until(() => words(page, "long.bin"), (text) => /^[1-9].* of 30 MB · .*\/s/.test(text));
+  line.hold();
+  await until(() => words(page, "long.bin"), (text) => /^Waiting for the connection\. · \S+ [kM]B of 30 MB$/.test(text));
+  assert.ok(!(await page.locator("#total .words").innerText()).includes("/s"));
+  assert.match(await row(page, "long.bin").locator(".bar").getAttribute("aria-valuetext"), /^waiting for the connection$/);
+  line.flow();
+  await until(() => words(page, "long.bin"), (text) => /^[1-9].* of 30 MB · .*\/s/.test(text));
 });
 
 test("retry sends again what the line cut, from the first byte, and nothing else", async (t) => {
