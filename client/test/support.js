@@ -20,6 +20,11 @@ const FLAGS = [
 
 export const MB = 1_000_000;
 
+/** What this process has started and must not leave behind, whatever ends it. */
+const children = new Set();
+process.on("exit", () => { for (const child of children) child.kill("SIGKILL"); });
+for (const [signal, status] of [["SIGHUP", 129], ["SIGINT", 130], ["SIGTERM", 143]]) process.once(signal, () => process.exit(status));
+
 /** Starts Chromium, or says what is missing. */
 export function browser() {
   if (!existsSync(CHROMIUM))
@@ -42,7 +47,8 @@ export async function serve(t, ...flags) {
   // The server would refuse a variable of this prefix that it does not know.
   const { DUMBWAITER_BIN, ...env } = process.env;
   const child = spawn(BINARY, args, { env, stdio: ["ignore", "pipe", "inherit"] });
-  const ended = new Promise((resolve) => child.once("exit", resolve));
+  children.add(child);
+  const ended = new Promise((resolve) => child.once("exit", resolve)).finally(() => children.delete(child));
   const kill = () => {
     child.kill("SIGKILL");
     return ended;
@@ -52,7 +58,7 @@ export async function serve(t, ...flags) {
     const url = /http:\/\/\S+/.exec(line)?.[0];
     assert.ok(url, `the first line names no address: ${line}`);
     child.stdout.resume();
-    return { url, dir, kill, stored: () => stored(dir), read: (name) => readFileSync(join(dir, name)) };
+    return { url, dir, pid: child.pid, kill, stored: () => stored(dir), read: (name) => readFileSync(join(dir, name)) };
   }
   throw new Error("the server ended before it named its address");
 }
