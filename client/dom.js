@@ -19,7 +19,7 @@ export function drawBar(bar, kept, sent) {
 }
 
 /** The parts of a line of words; those that count have widths in the style sheet, so that none moves the next.
- * @typedef {{text?: string, count?: string, size?: string, speed?: string, left?: string}} Parts */
+ * @typedef {{text?: string | Node, count?: string, size?: string, speed?: string, left?: string}} Parts */
 
 /** What stands between two parts; at the begin of a line the style sheet puts it out of sight. */
 function dot() {

@@ -140,13 +140,22 @@ function rowWords(upload, eta) {
     case "done": {
       const stored = upload.answer?.files?.[0]?.name ?? upload.file.name;
       const renamed = stored.normalize() !== upload.file.name.normalize();
-      return { seen: { text: renamed ? `Arrived as ${stored}` : "Arrived", size }, spoken: "arrived" };
+      return { seen: { text: renamed ? arrivedAs(stored) : "Arrived", size }, spoken: "arrived" };
     }
     case "error":
       return { seen: { text: errorWords(upload) }, spoken: upload.error?.early ? "not sent" : `${upload.percent} percent, failed` };
     case "cancelled":
       return { seen: { text: `Cancelled. ${keptWords(upload.whole)}` }, spoken: "cancelled" };
   }
+}
+
+/** The name may run the other way than the page. @param {string} name */
+function arrivedAs(name) {
+  const words = document.createElement("span");
+  const isolated = document.createElement("bdi");
+  isolated.textContent = name;
+  words.append("Arrived as ", isolated);
+  return words;
 }
 
 /** @param {Upload} upload @param {EtaWords} eta @returns {{seen: Parts, spoken: string}} */

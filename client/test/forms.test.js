@@ -13,6 +13,7 @@ after(() => chrome?.close());
 test("without script the form posts, and the answer is a page to read", async (t) => {
   const server = await serve(t);
   const page = await open(t, chrome, server.url, { javaScriptEnabled: false });
+  assert.equal(await page.locator("label").innerText(), "Choose files");
   const dir = folder(t);
   const sent = [file(dir, "paella.jpg", 1000), file(dir, "&lt;b&gt;料理.txt", 10)];
   await page.setInputFiles("#file", sent.map((one) => one.path));
@@ -25,6 +26,7 @@ test("without script the form posts, and the answer is a page to read", async (t
   for (const { name, bytes } of sent) {
     assert.ok(server.read(name).equals(bytes));
     assert.ok(text.includes(name), `${name} is not in: ${text}`);
+    assert.equal(await page.locator("bdi", { hasText: name }).count(), 1);
     const href = await page.getByRole("link", { name }).getAttribute("href");
     assert.ok((await (await page.request.get(new URL(href, page.url()).href)).body()).equals(bytes));
   }

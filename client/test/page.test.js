@@ -88,6 +88,8 @@ test("a Japanese name and an empty file arrive as they are", async (t) => {
   await rowIs(page, empty.name, "done");
   assert.equal(await words(page, dish.name), "✓ Arrived · 3.0 kB");
   assert.equal(await words(page, empty.name), "✓ Arrived · 0 bytes");
+  assert.ok(await row(page, dish.name).locator(".thumb").isVisible());
+  assert.ok(await row(page, empty.name).locator(".thumb").isHidden(), "a square with nothing in it");
   assert.ok(server.read(dish.name).equals(dish.bytes));
   assert.equal(server.read(empty.name).length, 0);
 });
@@ -102,6 +104,7 @@ test("the same file twice arrives twice, and the row says under which name", asy
   await until(() => page.locator(".row.done").count(), (count) => count === 2);
   const other = server.stored().find((name) => name !== "soup.txt");
   assert.equal((await page.locator(".row.done .words").nth(1).innerText()).replaceAll("\u00a0", " "), `Arrived as ${other} · 100 bytes`);
+  assert.equal(await page.locator(".row.done .words bdi").innerText(), other);
 });
 
 test("two tabs send at once and do not mix", async (t) => {

@@ -68,6 +68,8 @@ pub(super) fn accepted(record: &Record) -> String {
 
 fn item(file: &crate::progress::FileRecord) -> String {
     let name = escape(file.name.as_deref().unwrap_or("a file without a name"));
+    // A name may run the other way than the page.
+    let name = format!("<bdi>{name}</bdi>");
     let name = match file.url.as_ref().and_then(Option::as_deref) {
         Some(url) => format!("<a href=\"{}\">{name}</a>", escape(url)),
         None => name,
