@@ -91,7 +91,13 @@ impl PageLimits {
 /// "Pictures, sound and PDF files".
 fn words_of_types(taken: &Taken) -> String {
     let (mut groups, mut kinds): (Vec<String>, Vec<String>) = (Vec::new(), Vec::new());
+    let group_of = |pattern: &str| format!("{}/*", pattern.split('/').next().unwrap_or_default());
     for pattern in &taken.types {
+        let group = group_of(pattern.as_str());
+        // Its group is told, and covers it.
+        if pattern.as_str() != group && taken.types.iter().any(|one| one.as_str() == group) {
+            continue;
+        }
         let (word, is_group) = word_of_type(pattern.as_str());
         let words = if is_group { &mut groups } else { &mut kinds };
         if !words.contains(&word) {
@@ -236,6 +242,12 @@ mod tests {
             (
                 None,
                 None,
+                &["text/plain", "text/*", "image/png"],
+                "Plain text and PNG files of any size.",
+            ),
+            (
+                None,
+                None,
                 &["image/svg+xml", "application/x-tar"],
                 "SVG and TAR files of any size.",
             ),
@@ -290,12 +302,12 @@ mod tests {
 
     #[test]
     fn the_page_has_a_place_for_each_of_them() {
-        let page = limits(taken(Some(7), &["image/png", "image/*"]), Some(9))
+        let page = limits(taken(Some(7), &["audio/mpeg", "image/*"]), Some(9))
             .write(include_str!("../../client/page.html"));
         for text in [
             "data-max-file-size=\"7\" data-max-upload-size=\"9\"",
-            "accept=\"image/png,image/*\"",
-            "Pictures and PNG files, up to 7 bytes each.",
+            "accept=\"audio/mpeg,image/*\"",
+            "Pictures and MPEG files, up to 7 bytes each.",
         ] {
             assert!(page.contains(text), "{text}");
         }
