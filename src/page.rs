@@ -54,7 +54,7 @@ const FILES: [(&str, &str, &str); 14] = [
 
 /// What stays where another page stands in for ours: the module, which any page may use, and what answers to
 /// forms without script look like; so do their icons.
-const KEPT: [&str; 2] = ["/dumbwaiter.js", "/dumbwaiter.css"];
+const KEPT: [&str; 3] = ["/dumbwaiter.js", "/dumbwaiter.css", "/favicon.ico"];
 
 /// What `GET /` shows.
 #[derive(Debug)]
@@ -73,6 +73,7 @@ impl Page {
     pub(crate) fn get(
         &self,
         path: &str,
+        query: Option<&str>,
         base: &str,
         limits: &PageLimits,
     ) -> Option<Response<Bytes>> {
@@ -81,7 +82,7 @@ impl Page {
             Self::Nothing => None,
             Self::Ours => ours(),
             Self::Site(site) => site
-                .get(path, base)
+                .get(path, query, base)
                 .or_else(|| is_kept(path).then(ours).flatten()),
         }
     }
@@ -130,10 +131,12 @@ fn page(text: &str, base: &str, limits: &PageLimits) -> String {
     }
 }
 
-/// A folder without its slash, the base say: its page's URLs are relative, so it must be asked for with one.
-pub(crate) fn with_slash(folder: &str) -> Response<Bytes> {
+/// A folder without its slash, the base say: its page's URLs are relative, so it must be asked for with one. The query
+/// is the page's own and goes along.
+pub(crate) fn with_slash(folder: &str, query: Option<&str>) -> Response<Bytes> {
     let mut answer = Response::new(Bytes::new());
-    if let Ok(location) = HeaderValue::from_str(&format!("{folder}/")) {
+    let query = query.map_or(String::new(), |query| format!("?{query}"));
+    if let Ok(location) = HeaderValue::from_str(&format!("{folder}/{query}")) {
         *answer.status_mut() = StatusCode::PERMANENT_REDIRECT;
         answer.headers_mut().insert(header::LOCATION, location);
     }

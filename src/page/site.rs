@@ -122,11 +122,18 @@ impl Site {
     }
 
     /// What stands at `path`.
-    pub(super) fn get(&self, path: &str, base: &str) -> Option<Response<Bytes>> {
+    pub(super) fn get(
+        &self,
+        path: &str,
+        query: Option<&str>,
+        base: &str,
+    ) -> Option<Response<Bytes>> {
         let name = decoded(path)?;
         match self.files.get(&name) {
             Some(file) => Some(super::asset(file.content_type, POLICY, file.bytes.clone())),
-            None if self.leads_on(&name) => Some(super::with_slash(&format!("{base}{path}"))),
+            None if self.leads_on(&name) => {
+                Some(super::with_slash(&format!("{base}{path}"), query))
+            }
             None => None,
         }
     }
@@ -243,7 +250,7 @@ mod tests {
             ("help/myindex.html", "mine"),
         ]);
         let site = site.unwrap();
-        let body = |path: &str| site.get(path, "/up").map(Response::into_body);
+        let body = |path: &str| site.get(path, None, "/up").map(Response::into_body);
         for (path, text) in [
             ("/", Some("home")),
             ("/index.html", Some("home")),
@@ -264,7 +271,7 @@ mod tests {
             assert_eq!(body(path).as_deref(), text.map(str::as_bytes), "{path}");
             assert_eq!(site.holds(path), text.is_some(), "{path}");
         }
-        let leads = site.get("/help", "/up").unwrap();
+        let leads = site.get("/help", None, "/up").unwrap();
         assert_eq!(leads.headers()["location"], "/up/help/");
     }
 

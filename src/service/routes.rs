@@ -49,7 +49,7 @@ impl Lift {
                     .map(Into::into)
             }
             ("", Asks::Get) if self.page.is_there() => {
-                page::with_slash(&asked.base).map(Into::into)
+                page::with_slash(&asked.base, asked.head.uri.query()).map(Into::into)
             }
             (path, Asks::Delete) if path.starts_with("/uploads/") => {
                 let name = path.strip_prefix("/uploads/").unwrap_or_default();
@@ -77,10 +77,17 @@ impl Lift {
                 }
             }
             ("/upload", Asks::Options) => self.options("POST, OPTIONS"),
-            (path, asks) => match self.page.get(path, &asked.base, &self.page_limits) {
-                Some(file) if matches!(asks, Asks::Get) => with_cookie(file, asked).map(Into::into),
-                file => refuse(asked, &misplaced(path, file.is_some())),
-            },
+            (path, asks) => {
+                match self
+                    .page
+                    .get(path, asked.head.uri.query(), &asked.base, &self.page_limits)
+                {
+                    Some(file) if matches!(asks, Asks::Get) => {
+                        with_cookie(file, asked).map(Into::into)
+                    }
+                    file => refuse(asked, &misplaced(path, file.is_some())),
+                }
+            }
         }
     }
 

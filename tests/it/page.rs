@@ -78,6 +78,13 @@ fn a_folder_stands_in_place_of_our_page_with_types_that_browsers_keep_to() {
     assert_eq!(header(&server.get("/app.js"), "cache-control"), "no-cache");
     let leads = server.get("/help");
     assert_eq!((leads.status, header(&leads, "location")), (308, "/help/"));
+    let leads = server.get("/help?dish=12&a=%20b");
+    assert_eq!(header(&leads, "location"), "/help/?dish=12&a=%20b");
+    let icon = server.get("/favicon.ico");
+    assert_eq!(
+        (icon.status, header(&icon, "content-type")),
+        (200, "image/svg+xml")
+    );
     for path in [
         "/img",
         "/img/",
