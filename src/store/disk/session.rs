@@ -95,7 +95,7 @@ impl DiskSession {
 
     fn check(&self) -> Result<(), Error> {
         match self.broken {
-            true => Err(Error::store("an earlier sync of this upload has failed")),
+            true => Err(Error::store("an earlier step of this upload has failed on the disk")),
             false => Ok(()),
         }
     }
