@@ -73,7 +73,8 @@ export async function wire(t, server) {
     const far = connect(Number(port), "127.0.0.1");
     pairs.add([near, far]);
     for (const [end, other] of [[near, far], [far, near]]) {
-      ends.add(end);
+      // One that is reset while it shuts down may keep its handle; none may keep the run from ending.
+      ends.add(end.unref());
       end.pipe(other).on("error", () => end.destroy());
       end.on("error", () => other.destroy()).on("close", () => other.destroy() && ends.delete(end));
     }

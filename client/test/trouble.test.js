@@ -167,7 +167,7 @@ test("when the server goes, the files that wait go on waiting under one line, an
   assert.equal(await page.locator(".row.waiting").count(), 3);
   // Whoever comes now waits too.
   await page.setInputFiles("#file", file(dir, "g.bin", 1000).path);
-  assert.match(await words(page, "g.bin"), /^○ Waiting/);
+  await rowIs(page, "g.bin", "waiting");
   await slow(page, 50 * MB);
   await line.listen();
   for (const name of [...names.slice(3), "g.bin"]) await rowIs(page, name, "done");
