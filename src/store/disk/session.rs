@@ -95,7 +95,9 @@ impl DiskSession {
 
     fn check(&self) -> Result<(), Error> {
         match self.broken {
-            true => Err(Error::store("an earlier step of this upload has failed on the disk")),
+            true => Err(Error::store(
+                "an earlier step of this upload has failed on the disk",
+            )),
             false => Ok(()),
         }
     }
