@@ -267,6 +267,7 @@ fn the_package_holds_what_it_builds_from_and_nothing_else() {
     }
     let wanted = [
         ("src/", ".rs"),
+        ("src/", ".txt"),
         ("client/", ".css"),
         ("client/", ".html"),
         ("client/", ".js"),
