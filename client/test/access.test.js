@@ -77,6 +77,8 @@ test("the answer to a refused form says what happened, what is kept, and what to
   await page.setInputFiles("#file", file(folder(t), "large.bin", 2 * MB).path);
   await page.getByRole("button", { name: "Send" }).click();
   await page.getByRole("heading", { name: "This did not arrive." }).waitFor();
+  // The style sheet gives the code a line of its own.
+  await page.waitForLoadState();
   assert.equal(await page.locator(".why").innerText(),
     "This is larger than the 1.0 MB taken here at once. Nothing of it is kept. Choose a smaller one, or send them one by one. upload_too_large".replace(". upload", ".\nupload"));
   await page.getByRole("link", { name: "Back to the form" }).click();
