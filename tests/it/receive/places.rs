@@ -116,3 +116,21 @@ fn a_name_that_leads_elsewhere_is_clean_enough_to_be_a_place() {
     let nameless = app.post("/", "", &form(&[part("f", Some(".."), b"x")]));
     assert_eq!(nameless.text().len(), "in/".len() + 32);
 }
+
+#[test]
+fn where_nothing_is_given_back_a_stored_file_has_no_url() {
+    let route = Router::new().route("/", route(url_of_the_first));
+    for (downloads, has_url) in [(true, "true"), (false, "false")] {
+        let app = App::start_with(route.clone(), |lift| lift.downloads(downloads));
+        let reply = app.post("/", "", &form(&[part("f", Some("f"), b"x")]));
+        assert_eq!((reply.status, reply.text()), (200, has_url));
+    }
+}
+
+async fn url_of_the_first(
+    State(lift): State<Service>,
+    request: Request,
+) -> Result<String, Refused> {
+    let got = lift.receive(request).await?;
+    Ok(got.file("f")?.persist("f").await?.url.is_some().to_string())
+}
