@@ -4,6 +4,7 @@ use std::io::Write;
 
 use serde_json::Value;
 
+use crate::limits::begun;
 use crate::support::logged::Logged;
 use crate::support::{eventually, form, part};
 
@@ -69,14 +70,10 @@ fn want_of_room_is_a_warning_and_a_clients_fault_is_none() {
     let put =
         |length| format!("PUT /files/x HTTP/1.1\r\nHost: a\r\nContent-Length: {length}\r\n\r\n");
     assert_eq!(server.send(put(1000001).as_bytes()).status, 507);
-    let mut running = server.connect();
-    running
-        .write_all(format!("{}1", put(2)).as_bytes())
-        .unwrap();
-    eventually(
-        || server.send(format!("{}1", put(1)).as_bytes()).status,
-        |status| *status == 503,
-    );
+    let two = format!("{}1", put(2));
+    let running = begun(server, server.connect(), two.as_bytes(), "x");
+    assert_eq!(server.send(format!("{}1", put(1)).as_bytes()).status, 503);
+    drop(running);
     for (code, level) in [
         ("truncated_form", "INFO"),
         ("store_limit", "WARN"),

@@ -60,7 +60,7 @@ fn refused(server: &Server, reply: &Reply, status: u16) -> String {
 }
 
 /// Begins an upload and keeps it running: its head and some bytes have been seen by the server.
-fn begun(server: &Server, mut client: TcpStream, request: &[u8], id: &str) -> TcpStream {
+pub(crate) fn begun(server: &Server, mut client: TcpStream, request: &[u8], id: &str) -> TcpStream {
     let line = format!("/{id} HTTP/1.1");
     let with_id = format!("/{id}?X-Progress-ID={id} HTTP/1.1");
     let text = String::from_utf8_lossy(request).replacen(&line, &with_id, 1);

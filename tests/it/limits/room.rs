@@ -3,6 +3,7 @@
 use std::io::Write;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use dumbwaiter::store::{Disk, Store};
 
@@ -177,9 +178,14 @@ fn what_was_replaced_is_forgotten_with_the_next_round_also_without_any_limit() {
         list.unwrap().len()
     };
     assert_eq!(known(), 10);
-    // A round begins with the start; whoever is killed at once may not come to its end.
+    // A round begins with the start; whoever is killed soon may not come to its end, and while he lives nobody else can
+    // look.
+    let mut alive = Duration::from_millis(20);
     let after_a_start = || {
-        Server::start_in(folder.path(), &flags).kill();
+        let mut server = Server::start_in(folder.path(), &flags);
+        std::thread::sleep(alive);
+        alive *= 2;
+        server.kill();
         known()
     };
     eventually(after_a_start, |known| *known == 1);
