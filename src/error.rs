@@ -67,6 +67,46 @@ pub enum Error {
     /// A newer request has taken the upload over.
     #[error("a newer request has taken over this upload")]
     Superseded,
+    /// The client goes on at a place that is not where the kept bytes end.
+    #[error("offset {given} is not the kept {expected}")]
+    OffsetMismatch {
+        /// Where the kept bytes end.
+        expected: u64,
+        /// Where the client would go on.
+        given: u64,
+    },
+    /// What came has another checksum than the client said; nothing of it is kept.
+    #[error("the bytes that came do not have the checksum that was given")]
+    ChecksumMismatch,
+    /// The length of an upload was said once, and now another one.
+    #[error("the upload's length is {length}, not {given}")]
+    LengthMismatch {
+        /// What was said first.
+        length: u64,
+        /// What was said now.
+        given: u64,
+    },
+    /// The upload was put together of others, and takes no bytes of its own.
+    #[error("this upload is put together of others and takes no bytes itself")]
+    FinalUpload,
+    /// Something stands in the way of resuming: a handler that cannot go on, or a checkpoint that cannot be read.
+    #[error("the upload cannot be resumed here: {why}")]
+    NotResumable {
+        /// What stands in the way.
+        why: String,
+    },
+    /// The upload was not finished in time.
+    #[error("the upload was not finished in time")]
+    Expired,
+    /// The request speaks no version of tus that is known here.
+    #[error("tus 1.0.0 is spoken here; say so with Tus-Resumable: 1.0.0")]
+    TusVersion,
+    /// The bytes come under another content type than the protocol wants.
+    #[error("the content type must be {expected}")]
+    WrongContentType {
+        /// The one that it wants.
+        expected: &'static str,
+    },
     /// There is no such upload or file, or the asker may not know of it.
     #[error("there is nothing here under that name")]
     NotFound,
@@ -265,7 +305,17 @@ impl Error {
             Self::NameTaken { .. } => ("name_taken", 409),
             Self::MissingFile { .. } => ("missing_file", 422),
             Self::NotKept => ("not_kept", 422),
-            Self::Superseded => ("superseded", 409),
+            // No 409: tus clients come back after that, and two of one upload would push each other out for ever.
+            Self::Superseded => ("superseded", 400),
+            Self::OffsetMismatch { .. } => ("offset_mismatch", 409),
+            // tus 1.0, "Checksum".
+            Self::ChecksumMismatch => ("checksum_mismatch", 460),
+            Self::LengthMismatch { .. } => ("length_mismatch", 400),
+            Self::FinalUpload => ("final_upload", 403),
+            Self::NotResumable { .. } => ("not_resumable", 501),
+            Self::Expired => ("expired", 410),
+            Self::TusVersion => ("tus_version", 412),
+            Self::WrongContentType { .. } => ("wrong_content_type", 415),
             Self::NotFound => ("not_found", 404),
             Self::MethodNotAllowed { .. } => ("method_not_allowed", 405),
             Self::MissingProgressId => ("missing_progress_id", 400),
@@ -340,6 +390,14 @@ mod tests {
             MissingFile { .. } => MissingFile { field: String::new() },
             NotKept => NotKept,
             Superseded => Superseded,
+            OffsetMismatch { .. } => OffsetMismatch { expected: 0, given: 0 },
+            ChecksumMismatch => ChecksumMismatch,
+            LengthMismatch { .. } => LengthMismatch { length: 0, given: 0 },
+            FinalUpload => FinalUpload,
+            NotResumable { .. } => NotResumable { why: String::new() },
+            Expired => Expired,
+            TusVersion => TusVersion,
+            WrongContentType { .. } => WrongContentType { expected: "" },
             NotFound => NotFound,
             MethodNotAllowed { .. } => MethodNotAllowed { allow: "" },
             MissingProgressId => MissingProgressId,

@@ -12,6 +12,7 @@
 
 mod bits;
 mod owner;
+mod remembered;
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -22,12 +23,14 @@ pub(crate) use self::bits::Bits;
 pub use self::bits::NotAnId;
 use self::bits::written_in_hex;
 pub use self::owner::{Owner, OwnerKey, network};
+pub use self::remembered::{Concat, Remembered};
 
 /// The unguessable name of an upload, 128 random bits, written as 32 lower-case hex digits.
 ///
 /// Whoever holds it may resume, read and delete the upload, so only the uploader and the app get it. `Debug` and
 /// [`UploadId::short`] show the first eight digits alone: a whole id never reaches a log.
-#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
+#[serde(try_from = "String", into = "String")]
 pub struct UploadId(Bits);
 
 impl UploadId {
@@ -80,7 +83,7 @@ written_in_hex!(UploadId);
 written_in_hex!(WatchId);
 
 /// The client's own name for an upload, its `X-Progress-ID`: 1–200 bytes without control characters.
-#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+#[derive(Clone, PartialEq, Eq, Hash, Debug, serde::Serialize, serde::Deserialize)]
 pub struct ProgressId(Box<str>);
 
 impl ProgressId {
@@ -114,13 +117,16 @@ impl Default for Peer {
 }
 
 /// The way in that an upload took.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
 #[non_exhaustive]
 pub enum Protocol {
     /// `multipart/form-data` by POST.
     Form,
     /// A raw body that is one file: by PUT, or at a route of the app's own.
     Put,
+    /// tus 1.0: created by POST, filled by any number of PATCHes.
+    Tus,
 }
 
 impl Protocol {
@@ -130,6 +136,7 @@ impl Protocol {
         match self {
             Self::Form => "form",
             Self::Put => "put",
+            Self::Tus => "tus",
         }
     }
 }

@@ -52,8 +52,8 @@ impl UploadHandler for Limit {
 
     fn new_file(&mut self, upload: &Upload, _: &FileHead) -> Result<(), Stop> {
         match (upload.protocol, upload.length) {
-            (Protocol::Put, Some(length)) => self.check(length),
-            (Protocol::Put, None) | (Protocol::Form, _) => Ok(()),
+            (Protocol::Put | Protocol::Tus, Some(length)) => self.check(length),
+            (Protocol::Put | Protocol::Tus, None) | (Protocol::Form, _) => Ok(()),
         }
     }
 

@@ -22,7 +22,7 @@ use bytes::Bytes;
 
 use crate::error::Error;
 use crate::name::{OnConflict, SafePath};
-use crate::upload::{FileFacts, FileHead, OwnerKey, UploadId};
+use crate::upload::{FileFacts, FileHead, OwnerKey, Remembered, UploadId};
 
 pub mod conformance;
 mod disk;
@@ -85,6 +85,59 @@ pub trait Store: Send + Sync + 'static {
     async fn list(&self, after: Option<&UploadId>, most: usize) -> Result<Vec<Finished>, Error> {
         let _ = (after, most);
         Ok(Vec::new())
+    }
+
+    /// Whether an upload that has a checkpoint outlives its session, so that [`Open::Take`] finds it; then
+    /// [`Store::unfinished`], [`Store::list_unfinished`] and [`Store::read_unfinished`] are there too. What is offered to
+    /// clients follows from it. `false` unless said.
+    fn resumes(&self) -> bool {
+        false
+    }
+
+    /// The last checkpoint of an upload that has not come to its end; `None` when there is none.
+    ///
+    /// # Errors
+    /// [`Error::Store`]; [`Error::NotResumable`] when the checkpoint is of a version that is not known here.
+    async fn unfinished(&self, id: &UploadId) -> Result<Option<Checkpoint>, Error> {
+        let _ = id;
+        Ok(None)
+    }
+
+    /// Unfinished uploads with their last checkpoints, in the order of their ids, at most `most` of them, from the one
+    /// behind `after` on.
+    ///
+    /// # Errors
+    /// [`Error::Store`]. A checkpoint that cannot be read is left out, told in the log, and stays.
+    async fn list_unfinished(
+        &self,
+        after: Option<&UploadId>,
+        most: usize,
+    ) -> Result<Vec<(UploadId, Checkpoint)>, Error> {
+        let _ = (after, most);
+        Ok(Vec::new())
+    }
+
+    /// Opens file `index` of an unfinished upload for reading, up to its last checkpoint; `None` when it is not there.
+    /// What has been opened can be read to its end, whatever becomes of the upload.
+    ///
+    /// # Errors
+    /// [`Error::Store`].
+    async fn read_unfinished(
+        &self,
+        id: &UploadId,
+        index: usize,
+    ) -> Result<Option<Box<dyn Reader>>, Error> {
+        let _ = (id, index);
+        Ok(None)
+    }
+
+    /// What was settled about a finished upload, where its checkpoints said so; `None` else.
+    ///
+    /// # Errors
+    /// [`Error::Store`].
+    async fn remembered(&self, id: &UploadId) -> Result<Option<Remembered>, Error> {
+        let _ = id;
+        Ok(None)
     }
 
     /// Removes the files of a finished upload and all that is known of it; `false` when there is no such upload. A file
@@ -252,6 +305,12 @@ pub struct Checkpoint {
     pub handlers: Vec<Vec<u8>>,
     /// Every file begun and not discarded; the last one is still open.
     pub files: Vec<FilePoint>,
+    /// What the upload is, for whoever goes on with it after a restart.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub upload: Option<Remembered>,
+    /// When it was taken, in seconds since 1970.
+    #[serde(default)]
+    pub at: u64,
 }
 
 impl Checkpoint {

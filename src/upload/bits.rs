@@ -84,6 +84,20 @@ macro_rules! written_in_hex {
                 text.parse().map(Self)
             }
         }
+
+        impl TryFrom<String> for $name {
+            type Error = NotAnId;
+
+            fn try_from(text: String) -> Result<Self, NotAnId> {
+                text.parse()
+            }
+        }
+
+        impl From<$name> for String {
+            fn from(name: $name) -> Self {
+                name.to_string()
+            }
+        }
     };
 }
 pub(super) use written_in_hex;

@@ -5,7 +5,8 @@ use std::net::{IpAddr, Ipv6Addr};
 use super::bits::{Bits, NotAnId, written_in_hex};
 
 /// To whom an upload belongs. A progress id means something only together with its owner.
-#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+#[derive(Clone, PartialEq, Eq, Hash, Debug, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
 #[non_exhaustive]
 pub enum Owner {
     /// A name that the app gave: whoever it says its user is.
@@ -55,20 +56,6 @@ impl Owner {
             Self::Address(address) => format!("address {address}"),
         };
         OwnerKey(Bits::image("owner", words))
-    }
-}
-
-impl TryFrom<String> for OwnerKey {
-    type Error = NotAnId;
-
-    fn try_from(text: String) -> Result<Self, NotAnId> {
-        text.parse()
-    }
-}
-
-impl From<OwnerKey> for String {
-    fn from(key: OwnerKey) -> Self {
-        key.to_string()
     }
 }
 

@@ -1,0 +1,62 @@
+//! What of an upload outlives its requests.
+
+use std::net::IpAddr;
+use std::time::SystemTime;
+
+use serde::{Deserialize, Serialize};
+
+use super::{Owner, ProgressId, Protocol, UploadId};
+
+/// What is settled about an upload that can be resumed. It is kept with each of its checkpoints, and with its files once
+/// it has come to its end, so that whoever asks for it then is told the same as before.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Remembered {
+    /// The way in.
+    pub protocol: Protocol,
+    /// To whom it belongs.
+    pub owner: Owner,
+    /// Where it came from when it was begun.
+    pub address: IpAddr,
+    /// The client's name for it.
+    pub progress_id: Option<ProgressId>,
+    /// Body bytes in all; `None` until the client says it.
+    pub length: Option<u64>,
+    /// When it was begun.
+    pub started_at: SystemTime,
+    /// tus: `Upload-Metadata`, to the byte as the client gave it.
+    pub metadata: Option<String>,
+    /// tus: what it is to those with which it is put together.
+    pub concat: Option<Concat>,
+}
+
+/// What an upload is to those with which it is put together (tus 1.0, "Concatenation").
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub enum Concat {
+    /// A part of one to come. It is never visible by itself.
+    Partial,
+    /// It is put together of others.
+    Final {
+        /// The others, in their order; one may come twice.
+        parts: Vec<UploadId>,
+        /// `Upload-Concat`, to the byte as the client gave it.
+        given: String,
+    },
+}
+
+impl Remembered {
+    /// What is remembered of `upload`: no metadata, and nothing to be put together with.
+    #[must_use]
+    pub fn of(upload: &super::Upload) -> Self {
+        Self {
+            protocol: upload.protocol,
+            owner: upload.owner.clone(),
+            address: upload.address,
+            progress_id: upload.progress_id.clone(),
+            length: upload.length,
+            started_at: upload.started_at,
+            metadata: None,
+            concat: None,
+        }
+    }
+}
