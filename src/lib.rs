@@ -133,6 +133,7 @@ mod sizes;
 pub mod store;
 mod sweep;
 pub mod threads;
+mod unfinished;
 pub mod upload;
 pub mod watch;
 

@@ -6,6 +6,7 @@
 //! | [`Limits`] | [`Dumbwaiter::limits`](crate::Dumbwaiter::limits) | a form's files and fields |
 //! | [`PartLimits`] | [`Dumbwaiter::part_limits`](crate::Dumbwaiter::part_limits) | the heads of a form's parts |
 //! | [`PaceOptions`] | [`Dumbwaiter::pace`](crate::Dumbwaiter::pace) | how slowly a body may come, and how long in all |
+//! | [`ResumeOptions`] | [`Dumbwaiter::resume`](crate::Dumbwaiter::resume) | how long unfinished uploads are kept, and how often their bytes are made durable |
 //! | [`TrackerOptions`](crate::progress::TrackerOptions) | [`Dumbwaiter::progress`](crate::Dumbwaiter::progress) | records kept, and for how long |
 //! | [`WatchOptions`](crate::watch::WatchOptions) | [`Dumbwaiter::watch`](crate::Dumbwaiter::watch) | streams, and uploads in one |
 //!
@@ -33,3 +34,4 @@
 pub use crate::admission::AdmissionOptions;
 pub use crate::protocol::multipart::PartLimits;
 pub use crate::receive::{Limits, PaceOptions};
+pub use crate::unfinished::ResumeOptions;

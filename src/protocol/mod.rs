@@ -16,6 +16,7 @@ use crate::query::GivenId;
 use crate::receive::{Arrived, Body, Naming, Receiver, Split};
 use crate::rights::Client;
 use crate::threads::DataThreads;
+use crate::unfinished::Unfinished;
 use crate::upload::{Owner, ProgressId, Protocol, Upload};
 
 pub mod answer;
@@ -70,6 +71,8 @@ pub struct Inbound {
     pub tracker: Tracker,
     /// Where bodies live.
     pub data: DataThreads,
+    /// The uploads that outlive their requests.
+    pub(crate) unfinished: Unfinished,
 }
 
 impl Inbound {

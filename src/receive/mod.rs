@@ -24,6 +24,7 @@ use crate::upload::{FileFacts, FileHead, Upload};
 
 mod arrived;
 mod body;
+mod checksum;
 mod pace;
 mod split;
 
@@ -31,6 +32,7 @@ use pace::Pace;
 
 pub(crate) use arrived::Arrived;
 pub use body::Body;
+pub(crate) use checksum::{ALGORITHMS, Check, Checksum};
 pub use pace::PaceOptions;
 pub use split::{Piece, Raw, Split};
 

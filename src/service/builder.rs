@@ -16,6 +16,7 @@ use crate::rights::{Allow, Rights, Rule};
 use crate::store::Store;
 use crate::sweep;
 use crate::threads::DataThreads;
+use crate::unfinished::{ResumeOptions, Unfinished};
 use crate::watch::{Watch, WatchOptions};
 
 /// The upload side of an app, about to be built: say what differs from the defaults, then take one of the ways that the
@@ -41,6 +42,7 @@ pub struct Dumbwaiter {
     naming: Naming,
     part_limits: PartLimits,
     admission: AdmissionOptions,
+    resume: ResumeOptions,
     keep: Option<Duration>,
     tracker: TrackerOptions,
     ledger: Option<Arc<dyn Ledger>>,
@@ -67,6 +69,7 @@ impl Dumbwaiter {
             naming: Naming::default(),
             part_limits: PartLimits::default(),
             admission: AdmissionOptions::default(),
+            resume: ResumeOptions::default(),
             keep: None,
             tracker: TrackerOptions::default(),
             ledger: None,
@@ -123,6 +126,12 @@ impl Dumbwaiter {
     /// How many uploads may run, how large they may be, and how much must stay free.
     pub fn admission(mut self, options: AdmissionOptions) -> Self {
         self.admission = options;
+        self
+    }
+
+    /// How uploads that can be resumed are kept.
+    pub fn resume(mut self, options: ResumeOptions) -> Self {
+        self.resume = options;
         self
     }
 
@@ -261,6 +270,7 @@ impl Dumbwaiter {
                     naming: self.naming,
                     tracker: tracker.clone(),
                     data,
+                    unfinished: Unfinished::start(self.resume),
                 },
                 part_limits: self.part_limits,
                 watch: Watch::new(tracker, self.watch),

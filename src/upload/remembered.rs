@@ -24,6 +24,9 @@ pub struct Remembered {
     pub length: Option<u64>,
     /// When it was begun.
     pub started_at: SystemTime,
+    /// What the client said of it besides its files' names and types, as a form's fields do.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub fields: Vec<(String, String)>,
     /// tus: `Upload-Metadata`, to the byte as the client gave it.
     pub metadata: Option<String>,
     /// tus: what it is to those with which it is put together.
@@ -55,6 +58,7 @@ impl Remembered {
             progress_id: upload.progress_id.clone(),
             length: upload.length,
             started_at: upload.started_at,
+            fields: Vec::new(),
             metadata: None,
             concat: None,
         }
