@@ -194,7 +194,7 @@ pub enum Error {
         seconds: u64,
     },
     /// Every place for an upload is taken.
-    #[error("too many uploads are running; try again in a moment")]
+    #[error("too many uploads are under way; try again in a moment")]
     TooManyUploads,
     /// Every place for an upload from this address is taken.
     #[error("too many uploads are running from your address; try again when one has ended")]

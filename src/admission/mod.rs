@@ -2,8 +2,12 @@
 //!
 //! ```text
 //! head ─► admit: size ─► places ─► disk ─► store, owner ──► Place ──► moves along with the upload
-//!           413     503, 429     507        507, 413          └─ dropped at any end: everything is given back
+//!           413     503, 429     507        507, 413          ├─ rest ─► it waits, unfinished ─► run: as above, once more
+//!                                                             └─ dropped at any end: everything is given back
 //! ```
+//!
+//! An upload that waits to be resumed runs no more, but is unfinished still, and what is stored of it counts on. After a
+//! restart it is there again without being asked.
 //!
 //! What a head says is believed only against the one who says it: declared bytes that have not come count with their
 //! owner and nowhere else, so that nobody can fill the store with promises. In all, what counts is what
@@ -38,8 +42,10 @@ pub struct AdmissionOptions {
     pub uploads: usize,
     /// Uploads at once from one address, IPv6 by /64; default 2,000.
     pub uploads_per_address: usize,
-    /// Unfinished uploads of one owner; default 2,000. What runs is what is unfinished as long as nothing can resume.
+    /// Unfinished uploads of one owner, running or waiting to be resumed; default 2,000.
     pub unfinished: usize,
+    /// Unfinished uploads of all owners together; default 100,000.
+    pub unfinished_in_all: usize,
     /// Body bytes of one upload.
     pub upload_bytes: Option<u64>,
     /// Body bytes of one request. Where an upload is one request, it bounds the upload.
@@ -60,6 +66,7 @@ impl Default for AdmissionOptions {
             uploads: 8_000,
             uploads_per_address: 2_000,
             unfinished: 2_000,
+            unfinished_in_all: 100_000,
             upload_bytes: None,
             request_bytes: None,
             store_bytes: None,
@@ -71,18 +78,20 @@ impl Default for AdmissionOptions {
 }
 
 impl AdmissionOptions {
-    /// Whether a body of so many bytes is too large whoever sends it and whatever there is room for.
-    fn check_size(&self, bytes: u64) -> Result<(), Error> {
+    /// Whether an upload of so many bytes is too large, or one request with so many of them, whoever sends it and
+    /// whatever there is room for.
+    fn check_sizes(&self, upload: u64, request: u64) -> Result<(), Error> {
         match (self.upload_bytes, self.request_bytes) {
-            (Some(limit), _) if bytes > limit => Err(Error::UploadTooLarge { limit }),
-            (_, Some(limit)) if bytes > limit => Err(Error::RequestTooLarge { limit }),
+            (Some(limit), _) if upload > limit => Err(Error::UploadTooLarge { limit }),
+            (_, Some(limit)) if request > limit => Err(Error::RequestTooLarge { limit }),
             _ => Ok(()),
         }
     }
 
-    /// The largest body that [`Self::check_size`] lets pass.
-    fn most_bytes(&self) -> u64 {
-        let limits = [self.upload_bytes, self.request_bytes];
+    /// How far an upload may come that [`Self::check_sizes`] lets pass, in a request that found `before` bytes of it.
+    fn most_bytes(&self, before: u64) -> u64 {
+        let request = self.request_bytes.map(|most| most.saturating_add(before));
+        let limits = [self.upload_bytes, request];
         limits.into_iter().flatten().min().unwrap_or(u64::MAX)
     }
 }
@@ -119,19 +128,66 @@ impl Admission {
         }
     }
 
-    /// Decides on an upload by its head, before the first byte of its body.
+    /// Decides on an upload that comes in one request by its head, before the first byte of its body.
     ///
     /// # Errors
     /// [`Error::UploadTooLarge`], [`Error::RequestTooLarge`], [`Error::TooManyUploads`],
     /// [`Error::TooManyFromAddress`], [`Error::TooManyUnfinished`], [`Error::DiskFull`], [`Error::StoreLimit`],
     /// [`Error::OwnerLimit`].
     pub async fn admit(&self, upload: &Upload) -> Result<Place, Error> {
-        let declared = upload.length.unwrap_or(0);
-        self.shared.options.check_size(declared)?;
+        self.begin(upload, upload.length).await
+    }
+
+    /// Decides on an upload that may come in several requests, the first of which says to carry `declared` bytes of it.
+    ///
+    /// # Errors
+    /// As [`Admission::admit`].
+    pub async fn begin(&self, upload: &Upload, declared: Option<u64>) -> Result<Place, Error> {
+        let declared = declared.unwrap_or(0);
+        let length = upload.length.unwrap_or(declared);
+        self.shared.options.check_sizes(length, declared)?;
         let running = self.shared.slots.run(upload.address)?;
         let unfinished = self.shared.slots.unfinished(upload.owner.key())?;
-        self.shared.room.check(declared).await?;
-        Place::new(&self.shared, running, unfinished, upload)
+        self.shared.room.check(length).await?;
+        let mut place = Place::resting(&self.shared, unfinished, upload.owner.key());
+        place.run(Some(running), upload.length)?;
+        Ok(place)
+    }
+
+    /// Lets an upload run again that rested: a request has come that says to carry `declared` more bytes of it. `length`
+    /// is that of the whole upload as it is known by now, and the request comes from `upload`'s address. One that runs
+    /// already goes on with the new request.
+    ///
+    /// # Errors
+    /// As [`Admission::admit`]; the place is then as it was.
+    pub async fn run(
+        &self,
+        place: &mut Place,
+        upload: &Upload,
+        length: Option<u64>,
+        declared: Option<u64>,
+    ) -> Result<(), Error> {
+        let (before, declared) = (place.received(), declared.unwrap_or(0));
+        let all = length.unwrap_or(before.saturating_add(declared));
+        self.shared.options.check_sizes(all, declared)?;
+        let running = match place.is_running() {
+            true => None,
+            false => Some(self.shared.slots.run(upload.address)?),
+        };
+        self.shared.room.check(all.saturating_sub(before)).await?;
+        place.run(running, length)
+    }
+
+    /// The place of an upload that was there before this run, `offset` bytes of it. It rests, and whatever the bounds
+    /// are, it has it.
+    #[must_use]
+    pub fn restore(&self, upload: &Upload, offset: u64) -> Place {
+        let owner = upload.owner.key();
+        let unfinished = self.shared.slots.unfinished_as_before(owner);
+        let mut place = Place::resting(&self.shared, unfinished, owner);
+        place.declare(upload.length);
+        place.rest(offset);
+        place
     }
 
     /// How many uploads run.

@@ -1,4 +1,4 @@
-//! What one upload holds while it runs.
+//! What one upload holds as long as it is unfinished.
 
 use std::sync::Arc;
 
@@ -6,19 +6,24 @@ use super::Shared;
 use super::slots::{Running, Unfinished};
 use crate::error::Error;
 use crate::store::{Count, Share};
-use crate::upload::Upload;
+use crate::upload::OwnerKey;
 
 /// An upload's place. It moves along with the upload; dropping it gives back everything but what [`Place::keep`] said
 /// is there to stay.
 #[derive(Debug)]
 pub struct Place {
     shared: Arc<Shared>,
-    _running: Running,
+    /// `None` while the upload waits to be resumed.
+    running: Option<Running>,
     /// Apart from the running, since an upload that waits to be resumed is unfinished too.
     _unfinished: Unfinished,
     share: Share,
+    /// Body bytes of the whole upload, where the client has said how many there are.
+    length: Option<u64>,
     /// Body bytes so far.
     received: u64,
+    /// How many there were when the request at hand began.
+    before: u64,
     /// Up to here nothing needs to be looked at.
     until: u64,
     /// What of it counts in all, and with the owner.
@@ -27,35 +32,86 @@ pub struct Place {
 }
 
 impl Place {
-    pub(super) fn new(
-        shared: &Arc<Shared>,
-        running: Running,
-        unfinished: Unfinished,
-        upload: &Upload,
-    ) -> Result<Self, Error> {
-        let mut place = Self {
-            share: shared.held.share(upload.owner.key()),
+    /// The place of an upload that does not run, and that counts nothing so far.
+    pub(super) fn resting(shared: &Arc<Shared>, unfinished: Unfinished, owner: OwnerKey) -> Self {
+        Self {
+            share: shared.held.share(owner),
             shared: Arc::clone(shared),
-            _running: running,
+            running: None,
             _unfinished: unfinished,
+            length: None,
             received: 0,
+            before: 0,
             until: 0,
             in_all: 0,
             with_owner: 0,
-        };
+        }
+    }
+
+    /// Has the upload run, for one request, if there is room for what is still to come. If not, nothing has changed.
+    /// `running` is `None` when it does already.
+    pub(super) fn run(
+        &mut self,
+        running: Option<Running>,
+        length: Option<u64>,
+    ) -> Result<(), Error> {
         // Of unknown length is at least one byte.
-        let declared = upload.length.unwrap_or(1);
+        let all = length.unwrap_or(1).max(self.received);
         // Not even alone it would fit; what others have only declared does not matter.
-        let there = shared.held.bytes();
-        match shared.options.store_bytes {
-            Some(most) if there.saturating_add(declared) > most => {
-                return shared.refuse(Error::StoreLimit);
+        let there = self.shared.held.bytes();
+        match self.shared.options.store_bytes {
+            Some(most) if there.saturating_add(all - self.received) > most => {
+                return self.shared.refuse(Error::StoreLimit);
             }
             _ => {}
         }
-        place.count_with_owner(declared)?;
-        place.until = place.next_look();
-        Ok(place)
+        self.count_with_owner(all)?;
+        self.length = length;
+        self.running = running.or(self.running.take());
+        self.before = self.received;
+        self.until = self.next_look();
+        Ok(())
+    }
+
+    /// Says how long the upload will be, without asking whether there is room: it has been asked before.
+    pub(super) fn declare(&mut self, length: Option<u64>) {
+        self.length = length;
+    }
+
+    pub(super) fn is_running(&self) -> bool {
+        self.running.is_some()
+    }
+
+    /// Body bytes so far.
+    #[must_use]
+    pub fn received(&self) -> u64 {
+        self.received
+    }
+
+    /// Says that the upload goes on from `offset`: what came behind is gone, or was never more than that.
+    pub fn restart_at(&mut self, offset: u64) {
+        let Shared { options, held, .. } = &*self.shared;
+        self.received = offset;
+        self.before = self.before.min(offset);
+        if options.store_bytes.is_some() {
+            change(held.total(), &mut self.in_all, offset);
+        }
+        if options.owner_bytes.is_some() {
+            let declared = self.length.unwrap_or(1);
+            change(
+                self.share.count(),
+                &mut self.with_owner,
+                declared.max(offset),
+            );
+        }
+        self.until = self.next_look();
+    }
+
+    /// Says that nobody sends any more of the upload for now, and that `offset` bytes of it are stored: it runs no more,
+    /// and goes on counting as unfinished.
+    pub fn rest(&mut self, offset: u64) {
+        self.restart_at(offset);
+        self.running = None;
     }
 
     /// Counts body bytes that have come. Called for every write: one comparison and one relaxed load, unless
@@ -81,7 +137,7 @@ impl Place {
     #[cold]
     fn look(&mut self) -> Result<(), Error> {
         let Shared { options, room, .. } = &*self.shared;
-        options.check_size(self.received)?;
+        options.check_sizes(self.received, self.received - self.before)?;
         if room.sheds() {
             return Err(Error::DiskFull);
         }
@@ -117,7 +173,7 @@ impl Place {
 
     fn next_look(&self) -> u64 {
         let options = &self.shared.options;
-        let most = options.most_bytes();
+        let most = options.most_bytes(self.before);
         match (options.store_bytes, options.owner_bytes) {
             (Some(_), _) => self.received,
             (None, Some(_)) => self.with_owner.max(self.received).min(most),
@@ -131,6 +187,13 @@ fn settle(count: &Count, under_way: &mut u64, stays: u64) {
     let counted = stays.min(*under_way);
     *under_way -= counted;
     count.add(stays - counted);
+}
+
+/// What counts of one upload is `to` from now on.
+fn change(count: &Count, counted: &mut u64, to: u64) {
+    count.sub(counted.saturating_sub(to));
+    count.add(to.saturating_sub(*counted));
+    *counted = to;
 }
 
 impl Drop for Place {

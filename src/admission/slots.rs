@@ -1,4 +1,4 @@
-//! How many uploads run, in all and for each address, and how many of an owner are unfinished.
+//! How many uploads run, in all and for each address, and how many are unfinished, in all and for each owner.
 
 use std::collections::HashMap;
 use std::hash::Hash;
@@ -17,6 +17,7 @@ pub(super) struct Slots {
     most: usize,
     most_per_address: usize,
     most_unfinished: usize,
+    most_unfinished_in_all: usize,
     taken: Mutex<Taken>,
     /// Told when an upload begins, and when nobody is left who could begin one.
     begun: Arc<Notify>,
@@ -25,6 +26,7 @@ pub(super) struct Slots {
 #[derive(Default, Debug)]
 struct Taken {
     running: usize,
+    unfinished: usize,
     by_address: HashMap<IpAddr, usize>,
     by_owner: HashMap<OwnerKey, usize>,
 }
@@ -35,6 +37,7 @@ impl Slots {
             most: options.uploads,
             most_per_address: options.uploads_per_address,
             most_unfinished: options.unfinished,
+            most_unfinished_in_all: options.unfinished_in_all,
             taken: Mutex::default(),
             begun: Arc::default(),
         }
@@ -69,15 +72,34 @@ impl Slots {
 
     /// Counts an upload of `owner` as unfinished.
     pub(super) fn unfinished(self: &Arc<Self>, owner: OwnerKey) -> Result<Unfinished, Error> {
-        if !more(&mut self.lock().by_owner, owner, self.most_unfinished) {
+        let mut taken = self.lock();
+        if taken.unfinished >= self.most_unfinished_in_all {
+            return Err(Error::TooManyUploads);
+        }
+        if !more(&mut taken.by_owner, owner, self.most_unfinished) {
             return Err(Error::TooManyUnfinished {
                 limit: self.most_unfinished as u64,
             });
         }
-        Ok(Unfinished {
+        taken.unfinished += 1;
+        drop(taken);
+        Ok(self.counted(owner))
+    }
+
+    /// The same for one that was there before this run, whatever the bounds are.
+    pub(super) fn unfinished_as_before(self: &Arc<Self>, owner: OwnerKey) -> Unfinished {
+        let mut taken = self.lock();
+        more(&mut taken.by_owner, owner, usize::MAX);
+        taken.unfinished += 1;
+        drop(taken);
+        self.counted(owner)
+    }
+
+    fn counted(self: &Arc<Self>, owner: OwnerKey) -> Unfinished {
+        Unfinished {
             slots: Arc::clone(self),
             owner,
-        })
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, Taken> {
@@ -115,7 +137,9 @@ pub(super) struct Unfinished {
 
 impl Drop for Unfinished {
     fn drop(&mut self) {
-        less(&mut self.slots.lock().by_owner, &self.owner);
+        let mut taken = self.slots.lock();
+        taken.unfinished -= 1;
+        less(&mut taken.by_owner, &self.owner);
     }
 }
 

@@ -91,6 +91,7 @@ impl Config {
             uploads: self.max_uploads,
             uploads_per_address: self.max_uploads_per_address,
             unfinished: self.max_unfinished,
+            unfinished_in_all: self.max_unfinished_in_all,
             upload_bytes: self.max_upload_size,
             request_bytes: self.max_request_size,
             store_bytes: self.max_store_size,

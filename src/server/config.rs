@@ -232,6 +232,10 @@ pub struct Config {
     #[arg(long, value_name = "N", default_value = "2000", value_parser = count, help_heading = ROOM)]
     pub max_unfinished: usize,
 
+    /// Most unfinished uploads of all owners together
+    #[arg(long, value_name = "N", default_value = "100000", value_parser = count, help_heading = ROOM)]
+    pub max_unfinished_in_all: usize,
+
     /// Largest upload taken, in bytes of its whole body
     #[arg(long, value_name = "SIZE", default_value = "none", value_parser = size_or_none, help_heading = ROOM)]
     pub max_upload_size: std::option::Option<u64>,
