@@ -114,6 +114,7 @@ pub mod guide;
 pub mod handlers;
 mod head;
 pub mod limits;
+mod lock;
 pub mod name;
 mod operator;
 mod outbound;

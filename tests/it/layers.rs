@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 const ROWS: [&[&str]; 12] = [
     &["error", "sizes", "upload"],
     &["name"],
-    &["handlers", "progress", "store", "threads"],
+    &["handlers", "lock", "progress", "store", "threads"],
     &["admission", "sweep"],
     &["receive"],
     &["unfinished"],
