@@ -32,6 +32,7 @@ use crate::upload::{FileFacts, FileHead, Upload};
 
 mod digest;
 mod limit;
+mod resume;
 mod sniff;
 
 pub use digest::{Algorithm, Digest};
@@ -166,6 +167,7 @@ impl Chain {
     pub fn begin(&self, upload: &Upload, file: &FileHead) -> (FileHandlers, Result<(), Stop>) {
         let mut handlers = FileHandlers {
             handlers: self.factories.iter().map(|make| make()).collect(),
+            behind: Vec::new(),
             complete: false,
         };
         let begun = handlers
@@ -188,6 +190,8 @@ impl std::fmt::Debug for Chain {
 #[doc(hidden)]
 pub struct FileHandlers {
     handlers: Vec<Box<dyn UploadHandler>>,
+    /// Which of them bytes pass by, to be shown the file at its end; none unless one is.
+    behind: Vec<bool>,
     complete: bool,
 }
 
@@ -197,7 +201,10 @@ impl FileHandlers {
     /// # Errors
     /// The first handler's [`Stop`].
     pub fn chunk(&mut self, chunk: Bytes) -> Result<Bytes, Stop> {
-        pass(&mut self.handlers, chunk)
+        match self.behind.is_empty() {
+            true => pass(&mut self.handlers, chunk),
+            false => pass_some(&mut self.handlers, &self.behind, chunk),
+        }
     }
 
     /// Tells each handler, in order, that the file is complete; bytes that one held back pass those behind it.
@@ -256,4 +263,20 @@ fn pass(handlers: &mut [Box<dyn UploadHandler>], chunk: Bytes) -> Result<Bytes, 
             true => Ok(chunk),
             false => handler.chunk(chunk),
         })
+}
+
+/// Passes by those that are `behind`.
+fn pass_some(
+    handlers: &mut [Box<dyn UploadHandler>],
+    behind: &[bool],
+    mut chunk: Bytes,
+) -> Result<Bytes, Stop> {
+    for (handler, _) in handlers
+        .iter_mut()
+        .zip(behind)
+        .filter(|(_, behind)| !**behind)
+    {
+        chunk = pass(std::slice::from_mut(handler), chunk)?;
+    }
+    Ok(chunk)
 }

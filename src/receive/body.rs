@@ -6,6 +6,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
+use http::HeaderMap;
 use http_body::Body as _;
 use http_body_util::BodyExt;
 use http_body_util::combinators::UnsyncBoxBody;
@@ -25,6 +26,8 @@ const GATHER_FRAMES: usize = 64;
 pub struct Body {
     inner: UnsyncBoxBody<Bytes, Cause>,
     end: Option<End>,
+    /// Fields behind the body; on the heap, since hardly any has them.
+    trailers: Option<Box<HeaderMap>>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -46,6 +49,7 @@ impl Body {
         Self {
             inner: body.map_err(Into::into).boxed_unsync(),
             end: None,
+            trailers: None,
         }
     }
 
@@ -56,12 +60,17 @@ impl Body {
     }
 
     /// Waits for bytes and appends to `frames` those that are ready, up to 256 KiB and without copying. `false` at the
-    /// end of the body; trailers are passed over.
+    /// end of the body.
     ///
     /// # Errors
     /// [`Error::ClientGone`] when the body breaks off, [`Error::BadRequest`] when its chunks are malformed.
     pub async fn frames(&mut self, frames: &mut Vec<Bytes>) -> Result<bool, Error> {
         poll_fn(|cx| self.poll_frames(cx, frames)).await
+    }
+
+    /// The fields behind the body, once that has ended; of several trailers the last one.
+    pub(super) fn trailers(&self) -> Option<&HeaderMap> {
+        self.trailers.as_deref()
     }
 
     pub(super) fn poll_frames(
@@ -77,11 +86,13 @@ impl Body {
             };
             match frame.transpose() {
                 Ok(None) => self.end = Some(End::Complete),
-                Ok(Some(frame)) => {
-                    let data = frame.into_data().unwrap_or_default();
-                    gathered += data.len();
-                    frames.extend(Some(data).filter(|data| !data.is_empty()));
-                }
+                Ok(Some(frame)) => match frame.into_data() {
+                    Ok(data) => {
+                        gathered += data.len();
+                        frames.extend(Some(data).filter(|data| !data.is_empty()));
+                    }
+                    Err(other) => self.trailers = other.into_trailers().ok().map(Box::new),
+                },
                 Err(cause) => {
                     tracing::debug!(%cause, "the body broke off");
                     self.end = Some(End::by(&*cause));

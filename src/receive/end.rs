@@ -1,0 +1,96 @@
+//! How an upload ends: named and visible, or gone.
+
+use super::{Naming, Received};
+use crate::error::Error;
+use crate::name::Values;
+use crate::progress::Tap;
+use crate::store::Placed;
+use crate::upload::FileFacts;
+
+impl Received {
+    /// Names the files and makes them visible, all or none; gives back what they are called and how long they are.
+    ///
+    /// # Errors
+    /// [`Error::UnusableName`], [`Error::NameTaken`], or what the store says; nothing is visible then.
+    pub async fn commit(mut self: Box<Self>, naming: &Naming) -> Result<Vec<FileFacts>, Error> {
+        self.tap().processing();
+        match self.store(naming).await {
+            Ok(files) => Ok(self.done(files)),
+            Err(error) => {
+                self.broken(&error);
+                Err(error)
+            }
+        }
+    }
+
+    /// The same, and the record does not say so yet.
+    pub(super) async fn store(&mut self, naming: &Naming) -> Result<Vec<FileFacts>, Error> {
+        let placed = self.place(naming)?;
+        match self.session.take() {
+            Some(session) => session.commit(placed, naming.on_conflict).await,
+            None => Ok(Vec::new()),
+        }
+    }
+
+    fn place(&mut self, naming: &Naming) -> Result<Vec<Placed>, Error> {
+        let files = std::mem::take(&mut self.files);
+        let place = |facts: FileFacts| {
+            let values = Values {
+                id: &self.upload.id,
+                filename: facts.name.as_deref(),
+                field: facts.field.as_deref(),
+                form: &self.fields,
+                digest: facts
+                    .digest
+                    .as_deref()
+                    .and_then(|digest| digest.split_once(':'))
+                    .map(|(_, hex)| hex),
+                at: self.upload.started_at,
+            };
+            Ok(Placed {
+                place: naming.template.render(&values)?,
+                facts,
+            })
+        };
+        files.into_iter().map(place).collect()
+    }
+
+    pub(super) fn done(&mut self, files: Vec<FileFacts>) -> Vec<FileFacts> {
+        for handlers in &mut self.handlers {
+            handlers.end(Ok(()));
+        }
+        // Whoever learns of the end finds the place free.
+        if let Some(mut place) = self.place.take() {
+            place.keep(files.iter().map(|file| file.length).sum());
+        }
+        if let Some(tap) = self.tap.take() {
+            tap.done(&files);
+        }
+        files
+    }
+
+    /// Ends the upload with `error`; what is stored of it goes.
+    pub(super) fn broken(&mut self, error: &Error) {
+        // The bytes go first, then the place: whoever learns of the end finds nothing left over.
+        drop(self.session.take());
+        drop(self.place.take());
+        let Some(tap) = self.tap.take() else { return };
+        for handlers in &mut self.handlers {
+            handlers.end(Err(error));
+        }
+        tap.fail(error);
+    }
+
+    pub(super) fn tap(&self) -> &Tap {
+        self.tap
+            .as_ref()
+            .expect("an upload that goes on has its tap")
+    }
+}
+
+impl Drop for Received {
+    /// A writer may vanish at any `.await`: that too is an end.
+    fn drop(&mut self) {
+        self.broken(&Error::ClientGone);
+    }
+}

@@ -1,0 +1,181 @@
+//! What a body holds: files on their way through the handlers to the store, fields in memory.
+
+use bytes::Bytes;
+
+use super::{Current, Piece, Received};
+use crate::error::Error;
+use crate::handlers::{FileHandlers, Stop};
+use crate::store::{Open, Session};
+use crate::upload::{FileFacts, FileHead};
+
+impl Received {
+    pub(super) async fn take(&mut self, pieces: &mut Vec<Piece>) -> Result<(), Error> {
+        for piece in pieces.drain(..) {
+            match piece {
+                Piece::File(head) => self.head(head).await?,
+                Piece::Field(name) => self.begin_field(name)?,
+                Piece::Data(bytes) => self.data(bytes).await?,
+                Piece::End => self.end().await?,
+            }
+        }
+        self.write().await
+    }
+
+    /// A browser's form sends an empty file input as a file without name and bytes: such a one begins with its first byte.
+    async fn head(&mut self, head: FileHead) -> Result<(), Error> {
+        let may_be_none = head.name.as_deref() == Some("");
+        // They stand in the record until it is forgotten: what a thousand files may say of themselves is bounded too.
+        let texts = [&head.field, &head.name, &head.content_type];
+        self.count_field_bytes(texts.into_iter().flatten().map(String::len).sum())?;
+        self.current = Current::Head(head);
+        match may_be_none {
+            true => Ok(()),
+            false => self.begin_file().await,
+        }
+    }
+
+    fn begin_field(&mut self, name: String) -> Result<(), Error> {
+        limit("fields", self.fields.len() + 1, self.receiver.limits.fields)?;
+        self.count_field_bytes(name.len())?;
+        self.current = Current::Field {
+            name,
+            value: Vec::new(),
+        };
+        Ok(())
+    }
+
+    fn count_field_bytes(&mut self, bytes: usize) -> Result<(), Error> {
+        self.field_bytes += bytes;
+        limit(
+            "bytes in fields and in what is said of files",
+            self.field_bytes,
+            self.receiver.limits.field_bytes,
+        )
+    }
+
+    async fn data(&mut self, bytes: Bytes) -> Result<(), Error> {
+        if matches!(self.current, Current::Head(_)) {
+            self.begin_file().await?;
+        }
+        match &mut self.current {
+            Current::Field { value, .. } => {
+                let most = self.receiver.limits.field_size;
+                limit("bytes in one field", value.len() + bytes.len(), most)?;
+                value.extend_from_slice(&bytes);
+                self.count_field_bytes(bytes.len())
+            }
+            Current::File(facts) => match last(&mut self.handlers).chunk(bytes) {
+                Ok(bytes) => {
+                    facts.length += bytes.len() as u64;
+                    self.frames
+                        .extend(Some(bytes).filter(|bytes| !bytes.is_empty()));
+                    Ok(())
+                }
+                Err(stop) => self.stop(stop).await,
+            },
+            Current::Nothing | Current::Skipped | Current::Head(_) => Ok(()),
+        }
+    }
+
+    async fn end(&mut self) -> Result<(), Error> {
+        match std::mem::replace(&mut self.current, Current::Nothing) {
+            Current::File(facts) => self.end_file(facts).await,
+            Current::Field { name, value } => {
+                let value = String::from_utf8_lossy(&value).into_owned();
+                self.tap().field(&name, &value);
+                self.fields.push((name, value));
+                Ok(())
+            }
+            Current::Nothing | Current::Skipped | Current::Head(_) => Ok(()),
+        }
+    }
+
+    /// Begins the file whose head is at hand, now that it is known to be one.
+    async fn begin_file(&mut self) -> Result<(), Error> {
+        let Current::Head(head) = std::mem::replace(&mut self.current, Current::Skipped) else {
+            return Ok(());
+        };
+        limit("files", self.handlers.len() + 1, self.receiver.limits.files)?;
+        let (handlers, begun) = self.receiver.chain.begin(&self.upload, &head);
+        self.handlers.push(handlers);
+        match begun {
+            Ok(()) => {}
+            Err(Stop::SkipFile) => return Ok(()),
+            Err(Stop::Refuse(refusal)) => return Err(refusal.into()),
+        }
+        if self.session.is_none() {
+            self.open_session().await?;
+        }
+        let (length, taken) = (self.upload.length, self.taken);
+        let expect = length.map(|length| length.saturating_sub(taken));
+        self.session().begin_file(&head, expect).await?;
+        self.tap().begin_file(&head);
+        self.current = Current::File(head.into());
+        Ok(())
+    }
+
+    pub(super) async fn open_session(&mut self) -> Result<(), Error> {
+        let opened = self.receiver.store.open(&self.upload.id, Open::Create);
+        let mut session = opened.await?;
+        session.belongs_to(self.upload.owner.key());
+        self.session = Some(session);
+        Ok(())
+    }
+
+    fn session(&mut self) -> &mut Box<dyn Session> {
+        let session = self.session.as_mut();
+        session.expect("it is opened before the first file")
+    }
+
+    async fn end_file(&mut self, mut facts: FileFacts) -> Result<(), Error> {
+        match last(&mut self.handlers).complete(&mut facts) {
+            Ok(held) => {
+                facts.length += held.iter().map(|bytes| bytes.len() as u64).sum::<u64>();
+                self.frames.extend(held);
+                self.write().await?;
+                self.tap().end_file(&facts);
+                self.files.push(facts);
+                Ok(())
+            }
+            Err(stop) => self.stop(stop).await,
+        }
+    }
+
+    /// A handler takes no more of the current file.
+    pub(super) async fn stop(&mut self, stop: Stop) -> Result<(), Error> {
+        let Stop::Refuse(refusal) = stop else {
+            self.frames.clear();
+            self.current = Current::Skipped;
+            self.tap().discard_file();
+            return match &mut self.session {
+                Some(session) => session.discard_file().await,
+                None => Ok(()),
+            };
+        };
+        Err(refusal.into())
+    }
+
+    /// Gives the store what waits for it.
+    async fn write(&mut self) -> Result<(), Error> {
+        match &mut self.session {
+            Some(session) if !self.frames.is_empty() => session.write(&mut self.frames).await,
+            _ => Ok(()),
+        }
+    }
+}
+
+fn last(handlers: &mut [FileHandlers]) -> &mut FileHandlers {
+    handlers
+        .last_mut()
+        .expect("a file's handlers are made before its first byte")
+}
+
+fn limit(what: &'static str, count: usize, limit: usize) -> Result<(), Error> {
+    match count > limit {
+        true => Err(Error::LimitExceeded {
+            what,
+            limit: limit as u64,
+        }),
+        false => Ok(()),
+    }
+}

@@ -1,0 +1,471 @@
+//! What an upload has that outlives its requests: checkpoints while bytes come, and a way to go on from one.
+//!
+//! ```text
+//! open ─► checkpoint 0 ─► append ─► checkpoint … checkpoint ─┬─► keep ─► rest, interrupt ─┬─► go_on ─► append …
+//!                                                            │                            └─► dropped ─► take_up ─► go_on …
+//!                                                            └─► complete
+//! ```
+//!
+//! A checkpoint is taken only where splitter, handlers and store stand at the same byte: between two reads of the body.
+//! Where an error strikes in between, what came since the last one is lost, and never anything before.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use bytes::Bytes;
+
+use super::checksum::Sums;
+use super::window::Window;
+use super::{Body, Check, Current, Naming, Raw, Received, Receiver, Split, WindowOptions};
+use crate::admission::Place;
+use crate::error::Error;
+use crate::progress::Tap;
+use crate::store::{Checkpoint, FilePoint, Open, Session};
+use crate::upload::{FileFacts, FileHead, Remembered, Upload};
+
+/// How much is read at once when a handler is shown again what is stored.
+const READ: usize = 256 * 1024;
+
+/// The last checkpoint of an upload, for all who want to know.
+#[derive(Debug, Default)]
+pub(crate) struct Kept {
+    offset: AtomicU64,
+    at: AtomicU64,
+}
+
+impl Kept {
+    pub(crate) fn new(offset: u64, at: u64) -> Self {
+        Self {
+            offset: AtomicU64::new(offset),
+            at: AtomicU64::new(at),
+        }
+    }
+
+    /// Client's body bytes that are kept.
+    pub(crate) fn offset(&self) -> u64 {
+        self.offset.load(Ordering::Acquire)
+    }
+
+    /// When that became so.
+    pub(crate) fn at(&self) -> SystemTime {
+        UNIX_EPOCH + Duration::from_secs(self.at.load(Ordering::Acquire))
+    }
+
+    fn set(&self, offset: u64, at: u64) {
+        self.at.store(at, Ordering::Release);
+        self.offset.store(offset, Ordering::Release);
+    }
+}
+
+/// What only an upload has that can be resumed.
+pub(super) struct Resumable {
+    about: Remembered,
+    /// Not here while a body flows.
+    split: Option<Box<dyn Split>>,
+    window: Window,
+    kept: Arc<Kept>,
+    /// What is said of the upload has changed since.
+    news: bool,
+    sums: Option<Sums>,
+    /// What came since the last checkpoint cannot be kept: the parts stand at different bytes, or it was not checked.
+    torn: bool,
+}
+
+impl Resumable {
+    fn new(
+        about: Remembered,
+        split: Box<dyn Split>,
+        window: WindowOptions,
+        kept: Arc<Kept>,
+    ) -> Option<Box<Self>> {
+        Some(Box::new(Self {
+            about,
+            split: Some(split),
+            window: Window::new(window),
+            kept,
+            news: false,
+            sums: None,
+            torn: false,
+        }))
+    }
+}
+
+impl Receiver {
+    /// An upload that outlives its requests, of which no byte has come: one file, of that head.
+    pub(crate) fn begin_resumable(
+        &self,
+        upload: Box<Upload>,
+        about: Remembered,
+        head: FileHead,
+        window: WindowOptions,
+    ) -> Box<Received> {
+        let mut received = self.empty(upload);
+        received.fields.clone_from(&about.fields);
+        let raw = Box::new(Raw::new(head));
+        received.resumable = Resumable::new(about, raw, window, Arc::default());
+        received
+    }
+
+    /// An upload as of the checkpoint from which `session` goes on.
+    ///
+    /// # Errors
+    /// [`Error::NotResumable`] when the handlers are not those of the checkpoint any more, or do not read its states.
+    pub(crate) fn take_up(
+        &self,
+        upload: Box<Upload>,
+        about: Remembered,
+        mut session: Box<dyn Session>,
+        window: WindowOptions,
+    ) -> Result<Box<Received>, Error> {
+        session.belongs_to(upload.owner.key());
+        let mut received = self.empty(upload);
+        received.fields.clone_from(&about.fields);
+        let checkpoint = session.resumed().cloned().unwrap_or_default();
+        let mut raw = Raw::new(FileHead::default());
+        raw.restore(&checkpoint.parser).map_err(unreadable)?;
+        let kept = Arc::new(Kept::new(checkpoint.offset, checkpoint.at));
+        received.resumable = Resumable::new(about, Box::new(raw), window, kept);
+        received.taken = checkpoint.offset;
+        received.restore_file(checkpoint)?;
+        received.session = Some(session);
+        Ok(received)
+    }
+}
+
+fn unreadable(error: Error) -> Error {
+    match error {
+        Error::Store { source } => Error::NotResumable {
+            why: source.to_string(),
+        },
+        other => other,
+    }
+}
+
+/// Between two requests.
+impl Received {
+    fn restore_file(&mut self, checkpoint: Checkpoint) -> Result<(), Error> {
+        self.current = Current::Skipped;
+        let Some(point) = checkpoint.files.into_iter().next_back() else {
+            return Ok(());
+        };
+        let head = FileHead {
+            field: point.facts.field.clone(),
+            name: point.facts.name.clone(),
+            content_type: point.facts.content_type.clone(),
+        };
+        let chain = &self.receiver.chain;
+        let handlers = chain.restore(&self.upload, &head, &checkpoint.handlers)?;
+        self.handlers.push(handlers);
+        self.current = Current::File(FileFacts {
+            length: point.stored,
+            ..point.facts
+        });
+        Ok(())
+    }
+
+    /// Begins the upload's file and takes its first checkpoint.
+    ///
+    /// # Errors
+    /// [`Error::NotResumable`] when a handler says so; what handlers and store say.
+    pub(crate) async fn open(&mut self) -> Result<(), Error> {
+        let mut split = self.lend_split()?;
+        self.begin(&mut *split).await?;
+        // A file that is left out leaves an upload without any, which goes on like others.
+        if self.session.is_none() {
+            self.open_session().await?;
+        }
+        self.checkpoint(&mut *split).await?;
+        self.resumable_mut().split = Some(split);
+        Ok(())
+    }
+
+    /// A request has come that goes on with the upload.
+    pub(crate) fn go_on(&mut self, upload: Box<Upload>, tap: Tap, place: Place) {
+        let resumable = self.resumable_mut();
+        if resumable.about.length != upload.length {
+            resumable.about.length = upload.length;
+            resumable.news = true;
+        }
+        self.upload = upload;
+        self.tap = Some(tap);
+        self.place = Some(place);
+    }
+
+    /// Takes what one request brings, to the end of its body. After an error what came before it may be kept.
+    ///
+    /// # Errors
+    /// Whatever broke the body or the upload; [`Error::ChecksumMismatch`].
+    pub(crate) async fn append(
+        &mut self,
+        mut body: Body,
+        check: Option<Check>,
+    ) -> Result<(), Error> {
+        let mut split = self.lend_split()?;
+        let resumable = self.resumable_mut();
+        resumable.sums = check.map(Sums::new);
+        resumable.torn = resumable.sums.is_some();
+        let declared = body.declared();
+        let end = declared.map(|bytes| self.taken.saturating_add(bytes));
+        let flowed = self.flow(&mut body, &mut *split).await;
+        let taken = self.taken;
+        let resumable = self.resumable_mut();
+        resumable.split = Some(split);
+        flowed?;
+        if end.is_some_and(|end| end > taken) {
+            return Err(Error::ClientGone);
+        }
+        if let Some(sums) = resumable.sums.take() {
+            sums.verify(body.trailers())?;
+            resumable.torn = false;
+        }
+        Ok(())
+    }
+
+    /// Makes all that has come durable; what a client may be told from now on is in [`Received::kept`].
+    ///
+    /// # Errors
+    /// [`Error::Superseded`], [`Error::DiskFull`], [`Error::Store`].
+    pub(crate) async fn keep(&mut self) -> Result<(), Error> {
+        if self.kept().offset() == self.taken && !self.resumable_mut().news {
+            return Ok(());
+        }
+        let mut split = self.lend_split()?;
+        let kept = self.checkpoint(&mut *split).await;
+        self.resumable_mut().split = Some(split);
+        kept
+    }
+
+    /// Whether what came since the last checkpoint can be kept.
+    pub(crate) fn is_sound(&self) -> bool {
+        self.session.is_some()
+            && self
+                .resumable
+                .as_ref()
+                .is_some_and(|resumable| !resumable.torn)
+    }
+
+    /// Whether all bytes of the upload are there.
+    pub(crate) fn is_whole(&self) -> bool {
+        self.upload.length == Some(self.taken)
+    }
+
+    /// The last checkpoint.
+    pub(crate) fn kept(&self) -> &Arc<Kept> {
+        &self.resumable().kept
+    }
+
+    /// What is settled about the upload.
+    pub(crate) fn about(&self) -> &Remembered {
+        &self.resumable().about
+    }
+
+    /// Names the file and makes it visible: all its bytes are there.
+    ///
+    /// # Errors
+    /// As [`Received::commit`]; the record does not say so.
+    pub(crate) async fn complete(&mut self, naming: &Naming) -> Result<Vec<FileFacts>, Error> {
+        self.tap().processing();
+        self.catch_up().await?;
+        let mut split = self.lend_split()?;
+        self.resumable_mut().torn = true;
+        self.finish(&mut *split).await?;
+        self.store(naming).await
+    }
+
+    /// Ends the upload well, as these files.
+    pub(crate) fn completed(&mut self, files: Vec<FileFacts>) -> Vec<FileFacts> {
+        self.done(files)
+    }
+
+    /// The request has ended well, and more is to come; gives back the upload's place.
+    pub(crate) fn rest(&mut self) -> Option<Place> {
+        let offset = self.kept().offset();
+        let place = self.leave_place(offset);
+        if let Some(tap) = self.tap.take() {
+            tap.rest(offset);
+        }
+        place
+    }
+
+    /// The request has broken off, and the upload waits to be resumed; gives back its place.
+    pub(crate) fn interrupt(&mut self, why: &Error) -> Option<Place> {
+        let offset = self.kept().offset();
+        let place = self.leave_place(offset);
+        if let Some(tap) = self.tap.take() {
+            tap.interrupt(offset, why);
+        }
+        place
+    }
+
+    fn leave_place(&mut self, offset: u64) -> Option<Place> {
+        let mut place = self.place.take()?;
+        place.rest(offset);
+        Some(place)
+    }
+
+    /// Removes all that is stored of the upload.
+    ///
+    /// # Errors
+    /// [`Error::Store`].
+    pub(crate) async fn abandon(&mut self) -> Result<(), Error> {
+        match self.session.take() {
+            Some(session) => session.abandon().await,
+            None => Ok(()),
+        }
+    }
+
+    /// Ends the upload with `error`; nothing of it is stored any more.
+    pub(crate) fn fail(&mut self, error: &Error) {
+        self.broken(error);
+    }
+
+    /// Shows handlers that keep no state, once, what has come before this run of them.
+    async fn catch_up(&mut self) -> Result<(), Error> {
+        let behind = |handlers: &crate::handlers::FileHandlers| handlers.is_behind();
+        if !self.handlers.last().is_some_and(behind) {
+            return Ok(());
+        }
+        self.keep().await?;
+        let (store, id) = (Arc::clone(&self.receiver.store), self.upload.id);
+        let reader = store.read_unfinished(&id, self.files.len()).await?;
+        let mut reader = reader.ok_or_else(|| Error::store("what was kept is not there"))?;
+        let mut offset = 0;
+        loop {
+            self.tap().progress().go_on()?;
+            let bytes: Bytes = reader.read_at(offset, READ).await?;
+            if bytes.is_empty() {
+                break;
+            }
+            offset += bytes.len() as u64;
+            if let Some(handlers) = self.handlers.last_mut()
+                && let Err(stop) = handlers.catch_up(&bytes)
+            {
+                return self.stop(stop).await;
+            }
+            tokio::task::yield_now().await;
+        }
+        if let Some(handlers) = self.handlers.last_mut() {
+            handlers.caught_up();
+        }
+        Ok(())
+    }
+
+    fn lend_split(&mut self) -> Result<Box<dyn Split>, Error> {
+        let split = self.resumable_mut().split.take();
+        split.ok_or_else(|| {
+            Error::store("an earlier request of this upload has not come to its end")
+        })
+    }
+
+    fn resumable(&self) -> &Resumable {
+        let resumable = self.resumable.as_deref();
+        resumable.expect("only what was begun to be resumed is resumed")
+    }
+
+    fn resumable_mut(&mut self) -> &mut Resumable {
+        let resumable = self.resumable.as_deref_mut();
+        resumable.expect("only what was begun to be resumed is resumed")
+    }
+}
+
+/// While bytes flow. Of an upload that cannot be resumed nothing here costs more than one look at that.
+impl Received {
+    /// Whether the upload takes so many bytes more; adds them up where they are checked.
+    pub(super) fn expects(&mut self, bytes: u64, frames: &[Bytes]) -> Result<(), Error> {
+        let Some(resumable) = &mut self.resumable else {
+            return Ok(());
+        };
+        if self
+            .upload
+            .length
+            .is_some_and(|length| bytes > length.saturating_sub(self.taken))
+        {
+            return Err(Error::BadRequest {
+                what: "more bytes come than the upload's length leaves room for",
+            });
+        }
+        if let Some(sums) = &mut resumable.sums {
+            frames.iter().for_each(|frame| sums.update(frame));
+        }
+        Ok(())
+    }
+
+    /// Bytes have passed to the store; says whether a checkpoint is due.
+    pub(super) fn has_passed(&mut self, bytes: u64) -> bool {
+        match &mut self.resumable {
+            Some(resumable) => resumable.window.wrote(bytes) && resumable.sums.is_none(),
+            None => false,
+        }
+    }
+
+    /// Waits until a checkpoint is due while the client pauses.
+    pub(super) async fn checkpoint_due(&mut self) {
+        match &mut self.resumable {
+            Some(resumable) if resumable.sums.is_none() => resumable.window.due().await,
+            _ => std::future::pending().await,
+        }
+    }
+
+    /// Bytes have not all passed.
+    pub(super) fn tear(&mut self, error: &Error) {
+        let Some(resumable) = &mut self.resumable else {
+            return;
+        };
+        match (error, &mut self.current) {
+            // A full disk took nothing of them, and no handler has seen them: the upload stands where it stood. A raw body
+            // that nothing changes is its file.
+            (Error::DiskFull, Current::File(facts)) if self.receiver.chain.is_empty() => {
+                self.frames.clear();
+                facts.length = self.taken;
+            }
+            _ => resumable.torn = true,
+        }
+    }
+
+    /// Takes a checkpoint, between two reads of the body.
+    pub(super) async fn checkpoint(&mut self, split: &mut dyn Split) -> Result<(), Error> {
+        let checkpoint = self.snapshot(split)?;
+        let at = checkpoint.at;
+        let Some(session) = &mut self.session else {
+            return Err(Error::store("there is nothing to take a checkpoint of"));
+        };
+        let kept = session.checkpoint(checkpoint).await;
+        let resumable = self.resumable_mut();
+        match kept {
+            Ok(offset) => {
+                resumable.window.clear();
+                resumable.news = false;
+                resumable.kept.set(offset, at);
+                if let Some(tap) = &self.tap {
+                    tap.kept(offset);
+                }
+                Ok(())
+            }
+            Err(error) => {
+                resumable.torn = true;
+                Err(error)
+            }
+        }
+    }
+
+    fn snapshot(&self, split: &dyn Split) -> Result<Checkpoint, Error> {
+        let point = |facts: &FileFacts| FilePoint {
+            facts: facts.clone(),
+            stored: 0,
+        };
+        let mut files: Vec<_> = self.files.iter().map(point).collect();
+        let mut handlers = Vec::new();
+        if let (Current::File(facts), Some(current)) = (&self.current, self.handlers.last()) {
+            files.push(point(facts));
+            handlers = current.save()?;
+        }
+        let now = UNIX_EPOCH.elapsed().unwrap_or_default();
+        let mut checkpoint = Checkpoint::at(self.taken, split.save());
+        checkpoint.handlers = handlers;
+        checkpoint.files = files;
+        checkpoint.upload = Some(self.resumable().about.clone());
+        checkpoint.at = now.as_secs();
+        Ok(checkpoint)
+    }
+}
