@@ -4,7 +4,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use super::{Tracker, TrackerOptions};
+use super::{Ledger, Tracker, TrackerOptions};
+
+/// How long its clients may be silent.
+pub(crate) const STALL: Duration = Duration::from_secs(60);
 
 /// Moves one tracker's time.
 pub(crate) struct Hand {
@@ -14,13 +17,23 @@ pub(crate) struct Hand {
 
 /// A tracker without a thread, and the hand that moves it.
 pub(crate) fn tracker(options: TrackerOptions) -> (Tracker, Hand) {
+    build(options, None)
+}
+
+/// The same, with a ledger.
+pub(crate) fn told(options: TrackerOptions, ledger: Arc<dyn Ledger>) -> (Tracker, Hand) {
+    build(options, Some(ledger))
+}
+
+fn build(options: TrackerOptions, ledger: Option<Arc<dyn Ledger>>) -> (Tracker, Hand) {
     let began = Instant::now();
     let passed = Arc::new(AtomicU64::new(0));
     let clock = Arc::clone(&passed);
     let tracker = Tracker::by_clock(
         options,
+        Some(STALL),
         Arc::new(move || began + Duration::from_millis(clock.load(Ordering::SeqCst))),
-        None,
+        ledger,
     );
     let hand = Hand {
         tracker: tracker.clone(),

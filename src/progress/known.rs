@@ -4,7 +4,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use super::State;
 use super::rate::Rate;
-use super::record::RecordError;
+use super::record::{Phase, RecordError};
 use crate::upload::{FileFacts, FileHead, Upload};
 
 /// All of it, behind the lock of a [`super::Progress`].
@@ -13,6 +13,10 @@ pub(super) struct Known {
     pub(super) state: State,
     pub(super) length: Option<u64>,
     pub(super) offset: Option<u64>,
+    /// How many of the bytes received the ledger knows of.
+    pub(super) counted: u64,
+    /// Since when nobody writes, though more is to come.
+    pub(super) rests: Option<Instant>,
     pub(super) rate: Rate,
     pub(super) shown: Shown,
     pub(super) shown_at: Instant,
@@ -20,6 +24,8 @@ pub(super) struct Known {
     pub(super) fields: Vec<(String, Option<String>)>,
     pub(super) field_bytes: usize,
     pub(super) files: Vec<File>,
+    /// What the app, or we, do with what has come.
+    pub(super) phase: Option<Phase>,
     pub(super) error: Option<RecordError>,
 }
 
@@ -29,6 +35,8 @@ pub(super) struct Shown {
     pub(super) received: u64,
     pub(super) rate: Option<u64>,
     pub(super) eta: Option<u64>,
+    pub(super) offset: Option<u64>,
+    pub(super) phase_done: Option<u64>,
 }
 
 /// One file of the upload, begun and not discarded.
@@ -44,13 +52,16 @@ impl Known {
             state: State::Starting,
             length: upload.length,
             offset: None,
-            rate: Rate::begin(now),
+            counted: 0,
+            rests: None,
+            rate: Rate::begin(0, now),
             shown: Shown::default(),
             shown_at: now,
             updated_at: upload.started_at,
             fields: Vec::new(),
             field_bytes: 0,
             files: Vec::new(),
+            phase: None,
             error: None,
         }
     }
@@ -62,6 +73,12 @@ impl Known {
             self.state = next;
         }
         allowed
+    }
+
+    /// Counts the bytes that have come since the last time it was asked, so that none counts twice.
+    pub(super) fn uncounted(&mut self, received: u64) -> u64 {
+        let before = std::mem::replace(&mut self.counted, received);
+        received.saturating_sub(before)
     }
 
     /// Brings the rate up to `now`. It stands still in every state but `uploading`.
@@ -79,6 +96,8 @@ impl Known {
             received,
             rate: self.rate.per_second(),
             eta: length.and_then(|length| self.rate.eta(length, now)),
+            offset: self.offset,
+            phase_done: self.phase.as_ref().and_then(|phase| phase.done),
         }
     }
 
@@ -98,10 +117,12 @@ impl Known {
 }
 
 impl Shown {
-    /// Bytes and a vanished estimate are told at every tick; a rate that only fades while nothing comes, once a second.
+    /// Bytes, checkpoints, steps and a vanished estimate are told at every tick; a rate that only fades while nothing comes, once a second.
     pub(super) fn is_due(self, last: Self, since: Duration) -> bool {
         const FADING: Duration = Duration::from_secs(1);
         self.received != last.received
+            || self.offset != last.offset
+            || self.phase_done != last.phase_done
             || (self.eta.is_none() && last.eta.is_some())
             || (self != last && since >= FADING)
     }

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use super::{Progress, State};
+use super::State;
 use crate::error::Error;
 use crate::upload::{ProgressId, Protocol, UploadId};
 
@@ -18,6 +18,9 @@ pub trait Ledger: Send + Sync + Debug + 'static {
 
     /// An upload has ended.
     fn ended(&self, end: &End<'_>);
+
+    /// An upload has been interrupted: it may be resumed, or end later. Unless said nobody counts that.
+    fn interrupted(&self, _: &Interruption<'_>) {}
 }
 
 /// An upload that has just ended.
@@ -53,7 +56,7 @@ impl End<'_> {
     pub(super) fn log(&self) {
         let id = self.id.short();
         let (protocol, bytes, files) = (self.protocol.as_str(), self.received, self.files);
-        let seconds = (self.lasted.as_secs_f64() * 1000.0).round() / 1000.0;
+        let seconds = seconds(self.lasted);
         let client = self.client.map(tracing::field::display);
         let progress_id = self.progress_id.map(ProgressId::as_str);
         let code = self.error.map(Error::code);
@@ -86,6 +89,68 @@ impl End<'_> {
     }
 }
 
+/// An upload whose bytes have just ceased to come, and which can be resumed.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Interruption<'a> {
+    /// Its name for those who may do everything with it; logs show [`UploadId::short`].
+    pub id: UploadId,
+    /// The way in.
+    pub protocol: Protocol,
+    /// The client's own name for it.
+    pub progress_id: Option<&'a ProgressId>,
+    /// The client's address, where the host told it.
+    pub client: Option<IpAddr>,
+    /// What interrupted it.
+    pub why: &'a Error,
+    /// Body bytes taken off the wire.
+    pub received: u64,
+    /// How many of them are kept.
+    pub offset: u64,
+    /// Since the head of its first request.
+    pub lasted: Duration,
+}
+
+impl Interruption<'_> {
+    /// One line for the log, like an end's.
+    pub(super) fn log(&self) {
+        let id = self.id.short();
+        let (protocol, bytes, offset) = (self.protocol.as_str(), self.received, self.offset);
+        let seconds = seconds(self.lasted);
+        let client = self.client.map(tracing::field::display);
+        let progress_id = self.progress_id.map(ProgressId::as_str);
+        let (code, error, cause) = (self.why.code(), self.why.to_string(), cause(self.why));
+        macro_rules! line {
+            ($level:ident) => {
+                tracing::$level!(
+                    id,
+                    protocol,
+                    code,
+                    bytes,
+                    offset,
+                    seconds,
+                    client,
+                    progress_id,
+                    error,
+                    cause,
+                    "upload interrupted"
+                )
+            };
+        }
+        match self.why.status() {
+            500 => line!(error),
+            507 => line!(warn),
+            // A server that stops loses nothing of it.
+            _ => line!(info),
+        }
+    }
+}
+
+/// To the millisecond.
+fn seconds(time: Duration) -> f64 {
+    (time.as_secs_f64() * 1000.0).round() / 1000.0
+}
+
 /// Everything behind the error, for those who mend it; the client never sees it.
 fn cause(error: &Error) -> Option<String> {
     let mut next = std::error::Error::source(error);
@@ -95,15 +160,6 @@ fn cause(error: &Error) -> Option<String> {
         next = source.source();
     }
     (!words.is_empty()).then(|| words.join(": "))
-}
-
-impl Progress {
-    /// The bytes that have come since the last time it was asked. Ticker and pump may ask at once: nothing counts twice.
-    pub(super) fn uncounted(&self) -> u64 {
-        let received = self.received();
-        let before = self.counted.fetch_max(received, Ordering::Relaxed);
-        received.saturating_sub(before)
-    }
 }
 
 /// How many uploads run, those that could not be listed too.

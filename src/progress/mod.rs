@@ -8,7 +8,8 @@
 //!
 //! The pump only counts. Everything that costs (rates, estimates, waking those who look) is done by the ticker's own
 //! thread, so a watcher can neither fail nor slow an upload. Numbers are counted in body bytes, boundaries included.
-//! Records are memory: they end some minutes after their upload. What maps an id to its stored file is the store's.
+//! Records are memory: they end some minutes after their upload. What maps an id to its stored file, and what is kept of an
+//! unfinished upload, is the store's.
 //!
 //! A host sets [`TrackerOptions`] with [`Dumbwaiter::progress`](crate::Dumbwaiter::progress), and may be told of every upload's
 //! end by a [`Ledger`]; whoever wants to see an upload asks the [`Service`](crate::Service), as any client does.
@@ -20,6 +21,7 @@ mod ledger;
 mod rate;
 mod record;
 mod records;
+mod resume;
 mod state;
 mod tap;
 mod ticker;
@@ -33,11 +35,11 @@ mod tests;
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::{Instant, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use crate::upload::{Owner, ProgressId, Protocol, Upload, UploadId, WatchId};
 
-pub use ledger::{End, Ledger};
+pub use ledger::{End, Interruption, Ledger};
 pub use tracker::TrackerOptions;
 
 // What is ours to use, but for our own tests.
@@ -45,7 +47,7 @@ pub use tracker::TrackerOptions;
 pub use self::{
     follow::{Bell, Follow, Key},
     halt::Why,
-    record::{FileRecord, Holder, Record, RecordError},
+    record::{FileRecord, Holder, Phase, Record, RecordError},
     state::{State, percent},
     tap::Tap,
     tracker::{Found, Tracker},
@@ -69,8 +71,6 @@ pub struct Progress {
     started_at: SystemTime,
     began: Instant,
     received: AtomicU64,
-    /// How many of them the ledger knows of.
-    counted: AtomicU64,
     halt: halt::Halt,
     version: AtomicU64,
     replaced: AtomicBool,
@@ -94,7 +94,6 @@ impl Progress {
             started_at: upload.started_at,
             began: now,
             received: AtomicU64::new(0),
-            counted: AtomicU64::new(0),
             halt: halt::Halt::default(),
             version: AtomicU64::new(next_version()),
             replaced: AtomicBool::new(false),
@@ -177,17 +176,24 @@ impl Progress {
         !locked(&self.bells).is_empty()
     }
 
-    /// Brings rate and estimate up to `now` and says whether watchers should hear of it.
-    fn tick(&self, now: Instant) -> bool {
-        let received = self.received();
+    /// Brings rate and estimate up to `now`, and turns what has rested for longer than a client may be silent.
+    fn tick(&self, now: Instant, stall: Option<Duration>) -> Ticked {
         let mut known = locked(&self.known);
+        let received = self.received();
+        let uncounted = known.uncounted(received);
         known.advance(received, now);
+        let stalled = known.stall(now, stall);
         let fresh = known.show(received, now);
-        let due = fresh.is_due(known.shown, now.saturating_duration_since(known.shown_at));
+        let since = now.saturating_duration_since(known.shown_at);
+        let due = stalled.is_some() || fresh.is_due(known.shown, since);
         if due {
             self.publish(&mut known, fresh, now);
         }
-        due
+        Ticked {
+            uncounted,
+            stalled,
+            due,
+        }
     }
 
     fn publish(&self, known: &mut Known, shown: Shown, now: Instant) {
@@ -203,9 +209,20 @@ impl Progress {
         let received = self.received();
         known.advance(received, now);
         change(&mut known, received);
-        let shown = known.show(received, now);
+        // What had come may have been set back.
+        let shown = known.show(self.received(), now);
         self.publish(&mut known, shown, now);
     }
+}
+
+/// What a tick has found.
+struct Ticked {
+    /// Bytes that the ledger does not know of yet.
+    uncounted: u64,
+    /// It is `interrupted` from now on, with so many bytes kept.
+    stalled: Option<u64>,
+    /// Watchers should hear of it.
+    due: bool,
 }
 
 /// What a poll shows of an upload.

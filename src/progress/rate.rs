@@ -26,12 +26,12 @@ pub(super) struct Rate {
 }
 
 impl Rate {
-    /// An average that begins at `now`, with the request's head.
-    pub(super) fn begin(now: Instant) -> Self {
+    /// An average that begins at `now`, with the request's head or behind a break, when `bytes` have come already.
+    pub(super) fn begin(bytes: u64, now: Instant) -> Self {
         Self {
             average: 0.0,
             weight: 0.0,
-            bytes: 0,
+            bytes,
             began: now,
             measured: now,
             last_byte: now,
@@ -41,8 +41,13 @@ impl Rate {
     /// Says that the first byte comes at `now`.
     pub(super) fn first_byte(&mut self, now: Instant) {
         if now.saturating_duration_since(self.began) > PAUSE {
-            *self = Self::begin(now);
+            *self = Self::begin(self.bytes, now);
         }
+    }
+
+    /// Says that what follows comes after `bytes`: what had come beyond them is to come again.
+    pub(super) fn set_back(&mut self, bytes: u64) {
+        self.bytes = bytes;
     }
 
     /// Takes in that `bytes` have come in all by `now`.
@@ -103,7 +108,7 @@ mod tests {
 
     #[test]
     fn a_steady_flow_has_its_rate_from_the_first_tick_on() {
-        let mut rate = Rate::begin(Instant::now());
+        let mut rate = Rate::begin(0, Instant::now());
         assert_eq!(rate.per_second(), None);
         for seconds in [0.1, 1.0, 30.0] {
             flow(&mut rate, 1000, Duration::from_secs_f64(seconds));
@@ -113,7 +118,7 @@ mod tests {
 
     #[test]
     fn five_seconds_of_silence_halve_an_old_rate_however_often_one_looks() {
-        let mut coarse = Rate::begin(Instant::now());
+        let mut coarse = Rate::begin(0, Instant::now());
         flow(&mut coarse, 1000, Duration::from_secs(120));
         let mut fine = coarse.clone();
         coarse.advance(coarse.bytes, coarse.measured + HALF_LIFE);
@@ -124,7 +129,7 @@ mod tests {
 
     #[test]
     fn estimate_is_absent_for_two_seconds_and_after_three_without_a_byte() {
-        let mut rate = Rate::begin(Instant::now());
+        let mut rate = Rate::begin(0, Instant::now());
         let now = flow(&mut rate, 1000, Duration::from_millis(1900));
         assert_eq!(rate.eta(100_000, now), None);
         let now = flow(&mut rate, 1000, Duration::from_millis(100));
@@ -137,7 +142,7 @@ mod tests {
 
     #[test]
     fn estimate_is_rounded_up_and_survives_absurd_lengths() {
-        let mut rate = Rate::begin(Instant::now());
+        let mut rate = Rate::begin(0, Instant::now());
         let now = flow(&mut rate, 1000, Duration::from_secs(3));
         assert_eq!(rate.eta(30_001, now), Some(1));
         assert_eq!(rate.eta(29_000, now), Some(0));
@@ -151,7 +156,7 @@ mod tests {
     fn a_long_wait_before_the_first_byte_is_no_slowness_and_a_short_one_is() {
         let rate_after = |wait: u64| {
             let now = Instant::now();
-            let mut rate = Rate::begin(now);
+            let mut rate = Rate::begin(0, now);
             rate.first_byte(now + Duration::from_secs(wait));
             rate.advance(10_000, now + Duration::from_secs(wait + 1));
             rate.per_second()
@@ -162,9 +167,22 @@ mod tests {
     }
 
     #[test]
+    fn bytes_that_come_again_count_again_and_those_from_before_a_break_do_not() {
+        let now = Instant::now();
+        let second = |n| now + Duration::from_secs(n);
+        let mut rate = Rate::begin(5000, now);
+        rate.first_byte(second(10));
+        rate.advance(6000, second(11));
+        assert_eq!(rate.per_second(), Some(1000));
+        rate.set_back(5000);
+        rate.advance(6000, second(12));
+        assert_eq!(rate.per_second(), Some(1000));
+    }
+
+    #[test]
     fn a_clock_that_stands_still_measures_nothing() {
         let now = Instant::now();
-        let mut rate = Rate::begin(now);
+        let mut rate = Rate::begin(0, now);
         rate.advance(5, now);
         assert_eq!(rate.per_second(), None);
     }

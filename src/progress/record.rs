@@ -60,8 +60,8 @@ pub struct Record {
     /// Where the file can be fetched: there when the upload is done and has exactly one file.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub url: Option<Option<String>>,
-    /// What the app is doing with the upload; always `null` as long as no app can tell.
-    pub phase: (),
+    /// What is being done with the upload, in state `processing`, where somebody tells.
+    pub phase: Option<Phase>,
     /// What ended it, in state `error`.
     pub error: Option<RecordError>,
 }
@@ -83,6 +83,17 @@ pub struct FileRecord {
     /// Where it can be fetched, once the upload is done.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub url: Option<Option<String>>,
+}
+
+/// One step of what is done with an upload once all its bytes are here.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+pub struct Phase {
+    /// What is done, in a word or two.
+    pub name: String,
+    /// How much of it is done, in a unit of its own.
+    pub done: Option<u64>,
+    /// How much there is to do, in the same unit.
+    pub total: Option<u64>,
 }
 
 /// How an upload failed.
@@ -192,7 +203,9 @@ impl Progress {
                 .then(|| Fields::new(&known.fields)),
             files: file_records(known, sight, urls.as_ref()),
             url: urls.map(|urls| urls.of_all(known.files.len())),
-            phase: (),
+            phase: (known.state == State::Processing)
+                .then(|| known.phase.clone())
+                .flatten(),
             error: known.error.clone().map(|error| sight.dim(error)),
         }
     }

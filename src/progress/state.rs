@@ -38,14 +38,17 @@ impl State {
     }
 
     /// Whether `next` may follow: `starting → uploading ⇄ interrupted → processing → done | error`. An empty body goes
-    /// from `starting` to `processing`; `error` may follow everything that is no end.
+    /// from `starting` to `processing`, and so does an interrupted upload of which the client says that it was whole;
+    /// from there a server that stops goes back to `interrupted`. `error` may follow everything that is no end.
     #[must_use]
     pub fn may_become(self, next: Self) -> bool {
         match next {
             Self::Starting => false,
             Self::Uploading => matches!(self, Self::Starting | Self::Interrupted),
-            Self::Interrupted => self == Self::Uploading,
-            Self::Processing => matches!(self, Self::Starting | Self::Uploading),
+            Self::Interrupted => matches!(self, Self::Uploading | Self::Processing),
+            Self::Processing => {
+                matches!(self, Self::Starting | Self::Uploading | Self::Interrupted)
+            }
             Self::Done => self == Self::Processing,
             Self::Error => !self.is_end(),
         }
@@ -58,14 +61,19 @@ impl serde::Serialize for State {
     }
 }
 
-/// Percent for a person: `floor(100 · received / length)`, at most 99 until `done`; `None` while the length is unknown
-/// and for an empty body under way.
+/// Percent for a person: `floor(100 · offset / length)`, of `received` where nothing can be resumed, at most 99 until
+/// `done`; `None` while the length is unknown and for an empty body under way.
 #[must_use]
-pub fn percent(state: State, received: u64, length: Option<u64>) -> Option<u8> {
+pub fn percent(
+    state: State,
+    offset: Option<u64>,
+    received: u64,
+    length: Option<u64>,
+) -> Option<u8> {
     if state == State::Done {
         return Some(100);
     }
     let whole = u128::from(length.filter(|length| *length > 0)?);
-    let floor = u128::from(received) * 100 / whole;
+    let floor = u128::from(offset.unwrap_or(received)) * 100 / whole;
     Some(u8::try_from(floor).map_or(99, |floor| floor.min(99)))
 }

@@ -3,26 +3,54 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+use super::halt::Writer;
 use super::known::{File, Known};
 use super::ledger::End;
 use super::tracker::Shared;
-use super::{Progress, State, locked};
+use super::{Phase, Progress, State, locked};
 use crate::error::Error;
 use crate::upload::{FileFacts, FileHead};
 
 /// Tells the tracker how one upload goes.
 ///
-/// Dropping it without [`Tap::done`] or [`Tap::fail`] means that the pump has vanished under way: the upload then ends
-/// in `error` with [`Error::ClientGone`].
+/// Dropping it without an end means that the pump has vanished under way: an upload of which something is kept is then
+/// interrupted, any other ends in `error`, both with [`Error::ClientGone`].
 #[derive(Debug)]
 pub struct Tap {
     shared: Arc<Shared>,
     progress: Arc<Progress>,
+    writer: Writer,
+    /// How many bytes had come before it.
+    from: u64,
+    /// It has told how its part ends.
+    closed: bool,
 }
 
 impl Tap {
+    /// For an upload that begins.
     pub(super) fn new(shared: Arc<Shared>, progress: Arc<Progress>) -> Self {
-        Self { shared, progress }
+        let writer = progress.halt.writer();
+        Self::of(shared, progress, writer, 0)
+    }
+
+    /// For one that goes on behind `from` bytes.
+    pub(super) fn of(
+        shared: Arc<Shared>,
+        progress: Arc<Progress>,
+        writer: Writer,
+        from: u64,
+    ) -> Self {
+        Self {
+            shared,
+            progress,
+            writer,
+            from,
+            closed: false,
+        }
+    }
+
+    pub(super) fn shared(&self) -> &Shared {
+        &self.shared
     }
 
     /// What is known of the upload; it stays readable after the end.
@@ -31,10 +59,23 @@ impl Tap {
         &self.progress
     }
 
-    /// Counts body bytes off the wire: one relaxed atomic. The first ones turn `starting` into `uploading`.
+    /// Whether to go on, and with which error not: one relaxed atomic. Ask before each [`Tap::received`].
+    ///
+    /// # Errors
+    /// [`Error::Cancelled`], [`Error::ShuttingDown`], [`Error::Superseded`].
+    pub fn go_on(&self) -> Result<(), Error> {
+        self.progress.may_write(self.writer)
+    }
+
+    /// Waits until it is not to go on.
+    pub fn halted(&self) -> impl Future<Output = Error> + Send + 'static {
+        Arc::clone(&self.progress).until_halted(self.writer)
+    }
+
+    /// Counts body bytes off the wire: one relaxed atomic. The first ones make the upload `uploading`.
     pub fn received(&self, bytes: u64) {
         let before = self.progress.received.fetch_add(bytes, Ordering::Relaxed);
-        if before == 0 && bytes > 0 {
+        if before == self.from && bytes > 0 {
             self.first_byte();
         }
     }
@@ -80,6 +121,19 @@ impl Tap {
         self.change(|known, _| known.keep_field(name, value, most));
     }
 
+    /// What is done with the upload from now on, in state `processing`. A new name is told at once, its numbers with the
+    /// next tick.
+    pub fn phase(&self, phase: Phase) {
+        let mut known = locked(&self.progress.known);
+        let new = |old: &Phase| old.name != phase.name;
+        if known.phase.as_ref().is_none_or(new) {
+            drop(known);
+            self.change(|known, _| known.phase = Some(phase));
+        } else if self.writes() {
+            known.phase = Some(phase);
+        }
+    }
+
     /// The whole body is taken; what follows is storing.
     pub fn processing(&self) {
         self.change(|known, _| {
@@ -88,7 +142,7 @@ impl Tap {
     }
 
     /// The upload is stored and handed over, as these files.
-    pub fn done(self, files: &[FileFacts]) {
+    pub fn done(mut self, files: &[FileFacts]) {
         self.end(None, |known, received| {
             known.turn(State::Processing);
             if known.turn(State::Done) {
@@ -100,11 +154,11 @@ impl Tap {
     }
 
     /// The upload ended otherwise, and nothing of it is kept.
-    pub fn fail(self, why: &Error) {
+    pub fn fail(mut self, why: &Error) {
         self.end_with(why);
     }
 
-    fn end_with(&self, why: &Error) {
+    fn end_with(&mut self, why: &Error) {
         self.end(Some(why), |known, _| {
             if known.turn(State::Error) {
                 known.error = Some(why.into());
@@ -112,11 +166,26 @@ impl Tap {
         });
     }
 
-    fn end(&self, error: Option<&Error>, change: impl FnOnce(&mut Known, u64)) {
+    fn end(&mut self, error: Option<&Error>, change: impl FnOnce(&mut Known, u64)) {
+        self.close();
+        if !self.writes() {
+            return;
+        }
         // Counted before it is told: whoever sees an upload's end finds it in the numbers.
         self.account(error);
         self.change(change);
         self.shared.ended(&self.progress);
+    }
+
+    /// Its part is over, whatever becomes of the upload.
+    pub(super) fn close(&mut self) {
+        self.closed = true;
+        self.shared.running.end();
+    }
+
+    /// Whether no newer one has taken the upload up.
+    pub(super) fn writes(&self) -> bool {
+        self.progress.halt.writer() == self.writer
     }
 
     fn account(&self, error: Option<&Error>) {
@@ -135,8 +204,13 @@ impl Tap {
     }
 
     /// Changes the record and has the ticker wake those who follow it: the pump itself wakes nobody.
-    fn change(&self, change: impl FnOnce(&mut Known, u64)) {
-        self.progress.change(self.shared.now(), change);
+    pub(super) fn change(&self, change: impl FnOnce(&mut Known, u64)) {
+        let ours = |known: &mut Known, received: u64| {
+            if self.writes() {
+                change(known, received);
+            }
+        };
+        self.progress.change(self.shared.now(), ours);
         if self.progress.is_followed() {
             self.shared.queue.push(&self.progress);
         }
@@ -145,8 +219,14 @@ impl Tap {
 
 impl Drop for Tap {
     fn drop(&mut self) {
-        if !self.progress.state().is_end() {
-            self.end_with(&Error::ClientGone);
+        if self.closed {
+            return;
+        }
+        let resumes = |known: &Known| known.offset.filter(|_| known.state != State::Processing);
+        let kept = resumes(&locked(&self.progress.known));
+        match kept {
+            Some(offset) => self.interrupted(offset, &Error::ClientGone),
+            None => self.end_with(&Error::ClientGone),
         }
     }
 }

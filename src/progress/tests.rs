@@ -71,7 +71,9 @@ fn states_follow_each_other_only_as_drawn() {
         (Uploading, Processing),
         (Uploading, Error),
         (Interrupted, Uploading),
+        (Interrupted, Processing),
         (Interrupted, Error),
+        (Processing, Interrupted),
         (Processing, Done),
         (Processing, Error),
     ];
@@ -471,7 +473,7 @@ fn percent_says_100_only_when_done() {
         (Done, 0, Some(0), Some(100)),
     ] {
         assert_eq!(
-            super::percent(state, received, length),
+            super::percent(state, None, received, length),
             percent,
             "{state:?} {received}"
         );

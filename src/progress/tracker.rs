@@ -6,11 +6,12 @@ use std::time::{Duration, Instant};
 
 use super::follow::{Bell, Expected, Follow, Key};
 use super::halt::Why;
-use super::ledger::{End, Ledger, Running};
+use super::ledger::{End, Interruption, Ledger, Running};
 use super::record::Holder;
 use super::records::{Ended, Records};
 use super::ticker::{self, Queue};
 use super::{Progress, Tap, locked};
+use crate::error::Error;
 use crate::upload::{Owner, ProgressId, Upload, UploadId, WatchId};
 
 /// How long and how many records are kept, and how often they are published.
@@ -20,8 +21,9 @@ pub struct TrackerOptions {
     pub keep: Duration,
     /// How long it may stay while somebody still asks for it; default 1 hour.
     pub keep_polled: Duration,
-    /// The most records; the oldest ended go first, running ones never. An upload begun while all are running is
-    /// taken, but nobody can find it. Default 100,000.
+    /// The most records; the oldest ended go first, then unfinished ones that nobody writes, those that rest longest
+    /// first; running ones never. An upload begun while all are running is taken, but nobody can find it. Default
+    /// 100,000.
     pub max_records: usize,
     /// The most bytes of form fields in one record; what goes beyond is shown as `null`. Default 16 KiB.
     pub max_field_bytes: usize,
@@ -72,19 +74,26 @@ impl Tracker {
     /// A tracker with its ticker running.
     #[must_use]
     pub fn start(options: TrackerOptions) -> Self {
-        Self::start_with(options, None)
+        let stall = Some(Duration::from_secs(60));
+        Self::start_with(options, stall, None)
     }
 
-    /// The same, with a ledger that is told what comes and how it ends.
+    /// The same, with a ledger that is told what comes and how it ends. `stall` is how long a client may be silent: an
+    /// unfinished upload that nobody writes for longer is `interrupted`.
     #[must_use]
-    pub fn start_with(options: TrackerOptions, ledger: Option<Arc<dyn Ledger>>) -> Self {
-        let tracker = Self::by_clock(options, Arc::new(Instant::now), ledger);
+    pub fn start_with(
+        options: TrackerOptions,
+        stall: Option<Duration>,
+        ledger: Option<Arc<dyn Ledger>>,
+    ) -> Self {
+        let tracker = Self::by_clock(options, stall, Arc::new(Instant::now), ledger);
         ticker::spawn(Arc::clone(&tracker.shared));
         tracker
     }
 
     pub(super) fn by_clock(
         options: TrackerOptions,
+        stall: Option<Duration>,
         clock: Clock,
         ledger: Option<Arc<dyn Ledger>>,
     ) -> Self {
@@ -92,6 +101,7 @@ impl Tracker {
             began: clock(),
             clock: clock.into(),
             options,
+            stall,
             ledger,
             running: Running::default(),
             records: Mutex::default(),
@@ -221,8 +231,10 @@ pub(super) struct Shared {
     pub(super) options: TrackerOptions,
     clock: Now,
     began: Instant,
+    /// How long a client may be silent.
+    stall: Option<Duration>,
     ledger: Option<Arc<dyn Ledger>>,
-    running: Running,
+    pub(super) running: Running,
     pub(super) records: Mutex<Records>,
     pub(super) expected: Expected,
     pub(super) queue: Queue,
@@ -233,34 +245,54 @@ impl Shared {
         (self.clock.0)()
     }
 
-    fn list(&self, progress: &Arc<Progress>) {
+    pub(super) fn list(&self, progress: &Arc<Progress>) {
         let listed = locked(&self.records).insert(progress, self.options.max_records);
-        let Ok(older) = listed else {
+        if listed.is_err() {
             tracing::warn!(
                 upload = progress.id.short(),
                 "too many uploads at once to track this one"
             );
             return;
-        };
-        if let Some(older) = older {
-            older.replaced.store(true, Ordering::Release);
         }
         self.queue.wake();
         self.expected.announce(progress);
     }
 
+    /// The listed upload of this id.
+    pub(super) fn listed(&self, id: &UploadId) -> Option<Arc<Progress>> {
+        locked(&self.records).by_id.get(id).map(Arc::clone)
+    }
+
+    /// Puts an unfinished upload where it belongs, now that somebody writes it or has ceased to.
+    pub(super) fn sort(&self, progress: &Arc<Progress>) {
+        locked(&self.records).sort(progress);
+    }
+
     /// Tells the ledger of the bytes that it does not know of yet.
     pub(super) fn count(&self, progress: &Progress) {
+        let received = progress.received();
+        let bytes = locked(&progress.known).uncounted(received);
+        self.count_more(progress, bytes);
+    }
+
+    pub(super) fn count_more(&self, progress: &Progress, bytes: u64) {
         if let Some(ledger) = &self.ledger
-            && let bytes @ 1.. = progress.uncounted()
+            && bytes > 0
         {
             ledger.received(progress.protocol, bytes);
         }
     }
 
+    /// Tells log and ledger that an upload is interrupted.
+    pub(super) fn tell_interruption(&self, interruption: &Interruption<'_>) {
+        interruption.log();
+        if let Some(ledger) = &self.ledger {
+            ledger.interrupted(interruption);
+        }
+    }
+
     /// Tells log and ledger how an upload has ended.
     pub(super) fn tell(&self, end: &End<'_>) {
-        self.running.end();
         end.log();
         if let Some(ledger) = &self.ledger {
             ledger.ended(end);
@@ -303,8 +335,12 @@ impl Shared {
     pub(super) fn tick(&self, now: Instant) -> Next {
         let running: Vec<_> = locked(&self.records).running.values().cloned().collect();
         for progress in &running {
-            self.count(progress);
-            if progress.tick(now) {
+            let ticked = progress.tick(now, self.stall);
+            self.count_more(progress, ticked.uncounted);
+            if let Some(offset) = ticked.stalled {
+                self.stalled(progress, offset, now);
+            }
+            if ticked.due {
                 progress.ring();
             }
         }
@@ -315,6 +351,14 @@ impl Shared {
             Some(due) => Next::At(due),
             None => Next::Begin,
         }
+    }
+
+    /// One that has rested for so long that it is `interrupted` now.
+    fn stalled(&self, progress: &Arc<Progress>, offset: u64, now: Instant) {
+        let seconds = self.stall.unwrap_or_default().as_secs();
+        let why = Error::Stalled { seconds };
+        self.tell_interruption(&progress.interruption(offset, &why, now));
+        self.sort(progress);
     }
 
     /// How long one that is due by [`TrackerOptions::keep`] stays all the same.

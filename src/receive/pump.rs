@@ -1,7 +1,5 @@
 //! The way of the bytes, from a body to the pieces that it holds.
 
-use std::sync::Arc;
-
 use bytes::Bytes;
 
 use super::pace::Pace;
@@ -48,7 +46,7 @@ impl Received {
     ) -> Result<(), Error> {
         let (mut frames, mut pieces) = (Vec::new(), Vec::new());
         let mut pace = Pace::new(self.receiver.pace);
-        let mut halted = std::pin::pin!(Arc::clone(self.tap().progress()).halted());
+        let mut halted = std::pin::pin!(self.tap().halted());
         loop {
             // In this order: a halt is listened to only where the client is waited for anyway.
             let more = tokio::select! {
@@ -79,7 +77,7 @@ impl Received {
 
     /// Whether these bytes may go on.
     fn let_pass(&mut self, bytes: u64, frames: &[Bytes]) -> Result<(), Error> {
-        self.tap().progress().go_on()?;
+        self.tap().go_on()?;
         self.expects(bytes, frames)?;
         self.tap().received(bytes);
         match &mut self.place {

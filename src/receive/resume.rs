@@ -332,7 +332,7 @@ impl Received {
         let mut reader = reader.ok_or_else(|| Error::store("what was kept is not there"))?;
         let mut offset = 0;
         loop {
-            self.tap().progress().go_on()?;
+            self.tap().go_on()?;
             let bytes: Bytes = reader.read_at(offset, READ).await?;
             if bytes.is_empty() {
                 break;

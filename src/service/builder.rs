@@ -242,7 +242,8 @@ impl Dumbwaiter {
     #[must_use]
     pub fn into_service(mut self) -> Service {
         self.rights.rules.extend(self.app);
-        let tracker = Tracker::start_with(self.tracker, self.ledger);
+        let stall = self.receiver.pace.stall;
+        let tracker = Tracker::start_with(self.tracker, stall, self.ledger);
         let data = self.data.unwrap_or_else(|| {
             let cpus = std::thread::available_parallelism().map_or(2, std::num::NonZero::get);
             DataThreads::start(cpus.max(2)).expect("the system has a thread to give")
