@@ -10,7 +10,7 @@ use dumbwaiter::name::OnConflict;
 use dumbwaiter::store::{
     Checkpoint, Disk, Finished, Held, Open, Placed, Reader, Session, Space, Store, conformance,
 };
-use dumbwaiter::upload::{FileFacts, FileHead, OwnerKey};
+use dumbwaiter::upload::{FileFacts, FileHead, OwnerKey, Remembered};
 use dumbwaiter::{Dumbwaiter, Error, UploadId};
 
 struct Catalogued<S> {
@@ -35,7 +35,7 @@ impl<S: Store> Store for Catalogued<S> {
         self.store.read(id, index).await
     }
 
-    // The next three have defaults, which would hide what the store inside knows.
+    // All but the last of the rest have defaults, which would hide what the store inside knows.
     async fn space(&self) -> Result<Option<Space>, Error> {
         self.store.space().await
     }
@@ -46,6 +46,34 @@ impl<S: Store> Store for Catalogued<S> {
 
     async fn list(&self, after: Option<&UploadId>, most: usize) -> Result<Vec<Finished>, Error> {
         self.store.list(after, most).await
+    }
+
+    fn resumes(&self) -> bool {
+        self.store.resumes()
+    }
+
+    async fn unfinished(&self, id: &UploadId) -> Result<Option<Checkpoint>, Error> {
+        self.store.unfinished(id).await
+    }
+
+    async fn list_unfinished(
+        &self,
+        after: Option<&UploadId>,
+        most: usize,
+    ) -> Result<Vec<(UploadId, Checkpoint)>, Error> {
+        self.store.list_unfinished(after, most).await
+    }
+
+    async fn read_unfinished(
+        &self,
+        id: &UploadId,
+        index: usize,
+    ) -> Result<Option<Box<dyn Reader>>, Error> {
+        self.store.read_unfinished(id, index).await
+    }
+
+    async fn remembered(&self, id: &UploadId) -> Result<Option<Remembered>, Error> {
+        self.store.remembered(id).await
     }
 
     async fn remove(&self, id: &UploadId) -> Result<bool, Error> {

@@ -27,9 +27,9 @@ use self::root::Root;
 use self::session::DiskSession;
 use super::records::{Record, Records, SyncMode};
 use super::sync::{SyncLedger, Syncs};
-use super::{Finished, Held, Open, Reader, Session, Space, Store};
+use super::{Checkpoint, Finished, Held, Open, Reader, Session, Space, Store};
 use crate::error::Error;
-use crate::upload::{FileFacts, UploadId};
+use crate::upload::{FileFacts, Remembered, UploadId};
 
 mod claims;
 mod commit;
@@ -45,6 +45,7 @@ mod root;
 mod scratch;
 mod session;
 mod start;
+mod unfinished;
 
 /// The folder below the root that is ours alone: no upload is ever placed in it.
 const STATE: &str = ".dumbwaiter";
@@ -251,7 +252,7 @@ impl Store for Disk {
             self.stored(id).await?;
             return Ok(None);
         };
-        Ok(Some(Box::new(DiskReader::new(file, &stat, kept.facts))))
+        Ok(Some(Box::new(DiskReader::new(&stat, file, kept.facts))))
     }
 
     async fn space(&self) -> Result<Option<Space>, Error> {
@@ -264,6 +265,35 @@ impl Store for Disk {
 
     async fn list(&self, after: Option<&UploadId>, most: usize) -> Result<Vec<Finished>, Error> {
         list::list(&self.inner, after, most)
+    }
+
+    fn resumes(&self) -> bool {
+        true
+    }
+
+    async fn unfinished(&self, id: &UploadId) -> Result<Option<Checkpoint>, Error> {
+        unfinished::unfinished(&self.inner, id)
+    }
+
+    async fn list_unfinished(
+        &self,
+        after: Option<&UploadId>,
+        most: usize,
+    ) -> Result<Vec<(UploadId, Checkpoint)>, Error> {
+        unfinished::list(&self.inner, after, most)
+    }
+
+    async fn read_unfinished(
+        &self,
+        id: &UploadId,
+        index: usize,
+    ) -> Result<Option<Box<dyn Reader>>, Error> {
+        unfinished::read(&self.inner, id, index)
+    }
+
+    async fn remembered(&self, id: &UploadId) -> Result<Option<Remembered>, Error> {
+        let record = self.inner.finished(id)?;
+        Ok(record.and_then(|record| record.remembered))
     }
 
     async fn remove(&self, id: &UploadId) -> Result<bool, Error> {

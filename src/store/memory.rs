@@ -1,8 +1,9 @@
 //! [`Memory`]: a store without a disk, for tests and examples.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
+use std::ops::Bound;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -10,7 +11,7 @@ use bytes::Bytes;
 use super::{Checkpoint, Finished, Held, Open, Placed, Reader, Session, Store, free};
 use crate::error::Error;
 use crate::name::OnConflict;
-use crate::upload::{FileFacts, FileHead, OwnerKey, UploadId};
+use crate::upload::{FileFacts, FileHead, OwnerKey, Remembered, UploadId};
 
 /// Keeps everything in memory, without a bound, for as long as it lives. Clones share what they keep.
 #[derive(Clone, Debug, Default)]
@@ -25,7 +26,8 @@ struct Kept {
     files: HashMap<String, Arc<File>>,
     /// Finished uploads. A file that has been replaced is not the one under its name any more.
     uploads: HashMap<UploadId, Upload>,
-    checkpoints: HashMap<UploadId, (Checkpoint, Vec<Vec<u8>>)>,
+    /// In the order of their ids' bytes.
+    checkpoints: BTreeMap<[u8; 16], (Checkpoint, Vec<Vec<u8>>)>,
 }
 
 #[derive(Debug)]
@@ -33,6 +35,7 @@ struct Upload {
     files: Vec<Arc<File>>,
     owner: Option<OwnerKey>,
     at: SystemTime,
+    remembered: Option<Remembered>,
 }
 
 impl Upload {
@@ -84,14 +87,18 @@ impl Store for Memory {
             epoch: 0,
             has_checkpoint: false,
             resumed: None,
+            remembered: None,
             files: Vec::new(),
             kept: Vec::new(),
             writing: false,
         };
         if how == Open::Take {
             let mut kept = self.lock();
-            let (checkpoint, files) = kept.checkpoints.get_mut(id).ok_or(Error::NotFound)?;
+            let found = kept.checkpoints.get_mut(id.as_bytes());
+            let (checkpoint, files) = found.ok_or(Error::NotFound)?;
             checkpoint.epoch += 1;
+            session.remember(checkpoint);
+            session.owner = checkpoint.upload.as_ref().map(|upload| upload.owner.key());
             session.epoch = checkpoint.epoch;
             session.has_checkpoint = true;
             session.resumed = Some(checkpoint.clone());
@@ -139,6 +146,59 @@ impl Store for Memory {
         Ok(ids.into_iter().map(finished).collect())
     }
 
+    fn resumes(&self) -> bool {
+        true
+    }
+
+    async fn unfinished(&self, id: &UploadId) -> Result<Option<Checkpoint>, Error> {
+        let kept = self.lock();
+        let found = kept.checkpoints.get(id.as_bytes());
+        Ok(found.map(|(checkpoint, _)| checkpoint.clone()))
+    }
+
+    async fn list_unfinished(
+        &self,
+        after: Option<&UploadId>,
+        most: usize,
+    ) -> Result<Vec<(UploadId, Checkpoint)>, Error> {
+        let behind = after.map_or(Bound::Unbounded, |id| Bound::Excluded(*id.as_bytes()));
+        let kept = self.lock();
+        let found = kept.checkpoints.range((behind, Bound::Unbounded));
+        let unfinished = found
+            .map(|(id, (checkpoint, _))| (UploadId::from_bytes(*id), checkpoint.clone()))
+            .take(most);
+        Ok(unfinished.collect())
+    }
+
+    async fn read_unfinished(
+        &self,
+        id: &UploadId,
+        index: usize,
+    ) -> Result<Option<Box<dyn Reader>>, Error> {
+        let kept = self.lock();
+        let Some((checkpoint, files)) = kept.checkpoints.get(id.as_bytes()) else {
+            return Ok(None);
+        };
+        let point = checkpoint.files.get(index).cloned();
+        Ok(point.zip(files.get(index)).map(|(point, bytes)| {
+            let file = Arc::new(File {
+                facts: FileFacts {
+                    length: point.stored,
+                    ..point.facts
+                },
+                bytes: bytes.clone().into(),
+                modified: UNIX_EPOCH + Duration::from_secs(checkpoint.at),
+            });
+            Box::new(MemoryReader { file }) as Box<dyn Reader>
+        }))
+    }
+
+    async fn remembered(&self, id: &UploadId) -> Result<Option<Remembered>, Error> {
+        let kept = self.lock();
+        let upload = kept.uploads.get(id);
+        Ok(upload.and_then(|upload| upload.remembered.clone()))
+    }
+
     async fn remove(&self, id: &UploadId) -> Result<bool, Error> {
         let mut kept = self.lock();
         let Some(upload) = kept.uploads.remove(id) else {
@@ -172,8 +232,8 @@ impl Kept {
 
     /// Fails unless a session of `epoch` may go on.
     fn pass(&self, id: &UploadId, epoch: u64, has_checkpoint: bool) -> Result<(), Error> {
-        let current = match self.checkpoints.get(id) {
-            Some((checkpoint, _)) => checkpoint.epoch == epoch,
+        let current = match self.checkpoints.get(id.as_bytes()) {
+            Some((checkpoint, _)) => has_checkpoint && checkpoint.epoch == epoch,
             None => !has_checkpoint,
         };
         match current {
@@ -215,6 +275,8 @@ struct MemorySession {
     epoch: u64,
     has_checkpoint: bool,
     resumed: Option<Checkpoint>,
+    /// What the last checkpoint says of the upload, as it stays with its files.
+    remembered: Option<Remembered>,
     files: Vec<Vec<u8>>,
     /// Which of them have been kept by themselves.
     kept: Vec<usize>,
@@ -227,6 +289,11 @@ impl MemorySession {
         let kept = self.memory.lock();
         kept.pass(&self.id, self.epoch, self.has_checkpoint)?;
         Ok(kept)
+    }
+
+    fn remember(&mut self, checkpoint: &Checkpoint) {
+        let upload = checkpoint.upload.clone();
+        self.remembered = upload.map(Remembered::without_addresses);
     }
 
     fn check_whole(&self) -> Result<(), Error> {
@@ -247,6 +314,7 @@ impl MemorySession {
             files: Vec::new(),
             owner: self.owner,
             at: SystemTime::now(),
+            remembered: self.remembered.clone(),
         }))
     }
 }
@@ -296,12 +364,12 @@ impl Session for MemorySession {
         for (point, file) in checkpoint.files.iter_mut().zip(&self.files) {
             point.stored = file.len() as u64;
         }
-        let offset = checkpoint.offset;
-        let saved = (checkpoint, self.files.clone());
-        kept.checkpoints.insert(self.id, saved);
+        let saved = (checkpoint.clone(), self.files.clone());
+        kept.checkpoints.insert(*self.id.as_bytes(), saved);
         drop(kept);
         self.has_checkpoint = true;
-        Ok(offset)
+        self.remember(&checkpoint);
+        Ok(checkpoint.offset)
     }
 
     async fn commit(
@@ -337,11 +405,12 @@ impl Session for MemorySession {
             kept.files.insert(name, Arc::clone(file));
         }
         let facts = files.iter().map(|file| file.facts.clone()).collect();
-        kept.checkpoints.remove(&self.id);
+        kept.checkpoints.remove(self.id.as_bytes());
         let upload = Upload {
             files,
             owner: self.owner,
             at: modified,
+            remembered: self.remembered.clone(),
         };
         kept.uploads.insert(self.id, upload);
         Ok(facts)
@@ -372,7 +441,7 @@ impl Session for MemorySession {
             modified: SystemTime::now(),
         });
         self.upload(&mut kept)?.files.push(Arc::clone(&file));
-        kept.checkpoints.remove(&self.id);
+        kept.checkpoints.remove(self.id.as_bytes());
         kept.files
             .insert(facts.name.clone().unwrap_or_default(), file);
         drop(kept);
@@ -383,7 +452,7 @@ impl Session for MemorySession {
     }
 
     async fn abandon(self: Box<Self>) -> Result<(), Error> {
-        self.pass()?.checkpoints.remove(&self.id);
+        self.pass()?.checkpoints.remove(self.id.as_bytes());
         Ok(())
     }
 }

@@ -28,7 +28,7 @@ pub(super) use self::backend::SyncMode;
 use self::database::Shared;
 use self::queue::Queue;
 use self::rows::{CHECKPOINTS, FILES, PROMISES, Tables, corrupt, decode, encode};
-pub(super) use self::rows::{Identity, Kept, Promise, Record, Saved};
+pub(super) use self::rows::{Identity, Kept, Promise, Record, Saved, Unread};
 use self::writer::{Pending, Writer};
 use crate::error::Error;
 use crate::upload::UploadId;
@@ -112,15 +112,35 @@ impl Records {
         Ok(promises)
     }
 
-    /// The temporary files of all checkpoints.
-    pub(super) fn saved_temps(&self) -> Result<Vec<String>, Error> {
+    /// The checkpoint of an upload, as it stands now.
+    pub(super) fn saved(&self, id: &UploadId) -> Result<Option<Result<Saved, Unread>>, Error> {
         self.database.read(|database| {
             let table = database.begin_read()?.open_table(CHECKPOINTS)?;
-            let mut temps = Vec::new();
-            for row in table.iter()? {
-                temps.append(&mut decode::<Saved>(row?.1.value())?.temps);
+            let row = table.get(id.as_bytes())?;
+            Ok(row.map(|row| Saved::read(row.value())))
+        })
+    }
+
+    /// Checkpoints in the order of their ids, from the one behind `after` on: all that can be read, up to `most`, and
+    /// those before and between them that cannot.
+    pub(super) fn list_saved(
+        &self,
+        after: Option<&UploadId>,
+        most: usize,
+    ) -> Result<Vec<(UploadId, Result<Saved, Unread>)>, Error> {
+        self.database.read(|database| {
+            let table = database.begin_read()?.open_table(CHECKPOINTS)?;
+            let (mut found, mut readable) = (Vec::new(), 0);
+            for row in table.range::<[u8; 16]>((behind(after), Bound::Unbounded))? {
+                if readable == most {
+                    break;
+                }
+                let (key, value) = row?;
+                let saved = Saved::read(value.value());
+                readable += usize::from(saved.is_ok());
+                found.push((UploadId::from_bytes(key.value()), saved));
             }
-            Ok(temps)
+            Ok(found)
         })
     }
 
@@ -185,10 +205,9 @@ impl Records {
         after: Option<&UploadId>,
         most: usize,
     ) -> Result<Vec<(UploadId, Record)>, Error> {
-        let behind = after.map_or(Bound::Unbounded, |id| Bound::Excluded(*id.as_bytes()));
         self.database.read(|database| {
             let table = database.begin_read()?.open_table(FILES)?;
-            let rows = table.range::<[u8; 16]>((behind, Bound::Unbounded))?;
+            let rows = table.range::<[u8; 16]>((behind(after), Bound::Unbounded))?;
             rows.take(most)
                 .map(|row| {
                     let (key, value) = row?;
@@ -212,18 +231,21 @@ impl Records {
         .await?
     }
 
-    /// Begins a new epoch of an upload that has a checkpoint, and gives that.
+    /// Begins a new epoch of an upload that has a checkpoint, and gives that. [`Error::NotResumable`] when it cannot be
+    /// read; then it stays as it is.
     pub(super) async fn take(&self, id: UploadId) -> Result<Option<Saved>, Error> {
         self.change(move |tables| {
-            let Some(mut saved) = tables.saved(&id)? else {
-                return Ok(None);
+            let mut saved = match tables.saved(&id)? {
+                Some(Ok(saved)) => saved,
+                Some(Err(unread)) => return Ok(Err(unread.into())),
+                None => return Ok(Ok(None)),
             };
             saved.checkpoint.epoch += 1;
             let row = encode(&saved).map_err(corrupt)?;
             tables.checkpoints.insert(id.as_bytes(), &*row)?;
-            Ok(Some(saved))
+            Ok(Ok(Some(saved)))
         })
-        .await
+        .await?
     }
 
     /// Removes a checkpoint of this `epoch`: [`Error::Superseded`] when there is none.
@@ -247,6 +269,10 @@ impl Records {
         told.await
             .unwrap_or_else(|_| Err(Error::store("the records' writer has stopped")))
     }
+}
+
+fn behind(after: Option<&UploadId>) -> Bound<[u8; 16]> {
+    after.map_or(Bound::Unbounded, |id| Bound::Excluded(*id.as_bytes()))
 }
 
 impl Drop for Records {

@@ -1,6 +1,6 @@
 //! What of an upload outlives its requests.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::time::SystemTime;
 
 use serde::{Deserialize, Serialize};
@@ -14,9 +14,9 @@ use super::{Owner, ProgressId, Protocol, UploadId};
 pub struct Remembered {
     /// The way in.
     pub protocol: Protocol,
-    /// To whom it belongs.
+    /// To whom it belongs. Of an address, only that it was one is left at its end.
     pub owner: Owner,
-    /// Where it came from when it was begun.
+    /// Where it came from when it was begun; 0.0.0.0 once it has come to its end.
     pub address: IpAddr,
     /// The client's name for it.
     pub progress_id: Option<ProgressId>,
@@ -61,6 +61,21 @@ impl Remembered {
             fields: Vec::new(),
             metadata: None,
             concat: None,
+        }
+    }
+
+    /// The same without addresses: what stays for as long as a file, maybe for years, holds none.
+    #[must_use]
+    pub(crate) fn without_addresses(self) -> Self {
+        let nowhere = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
+        let owner = match self.owner {
+            Owner::Address(_) => Owner::Address(nowhere),
+            owner => owner,
+        };
+        Self {
+            owner,
+            address: nowhere,
+            ..self
         }
     }
 }

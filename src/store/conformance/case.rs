@@ -97,15 +97,13 @@ impl<'s> Case<'s> {
     }
 
     pub(super) async fn read(&self, index: usize) -> Option<Vec<u8>> {
-        let mut reader = self.store.read(&self.id, index).await.expect("read")?;
-        let mut bytes = Vec::new();
-        loop {
-            let more = reader.read_at(bytes.len() as u64, 100_003).await;
-            match more.expect("read at") {
-                more if more.is_empty() => return Some(bytes),
-                more => bytes.extend_from_slice(&more),
-            }
-        }
+        let reader = self.store.read(&self.id, index).await;
+        Some(all_of(reader.expect("read")?).await)
+    }
+
+    pub(super) async fn read_unfinished(&self, index: usize) -> Option<Vec<u8>> {
+        let reader = self.store.read_unfinished(&self.id, index).await;
+        Some(all_of(reader.expect("read")?).await)
     }
 
     pub(super) async fn remove(&self) -> bool {
@@ -142,6 +140,17 @@ impl<'s> Case<'s> {
     }
 }
 
+async fn all_of(mut reader: Box<dyn Reader>) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    loop {
+        let more = reader.read_at(bytes.len() as u64, 100_003).await;
+        match more.expect("read at") {
+            more if more.is_empty() => return bytes,
+            more => bytes.extend_from_slice(&more),
+        }
+    }
+}
+
 pub(super) async fn file(session: &mut Box<dyn Session>, frames: &[&str]) {
     let begun = session.begin_file(&FileHead::default(), None).await;
     begun.expect("begin");
@@ -162,16 +171,20 @@ pub(super) async fn checkpoint(
     files: usize,
 ) -> Result<u64, Error> {
     let mut checkpoint = Checkpoint::at(offset, b"state".to_vec());
-    checkpoint.files = (0..files)
-        .map(|n| FilePoint {
-            facts: FileFacts {
-                field: Some(format!("field {n}")),
-                ..FileFacts::default()
-            },
-            stored: 0,
-        })
-        .collect();
+    checkpoint.files = points(files);
     session.checkpoint(checkpoint).await
+}
+
+/// So many files as a checkpoint is given them.
+pub(super) fn points(files: usize) -> Vec<FilePoint> {
+    let point = |n| FilePoint {
+        facts: FileFacts {
+            field: Some(format!("field {n}")),
+            ..FileFacts::default()
+        },
+        stored: 0,
+    };
+    (0..files).map(point).collect()
 }
 
 pub(super) async fn read(reader: &mut dyn Reader, offset: u64, max: usize) -> Bytes {

@@ -16,7 +16,7 @@ use crate::error::Error;
 use crate::name::OnConflict;
 use crate::store::Placed;
 use crate::store::records::{Identity, Kept, Promise, Record};
-use crate::upload::{FileFacts, OwnerKey, UploadId};
+use crate::upload::{FileFacts, OwnerKey, Remembered, UploadId};
 
 /// A commit under way; it owns all it needs, since its caller may vanish.
 pub(super) struct Commit {
@@ -28,6 +28,7 @@ pub(super) struct Commit {
     pub(super) has_checkpoint: bool,
     pub(super) scratch: Scratch,
     pub(super) owner: Option<OwnerKey>,
+    pub(super) remembered: Option<Remembered>,
     pub(super) files: Vec<Placed>,
     pub(super) on_conflict: OnConflict,
 }
@@ -82,6 +83,7 @@ impl Commit {
                 .collect::<Result<_, _>>()?,
             owner: self.owner,
             at: now(),
+            remembered: self.remembered.take(),
         })
     }
 }

@@ -16,7 +16,7 @@ use crate::error::Error;
 use crate::name::{OnConflict, SafePath};
 use crate::store::records::{self, Promise, Record};
 use crate::store::{Placed, free};
-use crate::upload::{FileFacts, OwnerKey, UploadId};
+use crate::upload::{FileFacts, OwnerKey, Remembered, UploadId};
 
 /// A file on its way to its name; it owns all it needs, since its caller may vanish.
 pub(super) struct Keep {
@@ -29,6 +29,7 @@ pub(super) struct Keep {
     /// The file, and no other.
     pub(super) scratch: Scratch,
     pub(super) owner: Option<OwnerKey>,
+    pub(super) remembered: Option<Remembered>,
     pub(super) file: Placed,
     pub(super) on_conflict: OnConflict,
 }
@@ -119,6 +120,7 @@ impl Keep {
             files,
             owner: self.owner,
             at: now(),
+            remembered: self.remembered.clone(),
         })
     }
 }

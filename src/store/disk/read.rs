@@ -1,4 +1,4 @@
-//! A finished file, open for reading.
+//! A file, open for reading.
 
 use std::os::fd::OwnedFd;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -18,17 +18,30 @@ pub(super) struct DiskReader {
     file: OwnedFd,
     facts: FileFacts,
     modified: Option<SystemTime>,
+    /// Behind this nothing is read.
+    end: u64,
 }
 
 impl DiskReader {
-    pub(super) fn new(file: OwnedFd, stat: &Statx, facts: FileFacts) -> Self {
+    /// All of a finished file, however long it is now.
+    pub(super) fn new(stat: &Statx, file: OwnedFd, facts: FileFacts) -> Self {
+        let facts = FileFacts {
+            length: stat.stx_size,
+            ..facts
+        };
+        Self {
+            end: u64::MAX,
+            ..Self::up_to(stat, file, facts)
+        }
+    }
+
+    /// The bytes of a file under way that its checkpoint speaks of, as many as its facts say.
+    pub(super) fn up_to(stat: &Statx, file: OwnedFd, facts: FileFacts) -> Self {
         let since = u64::try_from(stat.stx_mtime.tv_sec).ok();
         Self {
             file,
-            facts: FileFacts {
-                length: stat.stx_size,
-                ..facts
-            },
+            end: facts.length,
+            facts,
             modified: since.map(|s| UNIX_EPOCH + Duration::new(s, stat.stx_mtime.tv_nsec)),
         }
     }
@@ -45,7 +58,11 @@ impl Reader for DiskReader {
     }
 
     async fn read_at(&mut self, offset: u64, max: usize) -> Result<Bytes, Error> {
-        let mut buffer = Vec::with_capacity(max);
+        let left = usize::try_from(self.end.saturating_sub(offset)).unwrap_or(usize::MAX);
+        if left == 0 {
+            return Ok(Bytes::new());
+        }
+        let mut buffer = Vec::with_capacity(max.min(left));
         let get = || rustix::io::pread(&self.file, spare_capacity(&mut buffer), offset);
         rustix::io::retry_on_intr(get).map_err(io_error)?;
         Ok(buffer.into())

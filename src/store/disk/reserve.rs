@@ -17,6 +17,8 @@ const RESERVE_FROM: u64 = 64 << 10;
 /// Less room than this is not given back. A form reserves what follows its file too, some 50 bytes as a rule, and one
 /// block is not worth another entry in the journal.
 const SPARE: u64 = 4 << 10;
+/// What the umask leaves of this is what a stored file has.
+const MODE: u32 = 0o666;
 /// The kernel takes at most this many frames at once.
 const IOV_MAX: usize = 1024;
 
@@ -29,6 +31,8 @@ pub(super) struct Writing {
     pub(super) written: u64,
     /// Whether something was written since the last sync.
     pub(super) dirty: bool,
+    /// Whether its name in the folder of files under way is durable.
+    pub(super) named: bool,
     /// `None` once it has been closed to save a descriptor.
     pub(super) file: Option<Arc<OwnedFd>>,
     /// Room is taken up to here.
@@ -46,6 +50,7 @@ impl Writing {
             temp,
             written: 0,
             dirty: false,
+            named: false,
             file: None,
             reserved: 0,
             expected: 0,
@@ -57,12 +62,13 @@ impl Writing {
     pub(super) fn create(root: &Root, temp: String, expect: Option<u64>) -> Result<Self, Error> {
         let flags =
             OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let mode = Mode::from_raw_mode(0o666);
+        let mode = Mode::from_raw_mode(MODE);
         let file = rustix::fs::openat(root.tmp(), &*temp, flags, mode).map_err(io_error)?;
         Ok(Self {
             temp,
             written: 0,
             dirty: true,
+            named: false,
             file: Some(Arc::new(file)),
             reserved: 0,
             expected: expect.filter(|&bytes| bytes >= RESERVE_FROM).unwrap_or(0),
@@ -70,23 +76,28 @@ impl Writing {
         })
     }
 
-    /// Opens a file as a checkpoint knows it: `stored` bytes long, whatever was written after.
+    /// Opens a file as a checkpoint knows it: `stored` bytes long, whatever was written after. A file of none is made
+    /// anew where a power cut has taken it.
+    ///
+    /// [`Error::NotFound`] when bytes of it are gone.
     pub(super) fn reopen(root: &Root, temp: String, stored: u64) -> Result<Self, Error> {
-        let flags = OFlags::RDWR | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let file =
-            rustix::fs::openat(root.tmp(), &*temp, flags, Mode::empty()).map_err(|e| match e {
-                Errno::NOENT => Error::NotFound,
-                e => io_error(e),
-            })?;
+        let mut flags = OFlags::RDWR | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        flags.set(OFlags::CREATE, stored == 0);
+        let mode = Mode::from_raw_mode(MODE);
+        let file = match rustix::fs::openat(root.tmp(), &*temp, flags, mode) {
+            Err(Errno::NOENT) => return Err(Error::NotFound),
+            file => file.map_err(io_error)?,
+        };
         let stat = rustix::fs::fstat(&file).map_err(io_error)?;
         if stat.st_size.cast_unsigned() < stored {
-            return Err(Error::store("a file is shorter than its checkpoint says"));
+            return Err(Error::NotFound);
         }
         rustix::fs::ftruncate(&file, stored).map_err(io_error)?;
         Ok(Self {
             temp,
             written: stored,
-            dirty: false,
+            dirty: stored == 0,
+            named: stored > 0,
             file: Some(Arc::new(file)),
             reserved: 0,
             expected: 0,

@@ -51,7 +51,17 @@ impl Root {
         self.tmp.as_fd()
     }
 
-    /// The same, to be synced.
+    /// Opens a temporary file for reading; `None` when it is gone.
+    pub(super) fn open_temp(&self, temp: &str) -> Result<Option<OwnedFd>, Error> {
+        let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        match rustix::fs::openat(&*self.tmp, temp, flags, Mode::empty()) {
+            Ok(file) => Ok(Some(file)),
+            Err(Errno::NOENT) => Ok(None),
+            Err(e) => Err(io_error(e)),
+        }
+    }
+
+    /// The folder of files under way, to be synced.
     pub(super) fn tmp_folder(&self) -> Arc<OwnedFd> {
         Arc::clone(&self.tmp)
     }

@@ -39,6 +39,22 @@ impl Scratch {
         dirty.filter_map(|file| file.file.clone()).collect()
     }
 
+    /// Those of them that have bytes. One that has none a checkpoint need not find.
+    pub(super) fn unsynced_bytes(&self) -> Vec<Arc<OwnedFd>> {
+        let dirty = self
+            .files
+            .iter()
+            .filter(|file| file.dirty && file.written > 0);
+        dirty.filter_map(|file| file.file.clone()).collect()
+    }
+
+    /// Whether a file that has bytes may lose its name.
+    pub(super) fn unnamed_bytes(&self) -> bool {
+        self.files
+            .iter()
+            .any(|file| !file.named && file.written > 0)
+    }
+
     /// Forgets the file begun last; its bytes go, unless a checkpoint needs them.
     pub(super) fn discard_last(&mut self) {
         if let Some(file) = self.files.pop()

@@ -15,7 +15,7 @@ use crate::error::Error;
 use crate::name::OnConflict;
 use crate::store::records::Saved;
 use crate::store::{Checkpoint, Placed, Session};
-use crate::upload::{FileFacts, FileHead, OwnerKey, UploadId};
+use crate::upload::{FileFacts, FileHead, OwnerKey, Remembered, UploadId};
 
 /// The most files that one session keeps open; earlier ones are synced and closed.
 const OPEN_FILES: usize = 64;
@@ -31,11 +31,11 @@ pub(super) struct DiskSession {
     /// Whether this session has recorded a checkpoint, or goes on from one.
     has_checkpoint: bool,
     resumed: Option<Checkpoint>,
+    /// What the last checkpoint says of the upload, as it stays with its files.
+    remembered: Option<Remembered>,
     scratch: Scratch,
     /// Whether the last file is still being written, rather than discarded behind.
     writing: bool,
-    /// How many files this session had begun when their names were last synced.
-    named: u64,
     /// How many files this session has begun, so that none of its temporary names comes twice.
     begun: u64,
     /// A sync has failed: what the disk holds is unknown from then on.
@@ -51,9 +51,9 @@ impl DiskSession {
             epoch: 0,
             has_checkpoint: false,
             resumed: None,
+            remembered: None,
             scratch: Scratch::new(Arc::clone(&inner.root)),
             writing: false,
-            named: 0,
             begun: 0,
             broken: false,
             inner: Arc::clone(inner),
@@ -61,14 +61,19 @@ impl DiskSession {
     }
 
     pub(super) async fn take(inner: &Arc<Inner>, id: UploadId) -> Result<Self, Error> {
-        let Some(Saved { checkpoint, temps }) = inner.records.take(id).await? else {
+        let Some(saved) = inner.records.take(id).await? else {
             return Err(Error::NotFound);
         };
+        let Saved {
+            checkpoint, temps, ..
+        } = saved;
         let mut session = Self::create(inner, id);
         session.epoch = checkpoint.epoch;
         session.has_checkpoint = true;
         session.gate.advance(checkpoint.epoch);
         session.reopen(&checkpoint, temps)?;
+        session.remember(&checkpoint);
+        session.owner = checkpoint.upload.as_ref().map(|upload| upload.owner.key());
         session.resumed = Some(checkpoint);
         Ok(session)
     }
@@ -86,6 +91,11 @@ impl DiskSession {
         }
         self.writing = !self.scratch.files.is_empty();
         Ok(())
+    }
+
+    fn remember(&mut self, checkpoint: &Checkpoint) {
+        let upload = checkpoint.upload.clone();
+        self.remembered = upload.map(Remembered::without_addresses);
     }
 
     #[cfg(test)]
@@ -111,31 +121,22 @@ impl DiskSession {
         }
     }
 
-    /// Makes all data durable. A failed sync is never retried: the kernel may have dropped what it could not write.
+    /// Makes all bytes and the names of their files durable. A failed sync is never retried: the kernel may have dropped
+    /// what it could not write.
     async fn sync(&mut self) -> Result<(), Error> {
-        let data = self.scratch.unsynced();
         self.broken = true;
-        self.inner.syncs.data(data).await.map_err(Error::store)?;
-        self.broken = false;
-        for file in &mut self.scratch.files {
+        let (inner, scratch) = (&self.inner, &mut self.scratch);
+        let data = scratch.unsynced_bytes();
+        inner.syncs.data(data).await.map_err(Error::store)?;
+        if scratch.unnamed_bytes() {
+            let folder = inner.root.tmp_folder();
+            inner.syncs.folder(folder).await.map_err(Error::store)?;
+        }
+        for file in scratch.files.iter_mut().filter(|file| file.written > 0) {
             file.dirty = false;
+            file.named = true;
         }
-        Ok(())
-    }
-
-    /// Makes the names of new temporary files durable; a commit has no need of it, since it syncs their final ones.
-    async fn sync_names(&mut self) -> Result<(), Error> {
-        if self.named < self.begun {
-            let folder = self.inner.root.tmp_folder();
-            self.broken = true;
-            self.inner
-                .syncs
-                .folder(folder)
-                .await
-                .map_err(Error::store)?;
-            self.broken = false;
-            self.named = self.begun;
-        }
+        self.broken = false;
         Ok(())
     }
 
@@ -150,8 +151,12 @@ impl DiskSession {
         }
         let open = self.scratch.files.iter().filter(|f| f.file.is_some());
         if open.count() >= OPEN_FILES {
-            self.sync().await?;
+            let data = self.scratch.unsynced();
+            self.broken = true;
+            self.inner.syncs.data(data).await.map_err(Error::store)?;
+            self.broken = false;
             for file in &mut self.scratch.files {
+                file.dirty = false;
                 file.file = None;
             }
         }
@@ -211,16 +216,12 @@ impl Session for DiskSession {
             return Err(Error::store("a checkpoint names every file of its upload"));
         }
         self.sync().await?;
-        self.sync_names().await?;
         checkpoint.epoch = self.epoch;
         for (point, file) in checkpoint.files.iter_mut().zip(&self.scratch.files) {
             point.stored = file.written;
         }
         let offset = checkpoint.offset;
-        let saved = Saved {
-            checkpoint,
-            temps: self.scratch.temps(),
-        };
+        let saved = Saved::new(checkpoint, self.scratch.temps());
         let before = self.scratch.keep_also_all();
         let how = self
             .inner
@@ -231,6 +232,7 @@ impl Session for DiskSession {
             Ok(()) => {
                 self.scratch.keep_all();
                 self.has_checkpoint = true;
+                self.remember(&saved.checkpoint);
                 Ok(offset)
             }
             Err(Error::Superseded) => {
@@ -269,6 +271,7 @@ impl Session for DiskSession {
             has_checkpoint: self.has_checkpoint,
             scratch: self.scratch,
             owner: self.owner,
+            remembered: self.remembered,
             files,
             on_conflict,
         };
@@ -295,6 +298,7 @@ impl Session for DiskSession {
             has_checkpoint: self.has_checkpoint,
             scratch: lent,
             owner: self.owner,
+            remembered: self.remembered.clone(),
             file,
             on_conflict,
         };

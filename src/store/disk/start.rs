@@ -9,10 +9,14 @@ use rustix::io::Errno;
 use super::Inner;
 use super::commit::{fulfil, how};
 use super::put::Put;
+use super::reserve::Writing;
 use super::root::{Root, io_error};
 use crate::error::Error;
-use crate::store::records::{Promise, Record};
+use crate::store::records::{Promise, Record, Saved};
 use crate::upload::UploadId;
+
+/// How many rows are read at once.
+const AT_ONCE: usize = 1000;
 
 /// Keeps the promises that stand, then removes every temporary file that no checkpoint needs.
 pub(super) fn clear(inner: &Arc<Inner>) -> Result<(), Error> {
@@ -26,15 +30,73 @@ pub(super) fn clear(inner: &Arc<Inner>) -> Result<(), Error> {
             None => return Err(Error::store("finishing what a crash has left has failed")),
         }
     }
-    sweep(
-        &inner.root,
-        &inner.records.saved_temps()?.into_iter().collect(),
-    )
+    sweep(&inner.root, &still_needed(inner)?)
+}
+
+/// The temporary files that stay.
+#[derive(Default)]
+struct Needed {
+    temps: HashSet<String>,
+    /// What the names of the others begin with: of uploads whose checkpoints cannot be read.
+    prefixes: HashSet<String>,
+}
+
+impl Needed {
+    fn has(&self, name: &str) -> bool {
+        let prefix = name.split('.').next().unwrap_or_default();
+        self.temps.contains(name) || self.prefixes.contains(prefix)
+    }
+}
+
+/// What the checkpoints speak of. One whose bytes are gone, as may be after a power cut with durability `close`, is
+/// dropped: nobody can go on with it.
+fn still_needed(inner: &Arc<Inner>) -> Result<Needed, Error> {
+    let (mut needed, mut last) = (Needed::default(), None);
+    loop {
+        let saved = inner.records.list_saved(last.as_ref(), AT_ONCE)?;
+        let Some((id, _)) = saved.last() else {
+            return Ok(needed);
+        };
+        last = Some(*id);
+        for (id, saved) in saved {
+            match saved {
+                Err(_) => {
+                    needed.prefixes.insert(id.to_string());
+                }
+                Ok(saved) if settle(&inner.root, &saved)? => needed.temps.extend(saved.temps),
+                Ok(saved) => lose(inner, id, saved.checkpoint.epoch)?,
+            }
+        }
+    }
+}
+
+/// Cuts the files to what their checkpoint says; `false` when some of that is not there.
+fn settle(root: &Root, saved: &Saved) -> Result<bool, Error> {
+    for (point, temp) in saved.checkpoint.files.iter().zip(&saved.temps) {
+        match Writing::reopen(root, temp.clone(), point.stored) {
+            Ok(_) => {}
+            Err(Error::NotFound) => return Ok(false),
+            Err(e) => return Err(e),
+        }
+    }
+    Ok(true)
+}
+
+fn lose(inner: &Arc<Inner>, id: UploadId, epoch: u64) -> Result<(), Error> {
+    tracing::warn!(
+        upload = id.short(),
+        "the bytes of an unfinished upload are gone"
+    );
+    let work = {
+        let inner = Arc::clone(inner);
+        async move { inner.records.drop_checkpoint(id, epoch).await }
+    };
+    let how = inner.finisher.block_on(work);
+    how.unwrap_or_else(|| Err(Error::store("clearing what a crash has left has failed")))
 }
 
 /// Counts what the records hold.
 pub(super) fn count(inner: &Inner) -> Result<(), Error> {
-    const AT_ONCE: usize = 1000;
     let mut last = None;
     loop {
         let records = inner.records.list(last.as_ref(), AT_ONCE)?;
@@ -93,12 +155,12 @@ fn exists(root: &Root, temp: &str) -> Result<bool, Error> {
     }
 }
 
-fn sweep(root: &Root, keep: &HashSet<String>) -> Result<(), Error> {
+fn sweep(root: &Root, needed: &Needed) -> Result<(), Error> {
     let mut removed = 0_u64;
     for entry in Dir::read_from(root.tmp()).map_err(io_error)? {
         let entry = entry.map_err(io_error)?;
         let name = entry.file_name().to_string_lossy();
-        if name == "." || name == ".." || keep.contains(&*name) {
+        if name == "." || name == ".." || needed.has(&name) {
             continue;
         }
         rustix::fs::unlinkat(root.tmp(), entry.file_name(), AtFlags::empty()).map_err(io_error)?;
@@ -164,6 +226,7 @@ mod tests {
                     .collect(),
                 owner: None,
                 at: None,
+                remembered: None,
             };
             disk.inner
                 .records

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::error::Error;
 use crate::name::OnConflict;
 use crate::store::Checkpoint;
-use crate::upload::{FileFacts, OwnerKey, UploadId};
+use crate::upload::{FileFacts, OwnerKey, Remembered, UploadId};
 
 pub(super) const META: TableDefinition<'_, &str, u64> = TableDefinition::new("meta");
 pub(super) const FILES: Definition = TableDefinition::new("files");
@@ -27,6 +27,9 @@ pub(in crate::store) struct Record {
     /// When it was finished, in seconds since 1970; `None` as with the owner.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(in crate::store) at: Option<u64>,
+    /// What its last checkpoint said of it, without addresses; `None` where there was none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(in crate::store) remembered: Option<Remembered>,
 }
 
 impl Record {
@@ -80,8 +83,77 @@ enum Conflict {
 /// A checkpoint and the temporary files that it speaks of, in the order of its files.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(in crate::store) struct Saved {
+    /// Which layout this row has; see [`Saved::VERSION`].
+    #[serde(default)]
+    version: u32,
     pub(in crate::store) checkpoint: Checkpoint,
     pub(in crate::store) temps: Vec<String>,
+}
+
+impl Saved {
+    /// The layout that is written, and the newest that is read. Older ones: 0, the same without its number.
+    ///
+    /// It rises with every change that an older version would misread; what may be left out needs none.
+    const VERSION: u32 = 1;
+
+    pub(in crate::store) fn new(checkpoint: Checkpoint, temps: Vec<String>) -> Self {
+        Self {
+            version: Self::VERSION,
+            checkpoint,
+            temps,
+        }
+    }
+
+    /// Reads a row, or says why it cannot be read. That is never guessed at, and never a reason to stop: the row stays
+    /// for whoever can.
+    pub(super) fn read(row: &[u8]) -> Result<Self, Unread> {
+        Self::epoch(row)?;
+        serde_json::from_slice(row).map_err(unread)
+    }
+
+    /// The epoch in a row, found without reading the rest.
+    fn epoch(row: &[u8]) -> Result<u64, Unread> {
+        match serde_json::from_slice::<Layout>(row) {
+            Ok(Layout { version, .. }) if version > Self::VERSION => Err(Unread(format!(
+                "its checkpoint has layout {version}, and this version knows up to {}",
+                Self::VERSION
+            ))),
+            Ok(Layout {
+                checkpoint: Some(found),
+                ..
+            }) => Ok(found.epoch),
+            Ok(_) => Err(Unread("its checkpoint is not there".into())),
+            Err(e) => Err(unread(e)),
+        }
+    }
+}
+
+/// What decides whether a row is read, and by whom.
+#[derive(Deserialize)]
+struct Layout {
+    #[serde(default)]
+    version: u32,
+    checkpoint: Option<Epoch>,
+}
+
+#[derive(Deserialize)]
+struct Epoch {
+    epoch: u64,
+}
+
+/// Why a checkpoint cannot be read.
+#[derive(Debug, PartialEq, Eq)]
+pub(in crate::store) struct Unread(pub(in crate::store) String);
+
+impl From<Unread> for Error {
+    fn from(Unread(why): Unread) -> Self {
+        Self::NotResumable { why }
+    }
+}
+
+#[allow(clippy::needless_pass_by_value, reason = "for map_err")]
+fn unread(e: serde_json::Error) -> Unread {
+    Unread(format!("its checkpoint cannot be read: {e}"))
 }
 
 /// The tables of one write transaction.
@@ -100,21 +172,24 @@ impl<'t> Tables<'t> {
         })
     }
 
-    pub(super) fn saved(&self, id: &UploadId) -> Result<Option<Saved>, redb::Error> {
-        match self.checkpoints.get(id.as_bytes())? {
-            Some(row) => Ok(Some(decode(row.value())?)),
-            None => Ok(None),
-        }
+    pub(super) fn saved(
+        &self,
+        id: &UploadId,
+    ) -> Result<Option<Result<Saved, Unread>>, redb::Error> {
+        let row = self.checkpoints.get(id.as_bytes())?;
+        Ok(row.map(|row| Saved::read(row.value())))
     }
 
+    /// Whether a session of this `epoch` is the newest of its upload: the checkpoint that it `had` is the one that is
+    /// there, or it had none and there is none.
     pub(super) fn is_current(
         &self,
         id: &UploadId,
         epoch: u64,
         had: bool,
     ) -> Result<bool, redb::Error> {
-        Ok(match self.saved(id)? {
-            Some(saved) => saved.checkpoint.epoch == epoch,
+        Ok(match self.checkpoints.get(id.as_bytes())? {
+            Some(row) => had && Saved::epoch(row.value()).is_ok_and(|newest| newest == epoch),
             None => !had,
         })
     }
