@@ -43,6 +43,7 @@ export const DEFAULTS = Object.freeze({
  * @property {"starting" | "uploading" | "interrupted" | "processing" | "done" | "error"} state
  * @property {number | null} length body bytes in all
  * @property {number} received body bytes off the wire
+ * @property {number | null} offset body bytes that are kept, where an upload can resume; at the end all of them
  * @property {number | null} rate
  * @property {number | null} eta
  * @property {{name: string, url: string | null}[]} [files]
@@ -136,7 +137,8 @@ export class Upload {
   /** The part that the server has, from 0 to 1. */
   get kept() {
     if (this.state === "done") return 1;
-    return this.record?.length ? Math.min(1, this.record.received / this.record.length) : 0;
+    const { length = null, offset = null, received = 0 } = this.record ?? {};
+    return length ? Math.min(1, (offset ?? received) / length) : 0;
   }
 
   /** The part that the browser has sent, from 0 to 1; never less than what the server has. */

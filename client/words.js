@@ -78,6 +78,7 @@ const ERRORS = {
   client_gone: ["The connection to the server broke.", BACK],
   connection_lost: ["The connection to the server broke.", BACK],
   disk_full: ["The disk here is full.", LATER],
+  expired: ["The upload was not finished in time.", "Retry."],
   file_too_large: ["The file is larger than this server takes.", SMALLER],
   file_unreadable: ["The file has changed or cannot be read any more.", "Choose it again."],
   foreign_answer: ["Something on the way answered in the server's place.", "Retry when you are through it; a network's login page, say."],

@@ -15,7 +15,7 @@ use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::{Registry, Unit};
 
 use crate::error::Error;
-use crate::progress::{End, Ledger};
+use crate::progress::{End, Interruption, Ledger};
 use crate::store::SyncLedger;
 use crate::upload::Protocol;
 
@@ -26,6 +26,7 @@ type Histograms = Family<Labels<1>, Histogram, fn() -> Histogram>;
 #[derive(Clone, Debug)]
 pub(super) struct Metrics {
     ended: Family<Labels<2>, Counter>,
+    interrupted: Family<Labels<2>, Counter>,
     received: Family<Labels<1>, Counter>,
     durations: Histograms,
     sizes: Histograms,
@@ -51,6 +52,7 @@ impl Metrics {
     pub(super) fn new(registry: &mut Registry) -> Self {
         let metrics = Self {
             ended: Family::default(),
+            interrupted: Family::default(),
             received: Family::default(),
             durations: Family::new_with_constructor(durations),
             sizes: Family::new_with_constructor(sizes),
@@ -69,6 +71,8 @@ impl Metrics {
     fn register_counts(&self, registry: &mut Registry) {
         let help = "Uploads that have ended, by the way in and how: done or the error's code";
         registry.register("uploads", help, self.ended.clone());
+        let help = "Times that an upload which can resume was interrupted, by the way in and why";
+        registry.register("interruptions", help, self.interrupted.clone());
         let help = "Body bytes taken off the wire, of running uploads too";
         registry.register_with_unit("received", help, Unit::Bytes, self.received.clone());
         let help = "Requests answered with an error, by its code";
@@ -141,6 +145,13 @@ impl Ledger for Metrics {
         self.sizes
             .get_or_create(&[protocol])
             .observe(end.received as f64);
+    }
+
+    fn interrupted(&self, interruption: &Interruption<'_>) {
+        let protocol = ("protocol", interruption.protocol.as_str());
+        self.interrupted
+            .get_or_create(&[protocol, ("why", interruption.why.code())])
+            .inc();
     }
 }
 

@@ -209,6 +209,53 @@ fn article_keeps_showing_where_a_cut_upload_stopped_while_it_is_polled() {
     assert_eq!(poll(), "null");
 }
 
+/// An upload that can resume, cut after 40 of 100 bytes.
+fn cut(house: &House) -> Upload {
+    let mut upload = form("a", 100);
+    upload.protocol = Protocol::Tus;
+    let tap = house.tracker.begin(&upload);
+    tap.received(50);
+    tap.interrupt(40, &Error::ClientGone);
+    upload
+}
+
+#[test]
+fn article_shows_an_interrupted_upload_where_it_stands_until_it_goes_on_or_ends() {
+    let house = House::new();
+    let poll = || house.article("/?X-Progress-ID=a").1;
+    let upload = cut(&house);
+    let interrupted = r#"{"uploaded": 40, "length": 100, "state": "interrupted"}"#;
+    assert_eq!(poll(), interrupted);
+    house.hand.pass(24 * 3600 * SECOND);
+    let tap = house.tracker.resume(&upload, 40);
+    assert_eq!(poll(), interrupted);
+    tap.received(1);
+    assert_eq!(poll(), r#"{"uploaded": 41, "length": 100}"#);
+    tap.interrupt(41, &Error::ClientGone);
+    house.tracker.resume(&upload, 41).fail(&Error::Expired);
+    assert_eq!(
+        poll(),
+        r#"{"uploaded": 41, "length": 100, "state": "error", "error": "expired"}"#
+    );
+}
+
+#[test]
+fn nginx_reports_an_interrupted_upload_as_closed_by_its_client_until_it_goes_on() {
+    let house = House::new();
+    let poll = || house.nginx("/progress?X-Progress-ID=a").1;
+    let upload = cut(&house);
+    assert_eq!(poll(), "{ \"state\" : \"error\", \"status\" : 499 }\r\n");
+    let tap = house.tracker.resume(&upload, 40);
+    tap.received(20);
+    assert_eq!(
+        poll(),
+        "{ \"state\" : \"uploading\", \"received\" : 60, \"size\" : 100 }\r\n"
+    );
+    tap.received(40);
+    tap.done(&[]);
+    assert_eq!(poll(), "{ \"state\" : \"done\" }\r\n");
+}
+
 #[test]
 fn article_poll_is_never_cached_and_is_json() {
     let house = House::new();
@@ -587,6 +634,76 @@ async fn a_reconnect_gets_only_what_it_has_not_seen_and_at_the_end_204() {
 
     house.hand.pass(Duration::from_secs(3600));
     assert_eq!(house.now(&again(uri, &event.id)).status(), 204);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stream_stays_open_over_an_interruption_and_tells_the_way_from_there() {
+    let house = House::new();
+    let upload = cut(&house);
+    let mut stream = house.open(&live(&format!("/uploads/{}", upload.id)));
+    let event = stream.event().await;
+    let told = |event: &Heard| {
+        let record = &event.data;
+        (
+            record["state"].as_str().unwrap().to_owned(),
+            record["received"].as_u64(),
+            record["offset"].as_u64(),
+        )
+    };
+    let stands = |state: &str, received, offset| (state.to_owned(), Some(received), Some(offset));
+    assert_eq!(told(&event), stands("interrupted", 40, 40));
+    for _ in 0..100 {
+        assert_eq!(stream.chunk().await.as_deref(), Some(":\n\n"));
+    }
+    let tap = house.tracker.resume(&upload, 40);
+    tap.received(10);
+    house.hand.tick();
+    let mut last = stream.event().await;
+    if last.data["state"] == "interrupted" {
+        last = stream.event().await;
+    }
+    assert_eq!(told(&last), stands("uploading", 50, 40));
+    tap.kept(50);
+    house.hand.tick();
+    assert_eq!(told(&stream.event().await), stands("uploading", 50, 50));
+    tap.interrupt(50, &Error::ShuttingDown);
+    house.hand.tick();
+    assert_eq!(told(&stream.event().await), stands("interrupted", 50, 50));
+    house.tracker.resume(&upload, 50).fail(&Error::Cancelled);
+    house.hand.tick();
+    assert_eq!(told(&stream.event().await), stands("error", 50, 50));
+    assert!(stream.has_ended().await);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_reconnect_after_a_restart_finds_the_upload_where_it_was_left() {
+    let before = House::new();
+    let upload = cut(&before);
+    let path = format!("/uploads/{}", upload.id);
+    let seen = before.open(&live(&path)).event().await.id;
+
+    let after = House::new();
+    let head = FileHead {
+        field: None,
+        name: Some("paella.jpg".into()),
+        content_type: None,
+    };
+    after.tracker.revive(&upload, 40, &head, &[]);
+    let mut stream = after.open(&again(&path, &seen));
+    let event = stream.event().await;
+    assert_eq!(event.data["state"], "interrupted");
+    assert_eq!(event.data["offset"], 40);
+    assert_eq!(event.data["files"][0]["name"], "paella.jpg");
+    let tap = after.tracker.resume(&upload, 40);
+    tap.received(60);
+    tap.done(&[]);
+    after.hand.tick();
+    let mut last = stream.event().await;
+    while last.data["state"] != "done" {
+        last = stream.event().await;
+    }
+    assert!(stream.has_ended().await);
+    assert_eq!(after.now(&again(&path, &last.id)).status(), 204);
 }
 
 #[tokio::test(start_paused = true)]
