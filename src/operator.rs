@@ -82,6 +82,12 @@ impl Operator {
         self.inbound.tracker.running()
     }
 
+    /// How many uploads are unfinished and can be resumed, and how many of their bytes are kept.
+    #[must_use]
+    pub fn unfinished(&self) -> (usize, u64) {
+        self.inbound.unfinished.held()
+    }
+
     /// How many streams of progress are open.
     #[must_use]
     pub fn watchers(&self) -> usize {

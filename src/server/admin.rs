@@ -180,6 +180,9 @@ impl Admin {
         let moment = self.metrics.moment();
         let number = |count: usize| i64::try_from(count).unwrap_or(i64::MAX);
         moment.running.set(number(self.operator.running()));
+        let (unfinished, bytes) = self.operator.unfinished();
+        moment.unfinished.set(number(unfinished));
+        moment.unfinished_bytes.set(bytes);
         moment.watchers.set(number(self.operator.watchers()));
         moment.connections.set(number(self.open.count()));
         let dir = self.dir.clone();

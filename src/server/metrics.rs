@@ -39,6 +39,8 @@ pub(super) struct Metrics {
 #[derive(Clone, Default, Debug)]
 pub(super) struct Moment {
     pub(super) running: Gauge<i64, AtomicI64>,
+    pub(super) unfinished: Gauge<i64, AtomicI64>,
+    pub(super) unfinished_bytes: Gauge<u64, GaugeU64>,
     pub(super) watchers: Gauge<i64, AtomicI64>,
     pub(super) connections: Gauge<i64, AtomicI64>,
     pub(super) free_bytes: Gauge<u64, GaugeU64>,
@@ -110,6 +112,11 @@ impl Metrics {
 impl Moment {
     fn register(&self, registry: &mut Registry) {
         registry.register("uploads_running", "Uploads that run", self.running.clone());
+        let help = "Uploads that can be resumed and are not finished, running ones too";
+        registry.register("uploads_unfinished", help, self.unfinished.clone());
+        let help = "What is kept of them";
+        let bytes = self.unfinished_bytes.clone();
+        registry.register_with_unit("unfinished", help, Unit::Bytes, bytes);
         let help = "Streams of progress that are open";
         registry.register("watchers", help, self.watchers.clone());
         let help = "Connections that are open";

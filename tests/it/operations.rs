@@ -61,8 +61,8 @@ fn the_table_of_log_fields_has_each_of_them() {
     for around in ["timestamp", "level", "message"] {
         assert!(fields.remove(around), "{line:?}");
     }
-    // Nothing stands behind the error of a client.
-    fields.insert("cause");
+    // Nothing stands behind the error of a client, and no form is interrupted.
+    fields.extend(["cause", "offset"]);
     assert_eq!(fields, table(PAGE, "## The log"));
 }
 
