@@ -1,4 +1,4 @@
-//! A request's head in memory of its own.
+//! A request's head: in memory of its own, and with the method that is meant.
 //!
 //! A server slices the head's texts out of the buffer into which it reads, 8 KiB or much more. As long as one of them is
 //! kept the buffer can take in no more bytes, and the next one has to be made for the body: a slow upload would hold
@@ -6,7 +6,9 @@
 
 use bytes::BytesMut;
 use http::request::Parts;
-use http::{HeaderMap, HeaderValue, Uri};
+use http::{HeaderMap, HeaderValue, Method, Uri};
+
+use crate::error::Error;
 
 /// The same head, holding on to nothing else.
 pub(crate) fn of_its_own(mut head: Parts) -> Parts {
@@ -15,6 +17,32 @@ pub(crate) fn of_its_own(mut head: Parts) -> Parts {
         head.uri = own;
     }
     head
+}
+
+/// The method that a POST stands for, where something on the way lets no other pass: `X-HTTP-Method-Override` (tus 1.0,
+/// "X-HTTP-Method-Override"). `None` where it is the request's own.
+///
+/// # Errors
+/// [`Error::BadRequest`] when it says none of those of which clients make a POST.
+pub(crate) fn meant_method(head: &Parts) -> Result<Option<Method>, Error> {
+    let mut fields = head.headers.get_all("x-http-method-override").iter();
+    let Some(meant) = fields.next().filter(|_| head.method == Method::POST) else {
+        return Ok(None);
+    };
+    let known = [
+        Method::PATCH,
+        Method::DELETE,
+        Method::HEAD,
+        Method::OPTIONS,
+        Method::POST,
+    ];
+    let meant = known.into_iter().find(|method| meant == method.as_str());
+    match (meant, fields.next()) {
+        (Some(meant), None) => Ok(Some(meant)),
+        _ => Err(Error::BadRequest {
+            what: "its X-HTTP-Method-Override is none of PATCH, DELETE, HEAD, OPTIONS and POST",
+        }),
+    }
 }
 
 fn move_values(headers: &mut HeaderMap) {
@@ -66,6 +94,34 @@ mod tests {
         assert!(!buffer.is_unique());
         drop(before);
         assert!(buffer.is_unique());
+    }
+
+    #[test]
+    fn a_post_may_stand_for_another_method_and_nothing_else_may() {
+        let meant = |method: &str, fields: &[&str]| {
+            let mut request = Request::builder().method(method);
+            for field in fields {
+                request = request.header("X-HTTP-Method-Override", *field);
+            }
+            let (head, ()) = request.body(()).unwrap().into_parts();
+            meant_method(&head).map_err(|error| error.code())
+        };
+        assert_eq!(meant("POST", &[]), Ok(None));
+        for method in ["PATCH", "DELETE", "HEAD", "OPTIONS", "POST"] {
+            let known = Ok(Some(method.parse().unwrap()));
+            assert_eq!(meant("POST", &[method]), known);
+        }
+        for fields in [
+            &["GET"][..],
+            &["PUT"],
+            &["patch"],
+            &[""],
+            &["PATCH", "PATCH"],
+        ] {
+            assert_eq!(meant("POST", fields), Err("bad_request"), "{fields:?}");
+        }
+        assert_eq!(meant("GET", &["DELETE"]), Ok(None));
+        assert_eq!(meant("PUT", &["nonsense"]), Ok(None));
     }
 
     #[test]

@@ -5,6 +5,7 @@
 //! | [`AdmissionOptions`] | [`Dumbwaiter::admission`](crate::Dumbwaiter::admission) | uploads at once, sizes, what the store and each owner hold, what stays free of the disk |
 //! | [`Limits`] | [`Dumbwaiter::limits`](crate::Dumbwaiter::limits) | a form's files and fields |
 //! | [`PartLimits`] | [`Dumbwaiter::part_limits`](crate::Dumbwaiter::part_limits) | the heads of a form's parts |
+//! | [`TusOptions`] | [`Dumbwaiter::tus`](crate::Dumbwaiter::tus) | what a client of tus says of an upload |
 //! | [`PaceOptions`] | [`Dumbwaiter::pace`](crate::Dumbwaiter::pace) | how slowly a body may come, and how long in all |
 //! | [`ResumeOptions`] | [`Dumbwaiter::resume`](crate::Dumbwaiter::resume) | how long unfinished uploads are kept, and how often their bytes are made durable |
 //! | [`TrackerOptions`](crate::progress::TrackerOptions) | [`Dumbwaiter::progress`](crate::Dumbwaiter::progress) | records kept, and for how long |
@@ -33,5 +34,6 @@
 
 pub use crate::admission::AdmissionOptions;
 pub use crate::protocol::multipart::PartLimits;
+pub use crate::protocol::tus::TusOptions;
 pub use crate::receive::{Limits, PaceOptions};
 pub use crate::unfinished::ResumeOptions;

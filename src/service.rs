@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `builder.rs` | [`Dumbwaiter`]: what there is to be said before anything runs |
 //! | `routes.rs` | which path and method go where |
+//! | `files.rs` | the same for what lies below `/files/` |
 
 use std::convert::Infallible;
 use std::future::Future;
@@ -17,11 +18,12 @@ use http::{HeaderMap, Request, Response, StatusCode};
 
 use crate::arrival::{Arrival, Manner, Rejection};
 use crate::error::Error;
-use crate::head::of_its_own;
+use crate::head::{meant_method, of_its_own};
 use crate::operator::Operator;
 use crate::outbound::ResponseBody;
 use crate::page::{Page, PageLimits};
 use crate::protocol::multipart::PartLimits;
+use crate::protocol::tus::{self, Tus};
 use crate::protocol::{Asked, Inbound, answer, any};
 use crate::receive::Body;
 use crate::rights::{Act, Client, Rights, Source, is_preflight, preflight};
@@ -29,6 +31,7 @@ use crate::upload::Peer;
 use crate::watch::Watch;
 
 mod builder;
+mod files;
 mod routes;
 
 pub use builder::Dumbwaiter;
@@ -95,6 +98,7 @@ impl Service {
 struct Lift {
     inbound: Inbound,
     part_limits: PartLimits,
+    tus: Tus,
     watch: Watch,
     base: String,
     only_below_base: bool,
@@ -134,6 +138,10 @@ impl Lift {
         if !body.is_end_stream() {
             head = of_its_own(head);
         }
+        let is_file = self.below(head.uri.path()).is_some_and(files::is_file);
+        if is_file && let Ok(Some(method)) = meant_method(&head) {
+            head.method = method;
+        }
         let peer = head.extensions.get::<Peer>().copied().unwrap_or_default();
         let client = Client::of(&head.headers, peer.0, &self.rights.trust);
         let asked = Asked {
@@ -155,16 +163,21 @@ impl Lift {
         }
     }
 
-    /// The path below the base.
-    fn path(&self, asked: &Asked) -> Result<String, Error> {
-        let path = asked.head.uri.path();
+    /// What of a path is below the base.
+    fn below<'a>(&self, path: &'a str) -> Option<&'a str> {
         let below = path
             .strip_prefix(&self.base)
             .filter(|rest| rest.is_empty() || rest.starts_with('/'));
         match below {
-            None if self.only_below_base => Err(Error::NotFound),
-            below => Ok(below.unwrap_or(path).to_owned()),
+            None if self.only_below_base => None,
+            below => Some(below.unwrap_or(path)),
         }
+    }
+
+    /// The path below the base.
+    fn path(&self, asked: &Asked) -> Result<String, Error> {
+        let below = self.below(asked.head.uri.path());
+        below.map(str::to_owned).ok_or(Error::NotFound)
     }
 
     /// The base, for whoever knows it: a refusal that is a page links to it, and it may be a secret.
@@ -187,6 +200,9 @@ impl Lift {
         if answer.status() == StatusCode::UNAUTHORIZED {
             self.rights.challenge(answer.headers_mut());
         }
+        if tus::is_spoken(&asked.head) && self.resumes() {
+            tus::speak(answer.headers_mut());
+        }
         self.rights.share(&source, answer.headers_mut());
         answer
     }
@@ -196,6 +212,9 @@ impl Lift {
         self.rights.check_host(&asked.head, &asked.client)?;
         let path = self.path(asked)?;
         self.rights.check_origin(&asked.head, source)?;
+        if files::is_file(&path) {
+            meant_method(&asked.head)?;
+        }
         Ok(path)
     }
 

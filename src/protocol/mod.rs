@@ -28,6 +28,7 @@ pub mod multipart;
 pub mod put;
 mod range;
 pub mod remove;
+pub mod tus;
 
 /// A request as the ways in and out see it: its head, and what the service found out about it.
 #[derive(Debug)]

@@ -3,6 +3,8 @@
 use std::net::{IpAddr, SocketAddr};
 
 use http::HeaderMap;
+use http::header::HOST;
+use http::request::Parts;
 
 use super::authority::Authority;
 use super::cookie::Cookie;
@@ -116,6 +118,21 @@ impl Client {
     #[must_use]
     pub fn is_https(&self) -> bool {
         self.https
+    }
+
+    /// Scheme and host by which it addresses us, as a trusted proxy says or the request itself; `None` where neither does.
+    pub(crate) fn addressed(&self, head: &Parts) -> Option<String> {
+        let target = head.uri.authority().map(http::uri::Authority::as_str);
+        let field = || head.headers.get(HOST)?.to_str().ok();
+        let host = self.host.clone();
+        let host = host.or_else(|| Authority::parse(target.or_else(field)?))?;
+        let scheme = if self.https { "https" } else { "http" };
+        let port = host.port.map(|port| format!(":{port}"));
+        Some(format!(
+            "{scheme}://{}{}",
+            host.host,
+            port.unwrap_or_default()
+        ))
     }
 
     /// What a trusted proxy has taken off the path: empty, or a path with a leading and no trailing slash.

@@ -12,6 +12,7 @@ use crate::admission::AdmissionOptions;
 use crate::handlers::{Digest, Limit, Sniff};
 use crate::progress::TrackerOptions;
 use crate::protocol::multipart::PartLimits;
+use crate::protocol::tus::TusOptions;
 use crate::receive::{Limits, PaceOptions};
 use crate::rights::{HostName, Rights, Rule, Tokens, Trust};
 use crate::service::Dumbwaiter;
@@ -72,6 +73,11 @@ impl Config {
                 head_bytes: bytes(self.max_part_head),
                 head_fields: self.max_part_head_fields,
                 boundary_bytes: self.max_boundary,
+            })
+            .tus(TusOptions {
+                absolute_location: self.location,
+                metadata_bytes: bytes(self.max_metadata),
+                partials: self.max_partials,
             })
             .admission(self.admission())
             .keep(self.keep)

@@ -220,6 +220,19 @@ pub struct Config {
     #[arg(long, value_name = "N", default_value = "70", value_parser = boundary, help_heading = FORMS)]
     pub max_boundary: usize,
 
+    /// How the Location of a new tus upload reads: a path, which is right behind any proxy, or a whole URL
+    #[arg(long, value_name = "WORD", default_value = "relative", value_parser = words(&[("relative", false), ("absolute", true)]),
+        action = clap::ArgAction::Set, help_heading = RESUME)]
+    pub location: bool,
+
+    /// Most bytes in what a client of tus says of an upload
+    #[arg(long, value_name = "SIZE", default_value = "4KiB", value_parser = size, help_heading = RESUME)]
+    pub max_metadata: u64,
+
+    /// Most uploads of which one is put together
+    #[arg(long, value_name = "N", default_value = "1000", value_parser = count, help_heading = RESUME)]
+    pub max_partials: usize,
+
     /// Most uploads at once
     #[arg(long, value_name = "N", default_value = "8000", value_parser = count, help_heading = ROOM)]
     pub max_uploads: usize,
@@ -366,6 +379,7 @@ const RIGHTS: &str = "Rights";
 const FILES: &str = "Files";
 const PROGRESS: &str = "Progress";
 const FORMS: &str = "Forms";
+const RESUME: &str = "Uploads that can be resumed";
 const ROOM: &str = "Room for uploads";
 const CONNECTIONS: &str = "Connections";
 const OPERATION: &str = "Operation";

@@ -1,8 +1,8 @@
 //! One socket: which thread it lives on, and how it ends.
 //!
 //! What decides how fast a poll is answered while the disk is saturated is where the *connection* lives. So one
-//! byte is peeked before anything is read: a connection that begins with a method which brings a body is moved whole to a
-//! data thread, all others stay on the control thread, which never touches a disk.
+//! byte is peeked before anything is read: a connection that begins with a method which brings a body, or mostly needs
+//! the disk, is moved whole to a data thread, all others stay on the control thread, which never touches a disk.
 
 use std::future::poll_fn;
 use std::net::SocketAddr;
@@ -109,7 +109,7 @@ impl Connections {
         if !matches!(peeked, Ok(Ok(1))) {
             return;
         }
-        if !brings_a_body(first[0]) {
+        if !needs_the_disk(first[0]) {
             return self.http1(stream, peer, Plane::Control, seat).await;
         }
         // A socket belongs to one runtime's event queue: it leaves this one and enters the data thread's.
@@ -220,9 +220,10 @@ impl Connections {
 
 /// Whether nothing more is read from the connection behind this request.
 fn is_last(request: &Request<Incoming>, plane: Plane) -> bool {
-    // On a data thread a request without a body waits for other people's writes: its connection is closed, so that the
-    // client's next one is peeked at again.
-    let misplaced = plane == Plane::Data && request.body().is_end_stream();
+    // On a data thread what needs no disk waits for other people's writes: its connection is closed, so that the client's
+    // next one is peeked at again.
+    let first = request.method().as_str().bytes().next();
+    let misplaced = plane == Plane::Data && !first.is_some_and(needs_the_disk);
     // Behind chunks `Strict` cannot tell where the next head begins.
     misplaced || request.headers().contains_key(header::TRANSFER_ENCODING)
 }
@@ -282,7 +283,8 @@ impl Talk {
     }
 }
 
-/// POST, PUT and PATCH begin with a P; DELETE needs the disk too.
-fn brings_a_body(first: u8) -> bool {
-    matches!(first, b'P' | b'D')
+/// POST, PUT and PATCH begin with a P; DELETE needs the disk too. So does HEAD, which asks how far an upload is: the PATCH
+/// that goes on with it comes on the same connection.
+fn needs_the_disk(first: u8) -> bool {
+    matches!(first, b'P' | b'D' | b'H')
 }

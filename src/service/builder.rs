@@ -11,6 +11,7 @@ use crate::page::{Page, PageLimits, Site};
 use crate::progress::{Ledger, Tracker, TrackerOptions};
 use crate::protocol::Inbound;
 use crate::protocol::multipart::PartLimits;
+use crate::protocol::tus::{Tus, TusOptions};
 use crate::receive::{Limits, Naming, PaceOptions, Receiver};
 use crate::rights::{Allow, Rights, Rule};
 use crate::store::Store;
@@ -43,6 +44,7 @@ pub struct Dumbwaiter {
     part_limits: PartLimits,
     admission: AdmissionOptions,
     resume: ResumeOptions,
+    tus: TusOptions,
     keep: Option<Duration>,
     tracker: TrackerOptions,
     ledger: Option<Arc<dyn Ledger>>,
@@ -70,6 +72,7 @@ impl Dumbwaiter {
             part_limits: PartLimits::default(),
             admission: AdmissionOptions::default(),
             resume: ResumeOptions::default(),
+            tus: TusOptions::default(),
             keep: None,
             tracker: TrackerOptions::default(),
             ledger: None,
@@ -132,6 +135,12 @@ impl Dumbwaiter {
     /// How uploads that can be resumed are kept.
     pub fn resume(mut self, options: ResumeOptions) -> Self {
         self.resume = options;
+        self
+    }
+
+    /// How tus is spoken, where the store keeps unfinished uploads and every handler can go on with them.
+    pub fn tus(mut self, options: TusOptions) -> Self {
+        self.tus = options;
         self
     }
 
@@ -249,12 +258,13 @@ impl Dumbwaiter {
             DataThreads::start(cpus.max(2)).expect("the system has a thread to give")
         });
         let (store, options) = (&self.receiver.store, self.admission);
-        let page_limits = PageLimits::new(
-            self.receiver.chain.takes(),
-            &options,
-            self.receiver.limits,
-            self.keep,
-        );
+        let takes = self.receiver.chain.takes();
+        let sizes = [options.upload_bytes, takes.bytes].into_iter().flatten();
+        let tus = Tus {
+            options: self.tus,
+            max_size: sizes.min(),
+        };
+        let page_limits = PageLimits::new(takes, &options, self.receiver.limits, self.keep);
         let limited = options.store_bytes.is_some() || options.owner_bytes.is_some();
         let admission = Admission::start(options, store, &data);
         let due = match self.keep {
@@ -274,6 +284,7 @@ impl Dumbwaiter {
                     unfinished: Unfinished::start(self.resume),
                 },
                 part_limits: self.part_limits,
+                tus,
                 watch: Watch::new(tracker, self.watch),
                 base: self.base,
                 only_below_base: self.only_below_base,

@@ -3,11 +3,11 @@
 use bytes::Bytes;
 use http::{Method, Response, header};
 
-use super::Lift;
+use super::{Lift, files};
 use crate::error::Error;
 use crate::outbound::ResponseBody;
 use crate::page;
-use crate::protocol::{Asked, answer, form, get, put, remove};
+use crate::protocol::{Asked, answer, form, remove};
 use crate::receive::Body;
 use crate::rights::{Act, Cookie};
 use crate::watch::Uploads;
@@ -17,8 +17,6 @@ impl Lift {
     fn act(&self, path: &str, asks: Asks) -> Option<Act> {
         match (path, asks) {
             ("" | "/" | "/upload", Asks::Post) => Some(Act::Upload),
-            (path, Asks::Put) if path.starts_with("/files/") => Some(Act::Upload),
-            (path, Asks::Get) if path.starts_with("/files/") => Some(Act::Read),
             ("/get_upload_progress" | "/progress" | "/uploads", Asks::Get) => Some(Act::Watch),
             (path, Asks::Get) if path.starts_with("/uploads/") => Some(Act::Watch),
             (path, Asks::Delete) if path.starts_with("/uploads/") => Some(Act::Remove),
@@ -34,12 +32,17 @@ impl Lift {
         body: Body,
     ) -> Response<ResponseBody> {
         let asks = Asks::of(&asked.head.method);
-        if let Some(act) = self.act(&path, asks)
+        let name = files::name(&path, &asked.head.method);
+        let act = match name {
+            Some(_) => files::act(&asked.head),
+            None => self.act(&path, asks),
+        };
+        if let Some(act) = act
             && let Err(error) = self.ask(act, asked).await
         {
             return refuse(asked, &error);
         }
-        if let Some(name) = path.strip_prefix("/files/") {
+        if let Some(name) = name {
             return self.file(name, asked, body).await;
         }
         match (path.as_str(), asks) {
@@ -91,25 +94,6 @@ impl Lift {
         }
     }
 
-    async fn file(&self, name: &str, asked: &Asked, body: Body) -> Response<ResponseBody> {
-        match Asks::of(&asked.head.method) {
-            Asks::Put => put::put(&self.inbound, name, asked, body)
-                .await
-                .map(Into::into),
-            Asks::Get if self.downloads => {
-                get::get(&self.inbound, name, asked).await.map(Into::into)
-            }
-            Asks::Get => refuse(asked, &Error::NotFound),
-            Asks::Options => self.options("GET, HEAD, PUT, OPTIONS"),
-            Asks::Post | Asks::Delete | Asks::Other => refuse(
-                asked,
-                &Error::MethodNotAllowed {
-                    allow: "GET, HEAD, PUT, OPTIONS",
-                },
-            ),
-        }
-    }
-
     /// What a path takes, and how much of it.
     fn options(&self, allow: &'static str) -> Response<ResponseBody> {
         answer::options(allow, self.inbound.admission.options()).map(Into::into)
@@ -122,7 +106,6 @@ enum Asks {
     /// GET, and HEAD, whose answer loses its body on the way out.
     Get,
     Post,
-    Put,
     Delete,
     Options,
     Other,
@@ -133,7 +116,6 @@ impl Asks {
         match *method {
             Method::GET | Method::HEAD => Self::Get,
             Method::POST => Self::Post,
-            Method::PUT => Self::Put,
             Method::DELETE => Self::Delete,
             Method::OPTIONS => Self::Options,
             _ => Self::Other,
@@ -167,6 +149,6 @@ fn misplaced(path: &str, is_page: bool) -> Error {
     Error::MethodNotAllowed { allow }
 }
 
-fn refuse(asked: &Asked, error: &Error) -> Response<ResponseBody> {
+pub(super) fn refuse(asked: &Asked, error: &Error) -> Response<ResponseBody> {
     answer::refused(&asked.head.headers, &asked.base, error).map(Into::into)
 }

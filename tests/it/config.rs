@@ -253,6 +253,7 @@ fn help_stands_in_groups_with_defaults_and_units() {
         "Files:",
         "Progress:",
         "Forms:",
+        "Uploads that can be resumed:",
         "Connections:",
         "Operation:",
     ] {

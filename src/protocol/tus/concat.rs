@@ -52,7 +52,8 @@ pub fn read(text: &str, most: usize) -> Result<Concatenation, Error> {
 /// The upload at a URL, relative or absolute. What stands before `/files/` is passed over: a proxy may have put another
 /// prefix there, and the id alone decides.
 fn part(url: &str) -> Result<UploadId, Error> {
-    if url.is_empty() {
+    // A list by commas must not pass for its last part.
+    if url.is_empty() || url.contains([',', '?', '#']) {
         return Err(CONCAT.bad());
     }
     let (before, id) = url.rsplit_once('/').ok_or(Error::NotFound)?;
@@ -107,11 +108,11 @@ mod tests {
             (&format!("final; /files/{id}"), "bad_request"),
             (&format!("final;/files/{id} "), "bad_request"),
             (&format!("final;/files/{id}  /files/{id}"), "bad_request"),
-            (&format!("final;/files/{id},/files/{id}"), "not_found"),
+            (&format!("final;/files/{id},/files/{id}"), "bad_request"),
             (&format!("final;{id}"), "not_found"),
             (&format!("final;/uploads/{id}"), "not_found"),
             (&format!("final;/files/{id}/1"), "not_found"),
-            (&format!("final;/files/{id}?a"), "not_found"),
+            (&format!("final;/files/{id}?a"), "bad_request"),
             ("final;/files/../x", "not_found"),
             (
                 &format!("final;{}", vec![format!("/files/{id}"); 4].join(" ")),

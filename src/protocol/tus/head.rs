@@ -1,11 +1,12 @@
 //! tus's header fields become types here. What stands twice, or cannot be read in one way, is refused: nothing is guessed.
 
 use http::request::Parts;
-use http::{HeaderMap, header};
+use http::{HeaderMap, HeaderName, header};
 
 use super::concat::{self, Concatenation};
 use super::metadata::{self, Metadata};
 use crate::error::Error;
+use crate::receive::{Check, Checksum};
 
 /// The version that is spoken here.
 pub(crate) const VERSION: &str = "1.0.0";
@@ -131,7 +132,9 @@ impl Creation {
     /// [`Error::BadRequest`], [`Error::LimitExceeded`].
     pub fn of(headers: &HeaderMap, metadata: usize, partials: usize) -> Result<Self, Error> {
         let concat = CONCAT.text(headers)?;
-        let concat = concat.map(|text| concat::read(text, partials)).transpose()?;
+        let concat = concat
+            .map(|text| concat::read(text, partials))
+            .transpose()?;
         let length = LENGTH.number(headers)?;
         let deferred = match DEFER_LENGTH.text(headers)? {
             None => false,
@@ -145,7 +148,9 @@ impl Creation {
             (false, ..) => return Err(bad("it needs either Upload-Length or Upload-Defer-Length")),
         }
         let given = METADATA.text(headers)?;
-        let metadata = given.map(|text| metadata::read(text, metadata)).transpose()?;
+        let metadata = given
+            .map(|text| metadata::read(text, metadata))
+            .transpose()?;
         Ok(Self {
             length,
             concat,
@@ -178,30 +183,18 @@ impl Appending {
     }
 }
 
-/// Where the checksum of a request's bytes stands.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum GivenChecksum<'a> {
-    /// In the head: the algorithm, and the checksum in base64.
-    Here(&'a str, &'a str),
-    /// Behind the body, in a trailer.
-    InTrailer,
-}
-
-impl<'a> GivenChecksum<'a> {
-    /// Finds it; `None` when there is none.
-    ///
-    /// # Errors
-    /// [`Error::BadRequest`].
-    pub fn of(headers: &'a HeaderMap) -> Result<Option<Self>, Error> {
-        match (CHECKSUM.text(headers)?, is_announced(headers)) {
-            (None, false) => Ok(None),
-            (None, true) => Ok(Some(Self::InTrailer)),
-            (Some(text), false) => {
-                let (algorithm, checksum) = text.split_once(' ').ok_or(CHECKSUM.bad())?;
-                Ok(Some(Self::Here(algorithm, checksum)))
-            }
-            (Some(_), true) => Err(bad("its Upload-Checksum would stand in two places")),
-        }
+/// What the request's bytes must add up to, if it says so: in its head or, announced there, behind its body.
+///
+/// # Errors
+/// [`Error::BadRequest`].
+pub(super) fn check(headers: &HeaderMap) -> Result<Option<Check>, Error> {
+    match (CHECKSUM.text(headers)?, is_announced(headers)) {
+        (None, false) => Ok(None),
+        (None, true) => Ok(Some(Check::InTrailer(HeaderName::from_static(
+            CHECKSUM.name,
+        )))),
+        (Some(text), false) => Ok(Some(Check::Given(Checksum::parse(text)?))),
+        (Some(_), true) => Err(bad("its Upload-Checksum would stand in two places")),
     }
 }
 
@@ -210,7 +203,10 @@ fn is_announced(headers: &HeaderMap) -> bool {
     let fields = headers.get_all(header::TRAILER).iter();
     fields
         .flat_map(|value| value.as_bytes().split(|byte| *byte == b','))
-        .any(|name| name.trim_ascii().eq_ignore_ascii_case(CHECKSUM.name.as_bytes()))
+        .any(|name| {
+            name.trim_ascii()
+                .eq_ignore_ascii_case(CHECKSUM.name.as_bytes())
+        })
 }
 
 pub(super) fn bad(what: &'static str) -> Error {
@@ -283,7 +279,7 @@ mod tests {
 
     #[test]
     fn bytes_come_at_an_offset_and_under_their_type() {
-        let appending = |lines| Appending::of(&headers(lines)).map_err(|error| error.code());
+        let appending = |lines: &str| Appending::of(&headers(lines)).map_err(|error| error.code());
         let typed = |lines: &str| format!("content-type: {BYTES}\n{lines}");
         assert_eq!(
             appending(&typed("upload-offset: 5\nupload-length: 9")),
@@ -315,27 +311,31 @@ mod tests {
 
     #[test]
     fn a_checksum_stands_in_the_head_or_in_an_announced_trailer() {
-        let given = |lines| {
-            let headers = headers(lines);
-            let given = GivenChecksum::of(&headers).map_err(|error| error.code());
-            given.map(|given| format!("{given:?}"))
+        let place = |lines| match check(&headers(lines)).map_err(|error| error.code())? {
+            None => Ok("nowhere"),
+            Some(Check::Given(_)) => Ok("head"),
+            Some(Check::InTrailer(name)) => {
+                assert_eq!(name, "upload-checksum");
+                Ok("trailer")
+            }
         };
         for (lines, expected) in [
-            ("x: y", "None"),
-            ("trailer: expires", "None"),
-            ("upload-checksum: sha1 Kq5s", "Some(Here(\"sha1\", \"Kq5s\"))"),
-            ("trailer: Expires, upload-checksum", "Some(InTrailer)"),
-            ("trailer: a\ntrailer: Upload-Checksum", "Some(InTrailer)"),
+            ("x: y", "nowhere"),
+            ("trailer: expires", "nowhere"),
+            ("upload-checksum: crc32 DUoRhQ==", "head"),
+            ("trailer: Expires, upload-checksum", "trailer"),
+            ("trailer: a\ntrailer: Upload-Checksum", "trailer"),
         ] {
-            assert_eq!(given(lines).as_deref(), Ok(expected), "{lines}");
+            assert_eq!(place(lines), Ok(expected), "{lines}");
         }
         for lines in [
-            "upload-checksum: sha1",
+            "upload-checksum: crc32",
             "upload-checksum:",
-            "upload-checksum: sha1 a\nupload-checksum: md5 b",
-            "upload-checksum: sha1 a\ntrailer: upload-checksum",
+            "upload-checksum: crc33 DUoRhQ==",
+            "upload-checksum: crc32 DUoRhQ==\nupload-checksum: crc32 DUoRhQ==",
+            "upload-checksum: crc32 DUoRhQ==\ntrailer: upload-checksum",
         ] {
-            assert_eq!(given(lines), Err("bad_request"), "{lines}");
+            assert_eq!(place(lines), Err("bad_request"), "{lines}");
         }
     }
 
