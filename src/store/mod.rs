@@ -208,7 +208,8 @@ pub trait Session: Send {
     /// Appends `frames`, in order, to the file begun last, and leaves the vector empty. Promises nothing.
     ///
     /// # Errors
-    /// As [`Session::begin_file`].
+    /// As [`Session::begin_file`]. After [`Error::DiskFull`] nothing of `frames` is in the file, they are all still in the
+    /// vector, and the session goes on as before: a checkpoint of what came earlier may follow.
     async fn write(&mut self, frames: &mut Vec<Bytes>) -> Result<(), Error>;
 
     /// Forgets the file begun last with all its bytes; the next [`Session::begin_file`] takes its place.
@@ -223,6 +224,9 @@ pub trait Session: Send {
     /// # Errors
     /// As [`Session::begin_file`]. A failed sync is never retried.
     async fn checkpoint(&mut self, checkpoint: Checkpoint) -> Result<u64, Error>;
+
+    /// Says that nothing comes for a while: the store may give back room that it has reserved. By default nothing happens.
+    async fn rest(&mut self) {}
 
     /// Makes all files visible under the places given, or none, and remembers them under the upload's id.
     /// `files` holds one entry for each file begun and not discarded, in that order; what comes back says, in the same

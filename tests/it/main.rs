@@ -4,6 +4,7 @@
 
 mod admin;
 mod api;
+mod checkpoints;
 mod commands;
 mod config;
 mod crash;

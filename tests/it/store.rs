@@ -21,9 +21,9 @@ use crate::support::eventually;
 use crate::support::killed::{ready, run_and_kill, say, told};
 use crate::support::tmpfs::Tmpfs;
 
-const BOTH: [Durability; 2] = [Durability::Close, Durability::Sync];
+pub(crate) const BOTH: [Durability; 2] = [Durability::Close, Durability::Sync];
 
-fn block_on<F: Future>(work: F) -> F::Output {
+pub(crate) fn block_on<F: Future>(work: F) -> F::Output {
     let runtime = tokio::runtime::Builder::new_current_thread().build();
     runtime.unwrap().block_on(work)
 }
@@ -38,7 +38,7 @@ fn try_open(dir: &Path, durability: Durability) -> Result<Disk, Error> {
 ///
 /// A program that another test starts has, between fork and exec, every open file of this process, the lock of a folder
 /// just closed among them.
-fn open(dir: &Path, durability: Durability) -> Disk {
+pub(crate) fn open(dir: &Path, durability: Durability) -> Disk {
     let opened = eventually(
         || try_open(dir, durability),
         |opened| !matches!(opened, Err(e) if is_served(e)),
@@ -57,7 +57,7 @@ fn is_served(e: &Error) -> bool {
 }
 
 /// The whole chain of causes, as a log shows it.
-fn causes(e: &Error) -> String {
+pub(crate) fn causes(e: &Error) -> String {
     let mut text = e.to_string();
     let mut next = std::error::Error::source(e);
     while let Some(cause) = next {
@@ -67,14 +67,14 @@ fn causes(e: &Error) -> String {
     text
 }
 
-fn place(name: &str) -> Placed {
+pub(crate) fn place(name: &str) -> Placed {
     Placed {
         place: SafePath::from_stored(name).unwrap(),
         facts: FileFacts::default(),
     }
 }
 
-async fn begin(disk: &dyn Store, id: &UploadId, contents: &[&str]) -> Box<dyn Session> {
+pub(crate) async fn begin(disk: &dyn Store, id: &UploadId, contents: &[&str]) -> Box<dyn Session> {
     let mut session = disk.open(id, Open::Create).await.unwrap();
     for content in contents {
         let head = FileHead::default();
@@ -97,14 +97,14 @@ async fn upload(
     session.commit(placed, on_conflict).await
 }
 
-async fn content(disk: &dyn Store, id: &UploadId, index: usize) -> Option<String> {
+pub(crate) async fn content(disk: &dyn Store, id: &UploadId, index: usize) -> Option<String> {
     let mut reader = disk.read(id, index).await.unwrap()?;
     let bytes = reader.read_at(0, 1 << 20).await.unwrap();
     Some(String::from_utf8(bytes.to_vec()).unwrap())
 }
 
 /// The names in a folder, without the store's own.
-fn visible(dir: &Path) -> Vec<String> {
+pub(crate) fn visible(dir: &Path) -> Vec<String> {
     let names = std::fs::read_dir(dir).unwrap();
     let mut names: Vec<_> = names
         .map(|entry| entry.unwrap().file_name().into_string().unwrap())
@@ -114,7 +114,7 @@ fn visible(dir: &Path) -> Vec<String> {
     names
 }
 
-fn temporary(dir: &Path) -> Vec<String> {
+pub(crate) fn temporary(dir: &Path) -> Vec<String> {
     visible(&dir.join(".dumbwaiter/tmp"))
 }
 
@@ -684,13 +684,15 @@ async fn fill_and_free(disk: &Disk, dir: &Path) {
     // Without a declared length the writing finds out.
     let mut session = disk.open(&UploadId::random(), Open::Create).await.unwrap();
     session.begin_file(&head, None).await.unwrap();
-    let megabyte = Bytes::from(vec![1; 1 << 20]);
-    let how = loop {
-        if let Err(e) = session.write(&mut vec![megabyte.clone()]).await {
-            break e;
-        }
-    };
-    assert!(matches!(how, Error::DiskFull), "{how:?}");
+    for size in [1 << 20, 4 << 10] {
+        let some = Bytes::from(vec![1; size]);
+        let how = loop {
+            if let Err(e) = session.write(&mut vec![some.clone()]).await {
+                break e;
+            }
+        };
+        assert!(matches!(how, Error::DiskFull), "{how:?}");
+    }
 
     // Nothing is left even for the records: a commit fails, or needs no room, and is never half done.
     let mut full = 0;
@@ -725,7 +727,7 @@ async fn fill_and_free(disk: &Disk, dir: &Path) {
 
 /// Other tests start processes, and between fork and exec such a child has our descriptors, and with them a removed
 /// file's room.
-fn wait_for_room(dir: &Path) {
+pub(crate) fn wait_for_room(dir: &Path) {
     let begun = std::time::Instant::now();
     while rustix::fs::statvfs(dir).unwrap().f_bavail < 1000 {
         assert!(

@@ -17,6 +17,8 @@ const RESERVE_FROM: u64 = 64 << 10;
 /// Less room than this is not given back. A form reserves what follows its file too, some 50 bytes as a rule, and one
 /// block is not worth another entry in the journal.
 const SPARE: u64 = 4 << 10;
+/// As much stays reserved for an upload that rests with its session open: enough for a picture, whose bytes come next.
+const RESTING: u64 = 1 << 20;
 /// What the umask leaves of this is what a stored file has.
 const MODE: u32 = 0o666;
 /// The kernel takes at most this many frames at once.
@@ -31,6 +33,8 @@ pub(super) struct Writing {
     pub(super) written: u64,
     /// Whether something was written since the last sync.
     pub(super) dirty: bool,
+    /// How many of them the last checkpoint speaks of.
+    pub(super) saved: u64,
     /// Whether its name in the folder of files under way is durable.
     pub(super) named: bool,
     /// `None` once it has been closed to save a descriptor.
@@ -49,6 +53,7 @@ impl Writing {
         Self {
             temp,
             written: 0,
+            saved: 0,
             dirty: false,
             named: false,
             file: None,
@@ -67,6 +72,7 @@ impl Writing {
         Ok(Self {
             temp,
             written: 0,
+            saved: 0,
             dirty: true,
             named: false,
             file: Some(Arc::new(file)),
@@ -96,6 +102,7 @@ impl Writing {
         Ok(Self {
             temp,
             written: stored,
+            saved: stored,
             dirty: stored == 0,
             named: stored > 0,
             file: Some(Arc::new(file)),
@@ -103,6 +110,13 @@ impl Writing {
             expected: 0,
             lent: false,
         })
+    }
+
+    /// At most so many bytes may still follow.
+    pub(super) fn expect(&mut self, more: u64) {
+        if more >= RESERVE_FROM {
+            self.expected = self.written.saturating_add(more);
+        }
     }
 
     /// Takes room for the next `ahead` bytes if less than `coming` is left of it.
@@ -124,8 +138,18 @@ impl Writing {
         Ok(())
     }
 
-    /// Appends `frames` as they lie in memory.
+    /// Appends `frames` as they lie in memory, all or nothing of them.
     pub(super) fn append(&mut self, frames: &[Bytes]) -> Result<(), Error> {
+        let before = self.written;
+        let how = self.put(frames);
+        if how.is_err() {
+            // What has got in is given back, so that there may be room to say how far the upload has come.
+            self.cut(before)?;
+        }
+        how
+    }
+
+    fn put(&mut self, frames: &[Bytes]) -> Result<(), Error> {
         let Some(file) = self.file.clone() else {
             return Err(Error::store("the file is closed already"));
         };
@@ -146,12 +170,38 @@ impl Writing {
         Ok(())
     }
 
-    /// Gives back the room that was not needed, but for a block.
+    /// Nothing more comes: gives back the room that was not needed, but for a block.
     pub(super) fn trim(&mut self) -> Result<(), Error> {
         self.expected = 0;
-        let spare = self.reserved.saturating_sub(self.written);
-        if let Some(file) = self.file.as_ref().filter(|_| spare > SPARE) {
-            rustix::fs::ftruncate(file.as_fd(), self.written).map_err(io_error)?;
+        self.give_back(SPARE)
+    }
+
+    /// Nothing comes for a while: gives back the room that other uploads may need meanwhile.
+    pub(super) fn rest(&mut self) -> Result<(), Error> {
+        self.give_back(RESTING)
+    }
+
+    /// Goes back to its last checkpoint, with no room beyond it.
+    pub(super) fn revert(&mut self) -> Result<(), Error> {
+        match self.written > self.saved {
+            true => self.cut(self.saved),
+            false => self.give_back(SPARE),
+        }
+    }
+
+    /// Gives back what is reserved, if that is more than `spare`.
+    fn give_back(&mut self, spare: u64) -> Result<(), Error> {
+        match self.reserved.saturating_sub(self.written) > spare {
+            true => self.cut(self.written),
+            false => Ok(()),
+        }
+    }
+
+    /// Ends the file at `end`, where no room is left behind it.
+    fn cut(&mut self, end: u64) -> Result<(), Error> {
+        if let Some(file) = &self.file {
+            rustix::fs::ftruncate(file.as_fd(), end).map_err(io_error)?;
+            self.written = end;
             self.reserved = 0;
         }
         Ok(())

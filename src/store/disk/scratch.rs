@@ -81,6 +81,9 @@ impl Scratch {
 
     /// The new checkpoint stands: what only the older one needed goes.
     pub(super) fn keep_all(&mut self) {
+        for file in &mut self.files {
+            file.saved = file.written;
+        }
         let temps = self.temps();
         for old in std::mem::replace(&mut self.kept, temps) {
             if !self.kept.contains(&old) {
@@ -93,6 +96,17 @@ impl Scratch {
     pub(super) fn keep_nothing(&mut self) {
         self.keep_all();
         self.kept.clear();
+    }
+
+    /// Cuts the files of the checkpoint to what it speaks of. Only whoever has the upload may.
+    pub(super) fn revert(&mut self) {
+        let kept = |file: &&mut Writing| self.kept.contains(&file.temp);
+        for file in self.files.iter_mut().filter(kept) {
+            if let Err(e) = file.revert() {
+                // It takes more room than it needs until it is taken again.
+                tracing::warn!(cause = %e, "a temporary file could not be cut");
+            }
+        }
     }
 
     /// Takes out file `index`, to be moved by itself; `None` when it is not there or was taken out before. What a

@@ -1,5 +1,6 @@
 //! One upload being written to disk.
 
+use std::mem;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -19,6 +20,9 @@ use crate::upload::{FileFacts, FileHead, OwnerKey, Remembered, UploadId};
 
 /// The most files that one session keeps open; earlier ones are synced and closed.
 const OPEN_FILES: usize = 64;
+
+/// What is logged of an upload that nobody can go on with.
+pub(super) const LOST: &str = "the bytes of an unfinished upload are gone, and so is it";
 
 /// See [`Session`]. All writing is done in place, on the caller's thread.
 #[derive(Debug)]
@@ -71,11 +75,27 @@ impl DiskSession {
         session.epoch = checkpoint.epoch;
         session.has_checkpoint = true;
         session.gate.advance(checkpoint.epoch);
-        session.reopen(&checkpoint, temps)?;
+        if let Err(e) = session.reopen(&checkpoint, temps) {
+            return Err(session.lost(e).await);
+        }
         session.remember(&checkpoint);
         session.owner = checkpoint.upload.as_ref().map(|upload| upload.owner.key());
         session.resumed = Some(checkpoint);
         Ok(session)
+    }
+
+    /// Its files could not be opened. Where bytes of them are gone nobody can ever go on with it: its checkpoint goes too.
+    async fn lost(mut self, e: Error) -> Error {
+        if !matches!(e, Error::NotFound) {
+            return e;
+        }
+        tracing::warn!(upload = self.id.short(), "{LOST}");
+        let records = &self.inner.records;
+        if let Err(e) = records.drop_checkpoint(self.id, self.epoch).await {
+            return e;
+        }
+        self.scratch.keep_nothing();
+        e
     }
 
     /// Cuts every file to its checkpoint. An even newer session may be about to do the same, hence the gate.
@@ -89,13 +109,29 @@ impl DiskSession {
             }
             self.scratch.files.push(file);
         }
-        self.writing = !self.scratch.files.is_empty();
+        let length = checkpoint.upload.as_ref().and_then(|upload| upload.length);
+        if let Some(last) = self.scratch.files.last_mut() {
+            last.expect(length.unwrap_or_default().saturating_sub(checkpoint.offset));
+            self.writing = true;
+        }
         Ok(())
     }
 
     fn remember(&mut self, checkpoint: &Checkpoint) {
         let upload = checkpoint.upload.clone();
         self.remembered = upload.map(Remembered::without_addresses);
+    }
+
+    /// Whether the records still say what they said before `saved` was to be recorded, so that it surely does not stand.
+    fn is_as_before(&self, saved: &Saved) -> bool {
+        match self.inner.records.saved(&self.id) {
+            Ok(None) => !self.has_checkpoint,
+            Ok(Some(Ok(now))) => {
+                let (now, then) = (now.checkpoint, &saved.checkpoint);
+                self.has_checkpoint && now.epoch == self.epoch && now != *then
+            }
+            Ok(Some(Err(_))) | Err(_) => false,
+        }
     }
 
     #[cfg(test)]
@@ -195,8 +231,14 @@ impl Session for DiskSession {
         };
         let coming = frames.iter().map(|frame| frame.len() as u64).sum();
         file.reserve(coming, self.inner.reserve_ahead)?;
-        file.append(frames)?;
-        frames.clear();
+        match file.append(frames) {
+            Ok(()) => frames.clear(),
+            Err(Error::DiskFull) => return Err(Error::DiskFull),
+            Err(e) => {
+                self.broken = true;
+                return Err(e);
+            }
+        }
         Ok(())
     }
 
@@ -223,27 +265,38 @@ impl Session for DiskSession {
         let offset = checkpoint.offset;
         let saved = Saved::new(checkpoint, self.scratch.temps());
         let before = self.scratch.keep_also_all();
-        let how = self
-            .inner
-            .records
-            .save(self.id, self.has_checkpoint, &saved)
-            .await;
-        match how {
+        // As long as nobody knows whether it stands, and that may be for ever, all stays kept: for whoever takes the
+        // upload, or for the next start.
+        self.broken = true;
+        let records = &self.inner.records;
+        match records.save(self.id, self.has_checkpoint, &saved).await {
             Ok(()) => {
                 self.scratch.keep_all();
                 self.has_checkpoint = true;
                 self.remember(&saved.checkpoint);
-                Ok(offset)
             }
             Err(Error::Superseded) => {
                 self.scratch.keep_only(before);
-                Err(Error::Superseded)
+                self.broken = false;
+                return Err(Error::Superseded);
             }
-            // Nobody knows whether it stands: all stays kept, for whoever takes the upload or for the next start.
-            Err(e) => {
-                self.broken = true;
-                Err(e)
+            Err(Error::DiskFull) if self.is_as_before(&saved) => {
+                self.scratch.keep_only(before);
+                self.broken = false;
+                return Err(Error::DiskFull);
             }
+            Err(e) => return Err(e),
+        }
+        self.broken = false;
+        Ok(offset)
+    }
+
+    async fn rest(&mut self) {
+        let Ok(_pass) = self.gate.pass(self.epoch) else {
+            return;
+        };
+        if let Some(Err(e)) = self.scratch.files.last_mut().map(Writing::rest) {
+            tracing::warn!(cause = %e, "room that is not needed now stays reserved");
         }
     }
 
@@ -261,20 +314,23 @@ impl Session for DiskSession {
         if let Some(last) = self.scratch.files.last_mut() {
             last.trim()?;
         }
-        self.gate.begin_commit();
-        let inner = Arc::clone(&self.inner);
+        let mut gate = self.inner.gates.enter(self.id);
+        gate.begin_commit();
+        let scratch = Scratch::new(Arc::clone(&self.inner.root));
         let commit = Commit {
-            inner: self.inner,
+            inner: Arc::clone(&self.inner),
             id: self.id,
-            _gate: self.gate,
+            _gate: gate,
             epoch: self.epoch,
             has_checkpoint: self.has_checkpoint,
-            scratch: self.scratch,
+            scratch: mem::replace(&mut self.scratch, scratch),
             owner: self.owner,
-            remembered: self.remembered,
+            remembered: self.remembered.take(),
             files,
             on_conflict,
         };
+        let inner = Arc::clone(&self.inner);
+        drop(self);
         inner.finisher.detached(commit.run()).await
     }
 
@@ -337,5 +393,19 @@ impl Session for DiskSession {
             Ok(())
         };
         inner.finisher.detached(removal).await
+    }
+}
+
+impl Drop for DiskSession {
+    /// Whoever takes the upload goes on from its checkpoint: what was written after that, and room for more, only takes
+    /// the place of others.
+    fn drop(&mut self) {
+        // After a failed step nobody knows which checkpoint stands.
+        if !self.has_checkpoint || self.broken {
+            return;
+        }
+        if let Ok(_pass) = self.gate.pass(self.epoch) {
+            self.scratch.revert();
+        }
     }
 }

@@ -11,6 +11,7 @@ use super::commit::{fulfil, how};
 use super::put::Put;
 use super::reserve::Writing;
 use super::root::{Root, io_error};
+use super::session::LOST;
 use crate::error::Error;
 use crate::store::records::{Promise, Record, Saved};
 use crate::upload::UploadId;
@@ -83,10 +84,7 @@ fn settle(root: &Root, saved: &Saved) -> Result<bool, Error> {
 }
 
 fn lose(inner: &Arc<Inner>, id: UploadId, epoch: u64) -> Result<(), Error> {
-    tracing::warn!(
-        upload = id.short(),
-        "the bytes of an unfinished upload are gone"
-    );
+    tracing::warn!(upload = id.short(), "{LOST}");
     let work = {
         let inner = Arc::clone(inner);
         async move { inner.records.drop_checkpoint(id, epoch).await }
