@@ -23,15 +23,18 @@ run: ## build and serve on http://127.0.0.1:7070
 
 test: packages tools lint unit docs features package deny fuzz client ## all that CI runs
 
-bench: target/django ## throughput, memory, polls beside a bare loop, axum, nginx and Django
+bench: target/django target/tus ## throughput, memory, polls beside a bare loop, axum, nginx, Django and servers of tus
 	cargo bench --bench throughput
 
 plot: ## throughput, memory and CPU from 1 to 9,000 uploads at once, drawn into PLOT
 	cargo bench --bench throughput -- plot $(PLOT)
 
-# What `make bench` compares with. Without Python it is left out, which the benchmark says.
+# What `make bench` compares with. What Python or npm cannot bring here is left out, which the benchmark says.
 target/django: benches/throughput/django/requirements.txt
 	python3 -m venv $@ && $@/bin/pip install --quiet --requirement $< && touch $@ || rm -rf $@
+
+target/tus: $(addprefix benches/throughput/tus/,package.json package-lock.json server.mjs)
+	mkdir -p $@ && cp $^ $@ && npm ci --prefix $@ && touch $@ || rm -rf $@
 
 soak: ## mixed load for SOAK_SECONDS; memory and descriptors must stay flat
 	SOAK_SECONDS=$(SOAK_SECONDS) cargo test --release --test it soak:: -- --nocapture

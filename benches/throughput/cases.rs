@@ -12,8 +12,17 @@ use crate::table::{Row, Wanted, figures};
 use crate::uploads::Fast;
 
 /// Every case, in the order in which they run.
-pub(crate) const NAMES: [&str; 8] = [
-    "form", "put", "pictures", "synced", "polls", "answers", "slow", "crowd",
+pub(crate) const NAMES: [&str; 10] = [
+    "form",
+    "put",
+    "tus",
+    "pictures",
+    "tus-pictures",
+    "synced",
+    "polls",
+    "answers",
+    "slow",
+    "crowd",
 ];
 
 pub(crate) const MIB: u64 = 1 << 20;
@@ -32,6 +41,12 @@ const FORMS: &[Kind] = &[
     Kind::Django,
     Kind::Ours,
 ];
+
+/// Those that take tus.
+const TUS: &[Kind] = &[Kind::TusNode, Kind::Rustus, Kind::Ours];
+
+/// Bodies of whatever size in one request.
+const WHOLE: Shape = Shape::Tus { piece: u64::MAX };
 
 /// Figures of each server, one a round.
 pub(crate) type Figures = Vec<(Kind, Vec<f64>)>;
@@ -66,6 +81,14 @@ impl Bench<'_> {
                 wanted: &[(Kind::Bare, Wanted::AtLeast(0.75))],
                 ..self.big(Shape::Put)
             }),
+            "tus" => self.fast(&Fast {
+                kinds: TUS,
+                wanted: &[
+                    (Kind::TusNode, Wanted::AtLeast(3.0)),
+                    (Kind::Rustus, Wanted::AtLeast(3.0)),
+                ],
+                ..self.big(WHOLE)
+            }),
             "pictures" => self.fast(&Fast {
                 kinds: FORMS,
                 wanted: &[
@@ -73,13 +96,21 @@ impl Bench<'_> {
                     (Kind::Nginx, Wanted::AtLeast(1.1)),
                     (Kind::Django, Wanted::More),
                 ],
-                ..pictures("close")
+                ..pictures(Shape::Form, "close")
+            }),
+            "tus-pictures" => self.fast(&Fast {
+                kinds: TUS,
+                wanted: &[
+                    (Kind::TusNode, Wanted::AtLeast(2.0)),
+                    (Kind::Rustus, Wanted::AtLeast(2.0)),
+                ],
+                ..pictures(WHOLE, "close")
             }),
             // nginx, Django and what is written by hand never sync.
             "synced" => self.fast(&Fast {
                 kinds: &[Kind::Bare, Kind::Ours],
                 wanted: &[(Kind::Bare, Wanted::AtLeast(0.7))],
-                ..pictures("sync")
+                ..pictures(Shape::Form, "sync")
             }),
             "polls" => self.polls(),
             "answers" => return self.answers(),
@@ -97,7 +128,11 @@ impl Bench<'_> {
             count: 1,
             at_once: 1,
         };
-        let way = if shape == Shape::Form { "form" } else { "PUT" };
+        let way = match shape {
+            Shape::Form => "form",
+            Shape::Put => "PUT",
+            Shape::Tus { .. } => "upload by tus",
+        };
         Fast {
             title: format!("one {way} of {} MiB, MB/s", size / MIB),
             ..Fast::new(load)
@@ -127,16 +162,20 @@ impl Bench<'_> {
     }
 }
 
-fn pictures(durability: &'static str) -> Fast {
+fn pictures(shape: Shape, durability: &'static str) -> Fast {
+    let way = match shape {
+        Shape::Tus { .. } => "uploads by tus",
+        _ => "forms",
+    };
     let load = Load {
-        shape: Shape::Form,
+        shape,
         size: PICTURE,
         count: 2000,
         at_once: 16,
     };
     Fast {
         title: format!(
-            "forms of 300 KiB, {} at once, durability {durability}, 1/s",
+            "{way} of 300 KiB, {} at once, durability {durability}, 1/s",
             load.at_once
         ),
         durability,

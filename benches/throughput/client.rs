@@ -4,6 +4,8 @@ use std::io::{self, ErrorKind, IoSlice, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
+use crate::tus;
+
 /// How long a read or a write may stand still before the run counts as failed.
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -16,9 +18,11 @@ pub(crate) enum Shape {
     Form,
     /// A raw body.
     Put,
+    /// By tus: a POST that creates the upload, then PATCHes of at most so many bytes each.
+    Tus { piece: u64 },
 }
 
-/// An upload's bytes around those of its file.
+/// A request's bytes around those of its file.
 pub(crate) struct Message {
     before: Vec<u8>,
     size: u64,
@@ -26,20 +30,25 @@ pub(crate) struct Message {
 }
 
 impl Message {
-    /// An upload of `size` bytes: `name` is a form's progress id and its field "id", a raw body's path ends with it.
+    /// The first request of an upload of `size` bytes, by tus the one that creates it, else the only one. `name` is a
+    /// form's progress id and its field "id", a raw body's path ends with it.
     pub(crate) fn new(shape: Shape, name: &str, size: u64) -> Self {
         match shape {
             Shape::Form => Self::form(name, size),
-            Shape::Put => Self {
-                before: head(
-                    "PUT",
-                    &format!("/files/{name}"),
-                    "application/octet-stream",
-                    size,
-                ),
-                size,
-                after: Vec::new(),
-            },
+            Shape::Put => {
+                let path = format!("/files/{name}");
+                Self::raw(head("PUT", &path, "application/octet-stream", size), size)
+            }
+            Shape::Tus { .. } => Self::raw(tus::create(size), 0),
+        }
+    }
+
+    /// `head`, then `size` bytes of the file and nothing behind them.
+    pub(crate) fn raw(head: Vec<u8>, size: u64) -> Self {
+        Self {
+            before: head,
+            size,
+            after: Vec::new(),
         }
     }
 
@@ -99,8 +108,24 @@ impl Connection {
         })
     }
 
-    /// Sends `message`, its file made of `block` repeated, and waits for a good answer.
-    pub(crate) fn upload(&mut self, message: &Message, block: &[u8]) -> io::Result<()> {
+    /// Sends a file of `size` bytes, made of `block` repeated, and waits for good answers.
+    pub(crate) fn upload(
+        &mut self,
+        shape: Shape,
+        name: &str,
+        size: u64,
+        block: &[u8],
+    ) -> io::Result<()> {
+        self.exchange(&Message::new(shape, name, size), block)?;
+        let Shape::Tus { piece } = shape else {
+            return Ok(());
+        };
+        let place = tus::place(&self.answer)?;
+        tus::pieces(&place, size, piece).try_for_each(|patch| self.exchange(&patch, block))
+    }
+
+    /// Sends `message` and waits for a good answer.
+    fn exchange(&mut self, message: &Message, block: &[u8]) -> io::Result<()> {
         if self.closed {
             self.stream = connected(self.address)?;
         }
@@ -175,6 +200,7 @@ pub(crate) fn answer_end(bytes: &[u8]) -> io::Result<Option<End>> {
     let Some(at) = memchr::memmem::find(bytes, b"\r\n\r\n") else {
         return Ok(None);
     };
+    let body = &bytes[at + 4..];
     let text = String::from_utf8_lossy(&bytes[..at]).to_ascii_lowercase();
     if !text.starts_with("http/1.1 2") {
         let words = String::from_utf8_lossy(bytes);
@@ -182,7 +208,11 @@ pub(crate) fn answer_end(bytes: &[u8]) -> io::Result<Option<End>> {
     }
     let field = |name| text.lines().find_map(|line| line.strip_prefix(name));
     let length = field("content-length:").map_or(Ok(0), |text| text.trim().parse::<usize>());
-    if bytes.len() < at + 4 + length.map_err(io::Error::other)? {
+    let whole = match field("transfer-encoding:") {
+        Some(_) => body.ends_with(b"0\r\n\r\n"),
+        None => body.len() >= length.map_err(io::Error::other)?,
+    };
+    if !whole {
         return Ok(None);
     }
     let closes = field("connection:").is_some_and(|value| value.trim() == "close");

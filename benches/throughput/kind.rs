@@ -1,11 +1,13 @@
 //! What is measured: each kind of server, whether it is here, and the command that starts it.
 
+use std::ffi::OsStr;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::{env, fs};
 
 use crate::cpus::Cpus;
+use crate::tus;
 
 /// Where Debian puts the module that reports progress.
 const NGINX_MODULE: &str = "/usr/lib/nginx/modules/ngx_http_uploadprogress_module.so";
@@ -23,6 +25,10 @@ pub(crate) enum Kind {
     Nginx,
     /// Django under gunicorn.
     Django,
+    /// `@tus/server` with its file store, under Node.
+    TusNode,
+    /// rustus, a server of tus on actix.
+    Rustus,
     /// Dumbwaiter.
     Ours,
 }
@@ -51,12 +57,14 @@ impl Setup<'_> {
 
 impl Kind {
     /// In the order of the tables.
-    pub(crate) const ALL: [Self; 6] = [
+    pub(crate) const ALL: [Self; 8] = [
         Self::Bare,
         Self::Hyper,
         Self::Axum,
         Self::Nginx,
         Self::Django,
+        Self::TusNode,
+        Self::Rustus,
         Self::Ours,
     ];
 
@@ -67,6 +75,8 @@ impl Kind {
             Self::Axum => "axum + multer",
             Self::Nginx => "nginx",
             Self::Django => "Django",
+            Self::TusNode => "@tus/server",
+            Self::Rustus => "rustus",
             Self::Ours => "dumbwaiter",
         }
     }
@@ -81,6 +91,13 @@ impl Kind {
             Self::Django if !gunicorn().exists() => {
                 Some("Django and gunicorn (`make target/django`)".to_owned())
             }
+            Self::TusNode if !tus_node().join("node_modules").exists() || !runs("node", "-v") => {
+                Some("Node and @tus/server (`make target/tus`)".to_owned())
+            }
+            Self::Rustus if !runs(rustus(), "--version") => Some(
+                "rustus (`cargo install --locked rustus`, perhaps with `--root target/rustus`)"
+                    .to_owned(),
+            ),
             _ => None,
         }
     }
@@ -95,6 +112,12 @@ impl Kind {
                 command.args(["-c", TELL_VERSIONS]);
                 command
             }
+            Self::TusNode => {
+                let mut command = said("node", "server.mjs");
+                command.current_dir(tus_node());
+                command
+            }
+            Self::Rustus => said(rustus(), "--version"),
             _ => return None,
         };
         let output = command.output().ok()?;
@@ -115,6 +138,8 @@ impl Kind {
             Self::Bare | Self::Hyper | Self::Axum => Command::new(env::current_exe()?),
             Self::Nginx => Command::new("nginx"),
             Self::Django => Command::new(gunicorn()),
+            Self::TusNode => Command::new("node"),
+            Self::Rustus => Command::new(rustus()),
             Self::Ours => Command::new(ours()),
         };
         match self {
@@ -127,6 +152,11 @@ impl Kind {
                 command.args(["-e", "stderr", "-c"]).arg(file)
             }
             Self::Django => django(&mut command, folder, &at)?,
+            Self::TusNode => command
+                .arg(tus_node().join("server.mjs"))
+                .args([&address.ip().to_string(), &address.port().to_string()])
+                .arg(folder),
+            Self::Rustus => rustus_at(&mut command, folder, address, setup.cpus),
             Self::Ours => command
                 .args(["--listen", &at, "--name", "{id}", "--dir"])
                 .arg(folder)
@@ -143,14 +173,15 @@ impl Kind {
 const TELL_VERSIONS: &str = "import django, gunicorn, platform; \
      print('Django', django.__version__ + ', gunicorn', gunicorn.__version__ + ', Python', platform.python_version())";
 
-fn runs(program: &str, argument: &str) -> bool {
+fn runs(program: impl AsRef<OsStr>, argument: &str) -> bool {
     said(program, argument)
+        .stdout(Stdio::null())
         .stderr(Stdio::null())
         .status()
         .is_ok()
 }
 
-fn said(program: &str, argument: &str) -> Command {
+fn said(program: impl AsRef<OsStr>, argument: &str) -> Command {
     let mut command = Command::new(program);
     command.arg(argument);
     command
@@ -159,6 +190,35 @@ fn said(program: &str, argument: &str) -> Command {
 /// Where `make target/django` puts it.
 fn gunicorn() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("target/django/bin/gunicorn")
+}
+
+/// Where `make target/tus` puts `tus/server.mjs` and what it needs.
+fn tus_node() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("target/tus")
+}
+
+/// rustus below `target`, else the one that is found as programs are.
+fn rustus() -> PathBuf {
+    let own = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/rustus/bin/rustus");
+    if own.exists() { own } else { "rustus".into() }
+}
+
+/// A worker for each processor; bodies of twice the pieces that it gets.
+fn rustus_at<'a>(
+    command: &'a mut Command,
+    folder: &Path,
+    address: SocketAddr,
+    cpus: Cpus,
+) -> &'a mut Command {
+    command
+        .args(["--host", &address.ip().to_string()])
+        .args(["--port", &address.port().to_string()])
+        .args(["--workers", &cpus.server.len().to_string()])
+        .args(["--max-body-size", &(2 * tus::PIECE).to_string()])
+        .args(["--log-level", "ERROR", "--data-dir"])
+        .arg(folder)
+        .arg("--info-dir")
+        .arg(folder.join("info"))
 }
 
 /// The server of this package, or the one that `BENCH_SERVER` names.

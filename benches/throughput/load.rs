@@ -9,8 +9,9 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::client::{Connection, Message, Shape};
+use crate::client::{Connection, Shape};
 use crate::kind::Kind;
+use crate::tus;
 
 /// Bytes of the block that bodies are made of.
 const BLOCK: usize = 1 << 20;
@@ -33,12 +34,17 @@ impl Load {
         self.size * self.count as u64
     }
 
-    /// What of it is sent to `kind`: Django gets less, so that it ends soon enough. Speeds compare all the same.
+    /// What of it is sent to `kind`, and how: Django gets less, so that it ends soon enough; speeds compare all the same.
+    /// rustus keeps a whole body in memory and gets it in pieces.
     pub(crate) fn of(self, kind: Kind) -> Self {
         match kind {
             Kind::Django => Self {
                 size: self.size.min(256 << 20),
                 count: self.count.min(200),
+                ..self
+            },
+            Kind::Rustus => Self {
+                shape: Shape::Tus { piece: tus::PIECE },
                 ..self
             },
             _ => self,
@@ -74,10 +80,7 @@ impl Load {
                 if name >= end {
                     return Ok(());
                 }
-                connection.upload(
-                    &Message::new(self.shape, &format!("u{name}"), self.size),
-                    block,
-                )?;
+                connection.upload(self.shape, &format!("u{name}"), self.size, block)?;
             }
         };
         thread::scope(|scope| {

@@ -1,12 +1,12 @@
-//! `make bench`: Dumbwaiter beside a bare receive loop, axum with multer, nginx and Django, on loopback and a real disk,
-//! in ratios; `make plot`: the same from one upload to thousands at once, drawn.
+//! `make bench`: Dumbwaiter beside a bare receive loop, axum with multer, nginx, Django and two servers of tus, on
+//! loopback and a real disk, in ratios; `make plot`: the same from one upload to thousands at once, drawn.
 //!
 //! ```text
 //! cargo bench --bench throughput -- [--both] [--rounds N] [CASE…]
 //! cargo bench --bench throughput -- [--rounds N] plot FILE [UPLOADS…]
 //! ```
 //!
-//! Cases: form, put, pictures, synced, polls, answers, slow, crowd; all unless named. The servers run in turn, round after
+//! Cases: form, put, tus, pictures, tus-pictures, synced, polls, answers, slow, crowd; all unless named. The servers run in turn, round after
 //! round, and what counts is the median of each round's ratio: machines differ and are noisy, ratios are less so.
 //! The server has processor 0 and the client processor 1; `--both` gives both to both. `BENCH_QUICK=1` sends less.
 //! Nothing is asserted: a figure that misses what is wanted is printed as such. `docs/performance.md` says what the
@@ -26,6 +26,7 @@ mod plot;
 mod servers;
 mod slow;
 mod table;
+mod tus;
 mod uploads;
 mod usage;
 
