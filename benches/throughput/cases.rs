@@ -12,10 +12,11 @@ use crate::table::{Row, Wanted, figures};
 use crate::uploads::Fast;
 
 /// Every case, in the order in which they run.
-pub(crate) const NAMES: [&str; 10] = [
+pub(crate) const NAMES: [&str; 11] = [
     "form",
     "put",
     "tus",
+    "tus-pieces",
     "pictures",
     "tus-pictures",
     "synced",
@@ -45,8 +46,11 @@ const FORMS: &[Kind] = &[
 /// Those that take tus.
 const TUS: &[Kind] = &[Kind::TusNode, Kind::Rustus, Kind::Ours];
 
-/// Bodies of whatever size in one request.
+/// All bytes in one PATCH, as clients do unless they are told otherwise.
 const WHOLE: Shape = Shape::Tus { piece: u64::MAX };
+
+/// In many, as behind a proxy that bounds bodies. rustus takes each whole into memory, so this is what suits it.
+const PIECES: Shape = Shape::Tus { piece: 8 * MIB };
 
 /// Figures of each server, one a round.
 pub(crate) type Figures = Vec<(Kind, Vec<f64>)>;
@@ -81,14 +85,8 @@ impl Bench<'_> {
                 wanted: &[(Kind::Bare, Wanted::AtLeast(0.75))],
                 ..self.big(Shape::Put)
             }),
-            "tus" => self.fast(&Fast {
-                kinds: TUS,
-                wanted: &[
-                    (Kind::TusNode, Wanted::AtLeast(3.0)),
-                    (Kind::Rustus, Wanted::AtLeast(3.0)),
-                ],
-                ..self.big(WHOLE)
-            }),
+            "tus" => self.fast(&self.big_by_tus(WHOLE)),
+            "tus-pieces" => self.fast(&self.big_by_tus(PIECES)),
             "pictures" => self.fast(&Fast {
                 kinds: FORMS,
                 wanted: &[
@@ -128,14 +126,26 @@ impl Bench<'_> {
             count: 1,
             at_once: 1,
         };
-        let way = match shape {
-            Shape::Form => "form",
-            Shape::Put => "PUT",
-            Shape::Tus { .. } => "upload by tus",
+        let (way, how) = match shape {
+            Shape::Form => ("form", ""),
+            Shape::Put => ("PUT", ""),
+            PIECES => ("upload by tus", ", PATCHes of 8 MiB"),
+            Shape::Tus { .. } => ("upload by tus", ", one PATCH"),
         };
         Fast {
-            title: format!("one {way} of {} MiB, MB/s", size / MIB),
+            title: format!("one {way} of {} MiB{how}, MB/s", size / MIB),
             ..Fast::new(load)
+        }
+    }
+
+    fn big_by_tus(&self, shape: Shape) -> Fast {
+        Fast {
+            kinds: TUS,
+            wanted: &[
+                (Kind::TusNode, Wanted::AtLeast(3.0)),
+                (Kind::Rustus, Wanted::AtLeast(3.0)),
+            ],
+            ..self.big(shape)
         }
     }
 

@@ -7,7 +7,6 @@ use std::process::{Command, Stdio};
 use std::{env, fs};
 
 use crate::cpus::Cpus;
-use crate::tus;
 
 /// Where Debian puts the module that reports progress.
 const NGINX_MODULE: &str = "/usr/lib/nginx/modules/ngx_http_uploadprogress_module.so";
@@ -203,7 +202,7 @@ fn rustus() -> PathBuf {
     if own.exists() { own } else { "rustus".into() }
 }
 
-/// A worker for each processor; bodies of twice the pieces that it gets.
+/// A worker for each processor, and bodies of any size, which it takes whole into memory.
 fn rustus_at<'a>(
     command: &'a mut Command,
     folder: &Path,
@@ -214,7 +213,7 @@ fn rustus_at<'a>(
         .args(["--host", &address.ip().to_string()])
         .args(["--port", &address.port().to_string()])
         .args(["--workers", &cpus.server.len().to_string()])
-        .args(["--max-body-size", &(2 * tus::PIECE).to_string()])
+        .args(["--max-body-size", &u32::MAX.to_string()])
         .args(["--log-level", "ERROR", "--data-dir"])
         .arg(folder)
         .arg("--info-dir")

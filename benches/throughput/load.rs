@@ -11,7 +11,6 @@ use std::time::{Duration, Instant};
 
 use crate::client::{Connection, Shape};
 use crate::kind::Kind;
-use crate::tus;
 
 /// Bytes of the block that bodies are made of.
 const BLOCK: usize = 1 << 20;
@@ -34,17 +33,12 @@ impl Load {
         self.size * self.count as u64
     }
 
-    /// What of it is sent to `kind`, and how: Django gets less, so that it ends soon enough; speeds compare all the same.
-    /// rustus keeps a whole body in memory and gets it in pieces.
+    /// What of it is sent to `kind`: Django gets less, so that it ends soon enough. Speeds compare all the same.
     pub(crate) fn of(self, kind: Kind) -> Self {
         match kind {
             Kind::Django => Self {
                 size: self.size.min(256 << 20),
                 count: self.count.min(200),
-                ..self
-            },
-            Kind::Rustus => Self {
-                shape: Shape::Tus { piece: tus::PIECE },
                 ..self
             },
             _ => self,

@@ -4,9 +4,6 @@ use std::io;
 
 use crate::client::Message;
 
-/// Bytes of a body that is taken whole into memory, at most: what rustus is given at once.
-pub(crate) const PIECE: u64 = 8 << 20;
-
 /// Says that `size` bytes will come, with the two names that clients in browsers give.
 pub(crate) fn create(size: u64) -> Vec<u8> {
     // "picture.bin" and "application/octet-stream".
