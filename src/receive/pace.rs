@@ -30,6 +30,16 @@ pub struct PaceOptions {
     pub total: Option<Duration>,
 }
 
+impl PaceOptions {
+    /// As slowly as it may be.
+    pub(crate) const NONE: Self = Self {
+        stall: None,
+        least_rate: None,
+        window: Duration::from_secs(30),
+        total: None,
+    };
+}
+
 impl Default for PaceOptions {
     fn default() -> Self {
         Self {
@@ -220,12 +230,7 @@ mod tests {
 
     use http_body::Frame;
 
-    const OFF: PaceOptions = PaceOptions {
-        stall: None,
-        least_rate: None,
-        window: Duration::from_secs(30),
-        total: None,
-    };
+    const OFF: PaceOptions = PaceOptions::NONE;
 
     /// A body of frames that come one after the other: seconds to wait, and bytes.
     struct Slow(std::vec::IntoIter<(f64, usize)>, Option<Pin<Box<Sleep>>>);

@@ -20,8 +20,8 @@ use super::window::Window;
 use super::{Body, Check, Current, Naming, Raw, Received, Receiver, Split, WindowOptions};
 use crate::admission::Place;
 use crate::error::Error;
-use crate::progress::Tap;
-use crate::store::{Checkpoint, FilePoint, Open, Session};
+use crate::progress::{Progress, Tap};
+use crate::store::{Checkpoint, FilePoint, Session};
 use crate::upload::{FileFacts, FileHead, Remembered, Upload};
 
 /// How much is read at once when a handler is shown again what is stored.
@@ -180,6 +180,17 @@ impl Received {
         Ok(())
     }
 
+    /// The upload begins.
+    pub(crate) fn begins(&mut self, tap: Tap, place: Place) {
+        self.tap = Some(tap);
+        self.place = Some(place);
+    }
+
+    /// What is known of it, while a request has it.
+    pub(crate) fn progress(&self) -> Option<Arc<Progress>> {
+        self.tap.as_ref().map(|tap| Arc::clone(tap.progress()))
+    }
+
     /// A request has come that goes on with the upload.
     pub(crate) fn go_on(&mut self, upload: Box<Upload>, tap: Tap, place: Place) {
         let resumable = self.resumable_mut();
@@ -245,6 +256,11 @@ impl Received {
                 .is_some_and(|resumable| !resumable.torn)
     }
 
+    /// Whether it is open for writing.
+    pub(crate) fn has_session(&self) -> bool {
+        self.session.is_some()
+    }
+
     /// Whether all bytes of the upload are there.
     pub(crate) fn is_whole(&self) -> bool {
         self.upload.length == Some(self.taken)
@@ -284,6 +300,15 @@ impl Received {
         let place = self.leave_place(offset);
         if let Some(tap) = self.tap.take() {
             tap.rest(offset);
+        }
+        place
+    }
+
+    /// All bytes are there of an upload that is never visible by itself; gives back its place.
+    pub(crate) fn is_a_part(&mut self) -> Option<Place> {
+        let place = self.leave_place(self.taken);
+        if let Some(tap) = self.tap.take() {
+            tap.done(&[]);
         }
         place
     }

@@ -272,6 +272,14 @@ impl Dumbwaiter {
             None if limited => sweep::Due::Counted,
             None => sweep::Due::Gone,
         };
+        let unfinished = Unfinished::start(
+            self.resume,
+            self.receiver.clone(),
+            self.naming.clone(),
+            admission.clone(),
+            tracker.clone(),
+            data.clone(),
+        );
         sweep::start(due, store, admission.short_of_room(), &data);
         Service {
             lift: Arc::new(Lift {
@@ -281,7 +289,7 @@ impl Dumbwaiter {
                     naming: self.naming,
                     tracker: tracker.clone(),
                     data,
-                    unfinished: Unfinished::start(self.resume),
+                    unfinished,
                 },
                 part_limits: self.part_limits,
                 tus,

@@ -1,19 +1,53 @@
 //! Uploads that outlive their requests: begun by one, filled by others, ended by the last or by time.
+//!
+//! ```text
+//! create ─► record, place, file, checkpoint 0 ─► rests
+//! append ─► lock (an older one is asked to let go) ─► taken up ─► bytes ─┬─► all there ─► stored, visible
+//!                                                                       ├─► more to come, cut off ─► checkpoint ─► rests
+//!                                                                       └─► refused, cancelled, disk broken ─► gone
+//! join   ─► rests until its parts are there ─► their bytes, as if a client sent them ─► stored, visible
+//! sweep  ─► too old ─► gone
+//! ```
+//!
+//! The truth is what the store has. The table in memory says the same without a disk, so that whoever asks how far an
+//! upload has come is answered at once; it is filled from the store at start, and after a crash it is what the last
+//! checkpoints say.
+//!
+//! | file | what |
+//! |---|---|
+//! | `table.rs` | what is known of each |
+//! | `create.rs`, `join.rs` | how one begins: of nothing, of others |
+//! | `append.rs` | a request brings more |
+//! | `turn.rs` | how each turn at an upload ends: stored, at rest, gone |
+//! | `end.rs` | ended from outside, and by time |
+//! | `start.rs` | what the store has from before |
 
 use std::net::IpAddr;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use http::request::Parts;
+use tokio::sync::Notify;
 
+use crate::admission::Admission;
 use crate::error::Error;
-use crate::progress::Progress;
-use crate::receive::{Body, Check};
-use crate::upload::{FileHead, Remembered, Upload, UploadId};
+use crate::lock::{Lock, Locks};
+use crate::progress::{Progress, Tracker};
+use crate::receive::{Body, Check, Naming, Receiver, WindowOptions};
+use crate::threads::{DataThreads, on_data_thread};
+use crate::upload::{Concat, FileHead, Remembered, Upload, UploadId};
 
+mod append;
+mod create;
+mod end;
+mod join;
 mod options;
+mod start;
+mod table;
+mod turn;
 
 pub use options::ResumeOptions;
+use table::Table;
 
 /// All unfinished uploads of one service. Clones share them.
 #[derive(Clone, Debug)]
@@ -22,18 +56,19 @@ pub struct Unfinished {
     shared: Arc<Shared>,
 }
 
+/// What all of its parts use.
 #[derive(Debug)]
 struct Shared {
     options: ResumeOptions,
-}
-
-impl Unfinished {
-    /// Takes up what the store has.
-    pub(crate) fn start(options: ResumeOptions) -> Self {
-        Self {
-            shared: Arc::new(Shared { options }),
-        }
-    }
+    receiver: Receiver,
+    naming: Naming,
+    admission: Admission,
+    tracker: Tracker,
+    data: DataThreads,
+    locks: Locks,
+    table: Mutex<Table>,
+    /// Rung whenever a writer has come to its end.
+    let_go: Notify,
 }
 
 /// What is offered to clients that can resume.
@@ -87,7 +122,18 @@ impl Unfinished {
     /// What can be offered; `None` where the store keeps nothing of an upload whose session has ended, or a handler cannot
     /// go on after an interruption.
     pub(crate) fn offers(&self) -> Option<Offers> {
-        None
+        let Shared {
+            receiver,
+            admission,
+            options,
+            ..
+        } = &*self.shared;
+        let resumes = receiver.store.resumes() && receiver.chain.resumes();
+        resumes.then(|| Offers {
+            expire_after: options.expire_after,
+            upload_bytes: admission.options().upload_bytes,
+            request_bytes: admission.options().request_bytes,
+        })
     }
 
     /// Begins an upload: its record, its place, its first checkpoint. One of no bytes is complete at once.
@@ -100,14 +146,14 @@ impl Unfinished {
         about: Remembered,
         head: FileHead,
     ) -> Result<Status, Error> {
-        let _ = (upload, about, head, self.shared.options);
-        Err(Error::NotFound)
+        let shared = Arc::clone(&self.shared);
+        let create = async move { shared.create(upload, about, head).await };
+        self.shared.on_its_own(create).await
     }
 
     /// An unfinished upload as of its last checkpoint, at once: no lock, no disk.
     pub(crate) fn look(&self, id: &UploadId) -> Option<Status> {
-        let _ = id;
-        None
+        self.shared.look(id)
     }
 
     /// Has whoever writes to the upload let go of it, and tells how far it is: what a client asks before it goes on. Of a
@@ -116,8 +162,7 @@ impl Unfinished {
     /// # Errors
     /// [`Error::NotFound`], [`Error::Store`].
     pub(crate) async fn settle(&self, id: &UploadId) -> Result<Status, Error> {
-        let _ = id;
-        Err(Error::NotFound)
+        self.shared.settle(*id).await
     }
 
     /// Takes in what the request brings, and completes the upload with its last byte.
@@ -129,8 +174,9 @@ impl Unfinished {
     /// [`Error::NotFound`], [`Error::OffsetMismatch`], [`Error::LengthMismatch`], [`Error::FinalUpload`],
     /// [`Error::ChecksumMismatch`], [`Error::Superseded`], [`Error::NotResumable`], and whatever can break an upload.
     pub(crate) async fn append(&self, id: &UploadId, append: Append) -> Result<Status, Error> {
-        let _ = (id, append);
-        Err(Error::NotFound)
+        let (shared, id) = (Arc::clone(&self.shared), *id);
+        let append = async move { shared.append(id, append).await };
+        self.shared.on_its_own(append).await
     }
 
     /// Begins an upload that is put together of others, which `about.concat` names. It is complete when it comes back,
@@ -145,8 +191,9 @@ impl Unfinished {
         about: Remembered,
         head: FileHead,
     ) -> Result<Status, Error> {
-        let _ = (upload, about, head);
-        Err(Error::NotFound)
+        let shared = Arc::clone(&self.shared);
+        let join = async move { shared.join(upload, about, head).await };
+        self.shared.on_its_own(join).await
     }
 
     /// Ends an unfinished upload with `why`; `false` when it is none, or has been completed meanwhile.
@@ -154,12 +201,141 @@ impl Unfinished {
     /// # Errors
     /// [`Error::Store`].
     pub(crate) async fn end(&self, id: &UploadId, why: Error) -> Result<bool, Error> {
-        let _ = (id, why);
-        Ok(false)
+        if self.shared.table().get(id).is_none() {
+            return Ok(false);
+        }
+        let (shared, id) = (Arc::clone(&self.shared), *id);
+        let end = async move { shared.end(id, &why).await };
+        self.shared.on_its_own(end).await
     }
 
     /// How many there are, and how many bytes are kept of them.
     pub(crate) fn held(&self) -> (usize, u64) {
-        (0, 0)
+        let table = self.shared.table();
+        let bytes = table.iter().map(|(_, entry)| entry.kept.offset()).sum();
+        (table.len(), bytes)
+    }
+}
+
+impl Shared {
+    /// Runs `work` on a data thread, the caller's own if it is one, to its end even if the caller vanishes.
+    async fn on_its_own<T, W>(&self, work: W) -> Result<T, Error>
+    where
+        T: Send + 'static,
+        W: Future<Output = Result<T, Error>> + Send + 'static,
+    {
+        let work = Box::pin(work);
+        let task = match on_data_thread() {
+            true => tokio::spawn(work),
+            false => self.data.spawn(work),
+        };
+        // A handler's panic has been reported, and the upload is at rest or gone.
+        task.await.unwrap_or_else(|panic| Err(Error::store(panic)))
+    }
+
+    fn table(&self) -> MutexGuard<'_, Table> {
+        self.table.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn look(&self, id: &UploadId) -> Option<Status> {
+        let table = self.table();
+        let entry = table.get(id)?;
+        match !entry.has_writer() && self.is_expired(entry.kept.at()) {
+            true => None,
+            false => table.status(id, self.options.expire_after),
+        }
+    }
+
+    /// Whether what was touched last at that time is too old.
+    fn is_expired(&self, at: SystemTime) -> bool {
+        let age = SystemTime::now().duration_since(at).ok();
+        // A clock that was set back makes nothing old.
+        matches!((age, self.options.expire_after), (Some(age), Some(most)) if age >= most)
+    }
+
+    async fn settle(self: &Arc<Self>, id: UploadId) -> Result<Status, Error> {
+        let Some(status) = self.look(&id) else {
+            return self.finished(id).await;
+        };
+        // What is put together here has no client who could go on with it.
+        if !matches!(status.remembered.concat, Some(Concat::Final { .. })) {
+            self.quiet(id).await;
+        }
+        match self.look(&id) {
+            Some(status) => Ok(status),
+            None => self.finished(id).await,
+        }
+    }
+
+    /// Has whoever writes let go, within patience. What a crash has left whole is stored.
+    async fn quiet(self: &Arc<Self>, id: UploadId) {
+        let has_writer = self.table().get(&id).is_some_and(table::Entry::has_writer);
+        if has_writer {
+            // Somebody newer still may have come: what there is to tell is the same.
+            drop(self.locks.take(id, self.options.patience).await);
+        } else if self.is_left_whole(&id) {
+            let this = Arc::clone(self);
+            let stored = self.on_its_own(async move { this.store_whole(id).await });
+            let _ = tokio::time::timeout(self.options.patience, stored).await;
+        }
+    }
+
+    /// What is known of a finished upload that was begun here.
+    async fn finished(&self, id: UploadId) -> Result<Status, Error> {
+        let store = Arc::clone(&self.receiver.store);
+        let asked = async move { (store.stored(&id).await, store.remembered(&id).await) };
+        let (files, remembered) = self.data.run(Box::pin(asked)).await;
+        let (Some(files), Some(remembered)) = (files?, remembered?) else {
+            return Err(Error::NotFound);
+        };
+        let stored = files.iter().map(|file| file.length).sum();
+        let length = remembered.length.unwrap_or(stored);
+        Ok(Status {
+            id,
+            offset: length,
+            length: Some(length),
+            complete: true,
+            remembered,
+            expires_at: None,
+            progress: self.tracker.by_id(&id),
+        })
+    }
+
+    /// Takes the upload; an older writer is asked to let go, and passed over when it does not, unless it is storing what is
+    /// complete already: then there is nothing left to take.
+    async fn lock(&self, id: &UploadId) -> Result<Lock, Error> {
+        let lock = self.locks.take(*id, self.options.patience).await?;
+        while lock.is_forced() {
+            let let_go = self.let_go.notified();
+            let mut let_go = std::pin::pin!(let_go);
+            let_go.as_mut().enable();
+            if !self.table().is_storing(id) {
+                break;
+            }
+            tokio::select! {
+                () = let_go => {}
+                () = lock.asked() => return Err(Error::Superseded),
+            }
+        }
+        Ok(lock)
+    }
+
+    /// What takes an upload's bytes in: those of a part pass no handlers, which see them when it is put together.
+    fn receiver_for(&self, about: &Remembered) -> Receiver {
+        let mut receiver = self.receiver.clone();
+        match about.concat {
+            Some(Concat::Partial) => receiver.chain = crate::handlers::Chain::default(),
+            // No client could be too slow.
+            Some(Concat::Final { .. }) => receiver.pace = crate::receive::PaceOptions::NONE,
+            None => {}
+        }
+        receiver
+    }
+
+    fn window(&self) -> WindowOptions {
+        WindowOptions {
+            bytes: self.options.checkpoint_bytes,
+            time: self.options.checkpoint_time,
+        }
     }
 }

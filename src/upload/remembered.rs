@@ -1,11 +1,12 @@
 //! What of an upload outlives its requests.
 
 use std::net::{IpAddr, Ipv4Addr};
+use std::sync::Arc;
 use std::time::SystemTime;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Owner, ProgressId, Protocol, UploadId};
+use super::{Owner, ProgressId, Protocol, Upload, UploadId};
 
 /// What is settled about an upload that can be resumed. It is kept with each of its checkpoints, and with its files once
 /// it has come to its end, so that whoever asks for it then is told the same as before.
@@ -50,7 +51,7 @@ pub enum Concat {
 impl Remembered {
     /// What is remembered of `upload`: no metadata, and nothing to be put together with.
     #[must_use]
-    pub fn of(upload: &super::Upload) -> Self {
+    pub fn of(upload: &Upload) -> Self {
         Self {
             protocol: upload.protocol,
             owner: upload.owner.clone(),
@@ -76,6 +77,21 @@ impl Remembered {
             owner,
             address: nowhere,
             ..self
+        }
+    }
+
+    /// The upload as a request with this head goes on with it.
+    #[must_use]
+    pub(crate) fn upload(&self, id: UploadId, head: Arc<http::request::Parts>) -> Upload {
+        Upload {
+            id,
+            progress_id: self.progress_id.clone(),
+            owner: self.owner.clone(),
+            address: self.address,
+            protocol: self.protocol,
+            length: self.length,
+            started_at: self.started_at,
+            head,
         }
     }
 }

@@ -1,0 +1,208 @@
+//! A request brings more of an upload.
+
+use std::sync::Arc;
+
+use super::turn::Turn;
+use super::{Append, Shared, Status};
+use crate::admission::Place;
+use crate::error::Error;
+use crate::lock::Lock;
+use crate::progress::{Tap, Why};
+use crate::receive::{Body, Check, Received};
+use crate::store::Open;
+use crate::upload::{Concat, FileHead, Remembered, Upload, UploadId};
+
+impl Shared {
+    pub(super) async fn append(
+        self: Arc<Self>,
+        id: UploadId,
+        append: Append,
+    ) -> Result<Status, Error> {
+        let lock = self.lock(&id).await?;
+        let Some(status) = self.look(&id) else {
+            return fits(self.finished(id).await?, &append);
+        };
+        let status = fits(status, &append)?;
+        match status.complete {
+            true => Ok(status),
+            false => self.go_on(id, lock, append).await,
+        }
+    }
+
+    /// Takes the upload up where its last checkpoint left it, and takes the request's bytes in.
+    pub(super) async fn go_on(
+        self: Arc<Self>,
+        id: UploadId,
+        lock: Lock,
+        append: Append,
+    ) -> Result<Status, Error> {
+        let found = self.find(id, lock, &append)?;
+        let (turn, mut received) = found.open().await?;
+        let (expected, given) = (received.kept().offset(), append.offset);
+        if expected != given {
+            turn.leave(received);
+            return Err(Error::OffsetMismatch { expected, given });
+        }
+        let came = flow(&turn, &mut received, append.body, append.check).await;
+        turn.close(received, came).await
+    }
+
+    /// The upload as its new writer finds it, with what the request says of it.
+    fn find(self: Arc<Self>, id: UploadId, lock: Lock, append: &Append) -> Result<Found, Error> {
+        let forced = lock.is_forced();
+        let mut table = self.table();
+        let entry = table.get(&id).ok_or(Error::NotFound)?;
+        let mut upload = Box::new(entry.about.upload(id, Arc::clone(&append.head)));
+        upload.address = append.address;
+        upload.length = upload.length.or(append.length);
+        let (about, head, offset) = (entry.about.clone(), entry.head.clone(), entry.kept.offset());
+        let taken = table.take(&id).ok_or(Error::NotFound)?;
+        drop(table);
+        let place = taken.place;
+        Ok(Found {
+            place: place.unwrap_or_else(|| self.admission.restore(&upload, offset)),
+            parked: taken.parked.filter(|_| !forced),
+            turn: Turn::new(self, id, lock, taken.writer),
+            upload,
+            about,
+            head,
+            offset,
+            declared: append.body.declared(),
+        })
+    }
+}
+
+/// An upload that has rested, and its new writer's turn at it.
+struct Found {
+    turn: Turn,
+    upload: Box<Upload>,
+    about: Remembered,
+    head: FileHead,
+    offset: u64,
+    declared: Option<u64>,
+    place: Place,
+    parked: Option<Box<Received>>,
+}
+
+impl Found {
+    /// Opens it for writing, if there is room for what is still to come.
+    async fn open(mut self) -> Result<(Turn, Box<Received>), Error> {
+        let shared = Arc::clone(self.turn.shared());
+        let (place, upload) = (&mut self.place, &self.upload);
+        let run = shared
+            .admission
+            .run(place, upload, upload.length, self.declared);
+        if let Err(error) = run.await {
+            self.turn.give_back(self.parked, Some(self.place));
+            return Err(error);
+        }
+        let (upload, offset) = (&self.upload, self.offset);
+        let fields = &self.about.fields;
+        shared.tracker.revive(upload, offset, &self.head, fields);
+        let tap = shared.tracker.resume(upload, offset);
+        let opened = match self.parked.take() {
+            Some(open) => Ok(open),
+            None => shared.open(upload.clone(), self.about).await,
+        };
+        match opened {
+            Ok(received) => Ok(self.turn.begin(received, self.upload, tap, self.place)),
+            Err(error) => Err(self.turn.cannot_open(error, tap, self.place, offset).await),
+        }
+    }
+}
+
+impl Shared {
+    async fn open(&self, upload: Box<Upload>, about: Remembered) -> Result<Box<Received>, Error> {
+        let receiver = self.receiver_for(&about);
+        let session = receiver.store.open(&upload.id, Open::Take).await?;
+        receiver.take_up(upload, about, session, self.window())
+    }
+}
+
+/// Takes the body in; somebody newer who wants the upload gets it as soon as what has come is kept.
+async fn flow(
+    turn: &Turn,
+    received: &mut Received,
+    body: Body,
+    check: Option<Check>,
+) -> Result<(), Error> {
+    let progress = received.progress();
+    let mut append = std::pin::pin!(received.append(body, check));
+    tokio::select! {
+        biased;
+        came = &mut append => return came,
+        () = turn.lock().asked() => {}
+    }
+    if let Some(progress) = progress {
+        progress.halt(Why::Superseded);
+    }
+    append.await
+}
+
+/// Whether the request goes on where the upload stands.
+fn fits(status: Status, append: &Append) -> Result<Status, Error> {
+    if matches!(status.remembered.concat, Some(Concat::Final { .. })) {
+        return Err(Error::FinalUpload);
+    }
+    let (expected, given) = (status.offset, append.offset);
+    if expected != given {
+        return Err(Error::OffsetMismatch { expected, given });
+    }
+    let length = match (status.length, append.length) {
+        (Some(length), Some(given)) if length != given => {
+            return Err(Error::LengthMismatch { length, given });
+        }
+        (None, Some(given)) if given < expected => {
+            return Err(Error::BadRequest {
+                what: "the upload's length is less than what has come of it",
+            });
+        }
+        (known, said) => known.or(said),
+    };
+    let end = expected.saturating_add(append.body.declared().unwrap_or(0));
+    match length {
+        Some(length) if end > length => Err(Error::LengthMismatch { length, given: end }),
+        _ => Ok(status),
+    }
+}
+
+impl Turn {
+    fn begin(
+        self,
+        mut received: Box<Received>,
+        upload: Box<Upload>,
+        tap: Tap,
+        place: Place,
+    ) -> (Self, Box<Received>) {
+        let progress = Arc::clone(tap.progress());
+        received.go_on(upload, tap, place);
+        let kept = Arc::clone(received.kept());
+        self.change(|entry| (entry.kept, entry.progress) = (kept, Some(progress)));
+        (self, received)
+    }
+
+    /// The upload stands elsewhere than the request goes on.
+    fn leave(self, mut received: Box<Received>) {
+        let place = received.rest();
+        self.let_go(received, place);
+    }
+
+    /// Nothing can be written: the upload waits on, unless nothing is there that could.
+    async fn cannot_open(self, error: Error, tap: Tap, mut place: Place, offset: u64) -> Error {
+        let gone = match &error {
+            Error::NotFound => true,
+            Error::Refused(_) => self.remove().await,
+            _ => false,
+        };
+        if gone {
+            self.forget();
+            drop(place);
+            tap.fail(&error);
+        } else {
+            place.rest(offset);
+            tap.interrupt(offset, &error);
+            self.give_back(None, Some(place));
+        }
+        error
+    }
+}

@@ -1,0 +1,151 @@
+//! Uploads that end from outside: cancelled by who may, or too old.
+
+use std::sync::Arc;
+
+use http::Request;
+
+use super::turn::Turn;
+use super::{Append, Shared};
+use crate::error::Error;
+use crate::progress::{State, Why};
+use crate::receive::Body;
+use crate::upload::UploadId;
+
+impl Shared {
+    /// Ends an upload with all that is stored of it; `false` when it has been completed meanwhile, or is none.
+    pub(super) async fn end(self: Arc<Self>, id: UploadId, why: &Error) -> Result<bool, Error> {
+        let Some(progress) = self.table().get(&id).map(|entry| entry.progress.clone()) else {
+            return Ok(false);
+        };
+        if let Some(progress) = &progress {
+            // A writer that runs ends it itself.
+            progress.halt(Why::Cancelled);
+        }
+        let lock = self.lock(&id).await?;
+        let Some(mut taken) = self.table().take(&id) else {
+            return Ok(progress.is_some_and(|progress| progress.state() == State::Error));
+        };
+        let turn = Turn::new(Arc::clone(&self), id, lock, taken.writer);
+        let removed = match taken.parked.take().filter(|_| !turn.lock().is_forced()) {
+            Some(mut open) => open.abandon().await,
+            None => self.remove(&id).await,
+        };
+        if let Err(error) = removed {
+            turn.give_back(None, taken.place);
+            return Err(error);
+        }
+        let ended = turn.tell_end(why);
+        drop(taken.place);
+        ended();
+        Ok(true)
+    }
+
+    /// Ends what is too old, and goes on with what can go on by itself.
+    pub(super) async fn sweep(self: &Arc<Self>) {
+        for id in self.too_old() {
+            match Arc::clone(self).expire(id).await {
+                Ok(()) => {}
+                Err(error) => {
+                    let cause = std::error::Error::source(&error).map(ToString::to_string);
+                    tracing::warn!(
+                        upload = id.short(),
+                        cause,
+                        "cannot end an upload that is too old"
+                    );
+                }
+            }
+            tokio::task::yield_now().await;
+        }
+        for id in self.left_whole() {
+            // Its record says what came of it.
+            let _ = Arc::clone(self).store_whole(id).await;
+        }
+        self.join_ready();
+    }
+
+    async fn expire(self: Arc<Self>, id: UploadId) -> Result<(), Error> {
+        // Somebody may just have come back.
+        match self.too_old().contains(&id) {
+            true => self.end(id, &Error::Expired).await.map(drop),
+            false => Ok(()),
+        }
+    }
+
+    /// Those that nobody has touched for too long, and that nobody waits for.
+    fn too_old(&self) -> Vec<UploadId> {
+        let table = self.table();
+        let needed = table.needed();
+        let old = table.iter().filter(|(id, entry)| {
+            !entry.has_writer() && self.is_expired(entry.kept.at()) && !needed.contains(*id)
+        });
+        old.map(|(id, _)| *id).collect()
+    }
+
+    /// Whether all bytes of it are there, and nobody makes it visible: a crash came in between.
+    pub(super) fn is_left_whole(&self, id: &UploadId) -> bool {
+        let table = self.table();
+        table.get(id).is_some_and(|entry| {
+            entry.about.concat.is_none() && entry.is_whole() && !entry.has_writer()
+        })
+    }
+
+    fn left_whole(&self) -> Vec<UploadId> {
+        let ids: Vec<_> = self.table().iter().map(|(id, _)| *id).collect();
+        let whole = |id: &UploadId| self.is_left_whole(id);
+        ids.into_iter().filter(whole).collect()
+    }
+
+    /// Stores what is whole, as a request without bytes would.
+    pub(super) async fn store_whole(self: Arc<Self>, id: UploadId) -> Result<(), Error> {
+        let lock = self.lock(&id).await?;
+        let Some(status) = self.look(&id).filter(|_| self.is_left_whole(&id)) else {
+            return Ok(());
+        };
+        let append = Append::by_itself(&status, Body::new(http_body_util::Empty::new()));
+        self.go_on(id, lock, append).await.map(drop)
+    }
+}
+
+impl Append {
+    /// What no client brings.
+    pub(super) fn by_itself(status: &super::Status, body: Body) -> Self {
+        let (head, ()) = Request::new(()).into_parts();
+        Self {
+            offset: status.offset,
+            length: None,
+            body,
+            check: None,
+            address: status.remembered.address,
+            head: Arc::new(head),
+        }
+    }
+}
+
+impl Turn {
+    /// Nothing is stored of the upload any more. What comes back tells its record so.
+    fn tell_end(self, why: &Error) -> impl FnOnce() {
+        let shared = Arc::clone(self.shared());
+        let id = self.id();
+        let mut told = None;
+        self.change(|entry| {
+            let head = Request::new(()).into_parts().0;
+            let upload = entry.about.upload(id, Arc::new(head));
+            // A part that is complete has ended already.
+            if !entry.is_complete() {
+                told = Some((
+                    upload,
+                    entry.kept.offset(),
+                    entry.head.clone(),
+                    entry.about.fields.clone(),
+                ));
+            }
+        });
+        self.forget();
+        move || {
+            if let Some((upload, offset, head, fields)) = told {
+                shared.tracker.revive(&upload, offset, &head, &fields);
+                shared.tracker.resume(&upload, offset).fail(why);
+            }
+        }
+    }
+}

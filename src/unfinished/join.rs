@@ -1,0 +1,145 @@
+//! An upload that is put together of others (tus 1.0, "Concatenation").
+//!
+//! The parts' bytes flow as if a client sent them, through the handlers, into a file of its own. The parts stay as they
+//! are: they may be used again, and go when they are too old.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http_body::Frame;
+use tokio::sync::mpsc::{Receiver, Sender, channel};
+
+use super::{Append, Shared, Status};
+use crate::error::Error;
+use crate::receive::Body;
+use crate::store::Store;
+use crate::upload::{Concat, FileHead, Remembered, Upload, UploadId};
+
+/// How long an answer waits for an upload to be put together. Then it goes on by itself.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// How much is read at once, and how many such pieces wait to be written.
+const READ: usize = 256 * 1024;
+const AHEAD: usize = 2;
+
+impl Shared {
+    pub(super) async fn join(
+        self: Arc<Self>,
+        mut upload: Box<Upload>,
+        mut about: Remembered,
+        head: FileHead,
+    ) -> Result<Status, Error> {
+        let id = upload.id;
+        upload.length = self.length_of(&about)?;
+        about.length = upload.length;
+        let status = Arc::clone(&self).create(upload, about, head).await?;
+        if status.complete || self.table().parts_of(&id).is_none() {
+            return Ok(status);
+        }
+        let this = Arc::clone(&self);
+        let joined = self.on_its_own(async move { this.put_together(id).await });
+        match tokio::time::timeout(PATIENCE, joined).await {
+            Ok(joined) => joined,
+            Err(_) => self.look(&id).ok_or(Error::NotFound),
+        }
+    }
+
+    /// How long it will be, if all of its parts know how long they are.
+    fn length_of(&self, about: &Remembered) -> Result<Option<u64>, Error> {
+        let Some(Concat::Final { parts, .. }) = &about.concat else {
+            return Err(Error::store("this upload is not made of others"));
+        };
+        let mut sum = Some(0_u64);
+        for part in parts {
+            let part = self.look(part).ok_or(Error::NotFound)?;
+            if part.remembered.concat != Some(Concat::Partial) {
+                return Err(Error::BadRequest {
+                    what: "an upload is put together of partial ones",
+                });
+            }
+            let both = sum.zip(part.length);
+            sum = both.and_then(|(sum, length)| sum.checked_add(length));
+        }
+        Ok(sum)
+    }
+
+    /// Has everything put together that waits for nothing more.
+    pub(super) fn join_ready(self: &Arc<Self>) {
+        for id in self.table().ready() {
+            let this = Arc::clone(self);
+            self.data.spawn(Box::pin(async move {
+                // Its record says what came of it.
+                let _ = this.put_together(id).await;
+            }));
+        }
+    }
+
+    async fn put_together(self: Arc<Self>, id: UploadId) -> Result<Status, Error> {
+        let lock = self.lock(&id).await?;
+        let (status, parts) = {
+            let table = self.table();
+            let status = table.status(&id, self.options.expire_after);
+            (status.ok_or(Error::NotFound)?, table.parts_of(&id))
+        };
+        let Some((parts, length)) = parts else {
+            return Ok(status);
+        };
+        let (tell, piped) = channel(AHEAD);
+        let store = Arc::clone(&self.receiver.store);
+        let offset = status.offset;
+        let reading = tokio::spawn(async move { read(&*store, parts, offset, &tell).await });
+        let mut append = Append::by_itself(&status, Body::new(Piped(piped)));
+        append.length = Some(length);
+        let joined = self.go_on(id, lock, append).await;
+        match reading.await {
+            // What could not be read says more than that the bytes broke off.
+            Ok(Err(error)) if joined.is_err() => Err(error),
+            _ => joined,
+        }
+    }
+}
+
+/// Reads the parts one after the other, from `offset` of them all on.
+async fn read(
+    store: &dyn Store,
+    parts: Vec<UploadId>,
+    mut offset: u64,
+    pipe: &Sender<Result<Bytes, Error>>,
+) -> Result<(), Error> {
+    for part in parts {
+        let reader = store.read_unfinished(&part, 0).await?;
+        let mut reader = reader.ok_or(Error::NotFound)?;
+        let length = reader.facts().length;
+        while offset < length {
+            let bytes = reader.read_at(offset, READ).await?;
+            if bytes.is_empty() {
+                return Err(Error::store("a part is shorter than it was"));
+            }
+            offset += bytes.len() as u64;
+            if pipe.send(Ok(bytes)).await.is_err() {
+                return Ok(());
+            }
+        }
+        offset -= length;
+    }
+    Ok(())
+}
+
+/// Bytes that come from elsewhere in the process.
+struct Piped(Receiver<Result<Bytes, Error>>);
+
+impl http_body::Body for Piped {
+    type Data = Bytes;
+    type Error = Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
+        self.0
+            .poll_recv(cx)
+            .map(|next| next.map(|bytes| bytes.map(Frame::data)))
+    }
+}
