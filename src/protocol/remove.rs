@@ -1,4 +1,4 @@
-//! `DELETE /uploads/ID`: a running upload is cancelled, a finished one is removed.
+//! `DELETE /uploads/ID`: a running or unfinished upload is cancelled, a finished one is removed.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -54,12 +54,15 @@ pub fn empty(status: StatusCode) -> Response<Bytes> {
     answer
 }
 
-/// Ends the upload if it runs, which its record then says and its uploader is answered; else removes its files and its
-/// record. What came to its end meanwhile is removed too.
+/// Ends the upload if it runs or waits to be resumed, which its record then says and its uploader is answered; else removes
+/// its files and its record. What came to its end meanwhile is removed too.
 ///
 /// # Errors
 /// [`Error::NotFound`], [`Error::Store`].
 pub async fn remove(inbound: &Inbound, id: UploadId) -> Result<Removed, Error> {
+    if inbound.unfinished.end(&id, Error::Cancelled).await? {
+        return Ok(Removed::Gone);
+    }
     let listed = inbound.tracker.by_id(&id);
     if let Some(progress) = &listed
         && !progress.state().is_end()

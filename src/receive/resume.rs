@@ -247,6 +247,13 @@ impl Received {
         kept
     }
 
+    /// Nothing comes for a while.
+    pub(crate) async fn pause(&mut self) {
+        if let Some(session) = &mut self.session {
+            session.rest().await;
+        }
+    }
+
     /// Whether what came since the last checkpoint can be kept.
     pub(crate) fn is_sound(&self) -> bool {
         self.session.is_some()
@@ -490,7 +497,8 @@ impl Received {
         checkpoint.handlers = handlers;
         checkpoint.files = files;
         checkpoint.upload = Some(self.resumable().about.clone());
-        checkpoint.at = now.as_secs();
+        // Whoever is told a time up to which the upload stays is not told too early a one.
+        checkpoint.at = now.as_secs() + 1;
         Ok(checkpoint)
     }
 }

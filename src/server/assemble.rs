@@ -17,6 +17,7 @@ use crate::receive::{Limits, PaceOptions};
 use crate::rights::{HostName, Rights, Rule, Tokens, Trust};
 use crate::service::Dumbwaiter;
 use crate::store::{DiskOptions, Store};
+use crate::unfinished::ResumeOptions;
 use crate::watch::WatchOptions;
 use crate::{Site, SiteError, SiteLimits};
 
@@ -79,6 +80,7 @@ impl Config {
                 metadata_bytes: bytes(self.max_metadata),
                 partials: self.max_partials,
             })
+            .resume(self.resume())
             .admission(self.admission())
             .keep(self.keep)
             .pace(self.pace())
@@ -90,6 +92,16 @@ impl Config {
             None => lift,
         };
         self.with_handlers(lift)
+    }
+
+    fn resume(&self) -> ResumeOptions {
+        ResumeOptions {
+            expire_after: self.expire_after,
+            checkpoint_bytes: self.checkpoint_bytes,
+            checkpoint_time: self.checkpoint_time,
+            patience: self.let_go_time,
+            max_parked: self.max_parked,
+        }
     }
 
     fn admission(&self) -> AdmissionOptions {

@@ -220,6 +220,26 @@ pub struct Config {
     #[arg(long, value_name = "N", default_value = "70", value_parser = boundary, help_heading = FORMS)]
     pub max_boundary: usize,
 
+    /// How long an unfinished upload that nobody goes on with is kept; none is for ever
+    #[arg(long, value_name = "TIME", default_value = "24h", value_parser = time_or_none, help_heading = RESUME)]
+    pub expire_after: Option<Duration>,
+
+    /// Bytes after which those that have come are made durable, so that a client may go on behind them
+    #[arg(long, value_name = "SIZE", default_value = "16MiB", value_parser = size, help_heading = RESUME)]
+    pub checkpoint_bytes: u64,
+
+    /// Time after which they are made durable at the latest
+    #[arg(long, value_name = "TIME", default_value = "1s", value_parser = time_above_zero, help_heading = RESUME)]
+    pub checkpoint_time: Duration,
+
+    /// How long a newer request waits for an older one to let go of their upload, before it is taken from it
+    #[arg(long, value_name = "TIME", default_value = "500ms", value_parser = time, help_heading = RESUME)]
+    pub let_go_time: Duration,
+
+    /// Most unfinished uploads that stay open between two of their requests
+    #[arg(long, value_name = "N", default_value = "256", value_parser = count, help_heading = RESUME)]
+    pub max_parked: usize,
+
     /// How the Location of a new tus upload reads: a path, which is right behind any proxy, or a whole URL
     #[arg(long, value_name = "WORD", default_value = "relative", value_parser = words(&[("relative", false), ("absolute", true)]),
         action = clap::ArgAction::Set, help_heading = RESUME)]

@@ -40,7 +40,7 @@ impl Shared {
         let (turn, mut received) = found.open().await?;
         let (expected, given) = (received.kept().offset(), append.offset);
         if expected != given {
-            turn.leave(received);
+            turn.leave(received).await;
             return Err(Error::OffsetMismatch { expected, given });
         }
         let came = flow(&turn, &mut received, append.body, append.check).await;
@@ -182,7 +182,8 @@ impl Turn {
     }
 
     /// The upload stands elsewhere than the request goes on.
-    fn leave(self, mut received: Box<Received>) {
+    async fn leave(self, mut received: Box<Received>) {
+        received.pause().await;
         let place = received.rest();
         self.let_go(received, place);
     }

@@ -51,8 +51,7 @@ use table::Table;
 
 /// All unfinished uploads of one service. Clones share them.
 #[derive(Clone, Debug)]
-#[doc(hidden)]
-pub struct Unfinished {
+pub(crate) struct Unfinished {
     shared: Arc<Shared>,
 }
 
@@ -339,3 +338,6 @@ impl Shared {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -68,7 +68,7 @@ impl Turn {
         match came {
             Ok(()) if received.is_whole() && !partial => self.store(received).await,
             Ok(()) => match received.keep().await {
-                Ok(()) => self.rest(received),
+                Ok(()) => self.rest(received).await,
                 Err(error) => self.broken(received, error).await,
             },
             Err(error) => self.broken(received, error).await,
@@ -110,6 +110,7 @@ impl Turn {
         if !received.is_sound() && !self.is_still_there().await {
             return self.fail(received, error).await;
         }
+        received.pause().await;
         let place = received.interrupt(&error);
         self.let_go(received, place);
         Err(error)
@@ -122,7 +123,8 @@ impl Turn {
     }
 
     /// More is to come.
-    fn rest(self, mut received: Box<Received>) -> Result<Status, Error> {
+    async fn rest(self, mut received: Box<Received>) -> Result<Status, Error> {
+        received.pause().await;
         let (id, shared) = (self.id, Arc::clone(&self.shared));
         let whole = received.is_whole();
         let place = match whole {
