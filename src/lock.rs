@@ -14,6 +14,9 @@
 
 mod table;
 
+#[cfg(test)]
+mod explored;
+
 use std::sync::Arc;
 use std::time::Duration;
 
