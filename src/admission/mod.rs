@@ -216,3 +216,6 @@ impl Shared {
         Err(error)
     }
 }
+
+#[cfg(test)]
+mod tests;

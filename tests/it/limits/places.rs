@@ -32,7 +32,17 @@ fn send(mut client: TcpStream, request: &[u8]) -> Reply {
 
 #[test]
 fn every_place_in_all_can_be_taken_and_one_more_is_told_to_come_again() {
-    let server = Server::start(&["--max-uploads", "2"]);
+    two_places_in_all("--max-uploads");
+}
+
+#[test]
+fn all_owners_together_have_so_many_unfinished_uploads_and_no_more() {
+    two_places_in_all("--max-unfinished-in-all");
+}
+
+/// With room for two uploads whoever sends them: a third is told to come again, and is taken once one has ended.
+fn two_places_in_all(limit: &str) {
+    let server = Server::start(&[limit, "2"]);
     let mut one = half(&server, server.connect(), "one");
     let two = half(&server, connect_from(server.address, 2), "two");
     for from in [1, 2, 3] {
