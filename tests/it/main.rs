@@ -14,6 +14,7 @@ mod examples;
 mod faults;
 mod form;
 mod get;
+mod interrupted;
 mod kept;
 mod layers;
 mod limits;
