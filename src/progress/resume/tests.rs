@@ -193,6 +193,34 @@ fn one_request_after_the_other_is_one_upload_under_way() {
 }
 
 #[test]
+fn what_is_to_come_again_is_taken_back_at_once_and_counts_again_in_the_rate() {
+    let house = House::new();
+    let upload = tus(Some(1_000_000));
+    let tap = house.tracker.begin(&upload);
+    for _ in 0..20 {
+        tap.received(1000);
+        house.hand.tick();
+    }
+    // A checksum did not fit, say.
+    tap.rest(5000);
+    assert_eq!(house.stands(&upload), stands("uploading", 5000, 5000));
+    let progress = house.tracker.by_id(&upload.id).unwrap();
+    let version = progress.version();
+    let tap = house.tracker.resume(&upload, 5000);
+    let resumed = progress.version();
+    assert!(resumed > version);
+    for _ in 0..20 {
+        tap.received(1000);
+        house.hand.tick();
+    }
+    assert_eq!(house.record(&upload)["rate"], 10_000);
+    tap.rest(20_000);
+    let version = progress.version();
+    house.hand.pass(Duration::from_micros(1));
+    assert_eq!(progress.version(), version);
+}
+
+#[test]
 fn an_upload_that_somebody_writes_or_that_has_not_begun_is_never_turned_for_its_silence() {
     let house = House::new();
     let (held, begun) = (tus(Some(100)), tus(Some(100)));
@@ -430,7 +458,12 @@ fn when_records_are_full_the_unfinished_go_after_the_ended_and_come_back_when_th
         max_records: 3,
         ..TrackerOptions::default()
     });
-    let [first, second, ended] = [tus(None), tus(None), tus(None)];
+    // Nothing but their own names leads to them.
+    let nameless = || Upload {
+        progress_id: None,
+        ..tus(None)
+    };
+    let [first, second, ended] = [nameless(), nameless(), nameless()];
     for (rests, offset) in [(&first, 10), (&second, 20)] {
         let tap = house.tracker.begin(rests);
         tap.received(offset);
