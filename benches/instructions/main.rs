@@ -1,4 +1,5 @@
-//! `make instructions`: what limits and tracking cost, in instructions for each MiB of a form's file.
+//! `make instructions`: what limits and tracking cost, in instructions for each MiB of a form's file, and what it costs
+//! that a body may be resumed: a PATCH beside a PUT.
 //!
 //! ```text
 //! cargo bench --bench instructions
@@ -23,14 +24,16 @@ use std::process::Command;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
-use dumbwaiter::Dumbwaiter;
+use bytes::Bytes;
 use dumbwaiter::handlers::Limit;
 use dumbwaiter::progress::{Tracker, TrackerOptions};
 use dumbwaiter::receive::PaceOptions;
 use dumbwaiter::server::HeadLimits;
 use dumbwaiter::server::strict::Strict;
 use dumbwaiter::threads::DataThreads;
+use dumbwaiter::{Dumbwaiter, Service};
 use http::Request;
+use http_body_util::Full;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
@@ -57,6 +60,12 @@ const MODES: [(&str, &str); 8] = [
     ("paced", "… and pace: all, as the server runs"),
 ];
 
+/// A body that may not be resumed, and one that may.
+const RAW: [(&str, &str); 2] = [
+    ("put", "one PUT, as the server runs"),
+    ("patch", "one PATCH, by tus"),
+];
+
 /// The two sizes, in MiB.
 const SIZES: [u64; 2] = [16, 80];
 
@@ -71,24 +80,34 @@ fn main() -> anyhow::Result<()> {
 
 /// Counts every mode and prints the table.
 fn table() -> anyhow::Result<()> {
-    let mut per_mib = Vec::new();
-    for (mode, _) in MODES {
-        let [small, large] = SIZES.map(|size| count(mode, size));
-        per_mib.push((large? - small?) / (SIZES[1] - SIZES[0]) as f64);
-    }
-    let (copy, bare) = (per_mib[0], per_mib[1] - per_mib[0]);
-    println!("\n| the way of a form's bytes | instructions per MiB | more |\n|---|---|---|");
-    for ((_, words), count) in MODES.iter().zip(&per_mib).skip(1) {
-        let count = count - copy;
-        let more = (count / bare - 1.0) * 100.0;
-        println!("| {words} | {count:.0} | {more:+.2} % |");
-    }
+    let counts = MODES.map(|(mode, _)| per_mib(mode));
+    let counts = counts.into_iter().collect::<anyhow::Result<Vec<_>>>()?;
+    let copy = counts[0];
+    rows("form", &MODES[1..], &counts[1..], copy);
+    let raw = RAW.map(|(mode, _)| per_mib(mode));
+    let raw = raw.into_iter().collect::<anyhow::Result<Vec<_>>>()?;
+    rows("raw body", &RAW, &raw, copy);
     let [few, many] = ticks::COUNTS.map(|number| count("ticks", number));
     let each = (many? - few?) / (ticks::COUNTS[1] - ticks::COUNTS[0]) as f64;
     println!(
         "\nA tick, with one upload of which bytes have come: {each:.0} instructions, 10 times a second."
     );
     Ok(())
+}
+
+/// The instructions of a mode for each MiB.
+fn per_mib(mode: &str) -> anyhow::Result<f64> {
+    let [small, large] = SIZES.map(|size| count(mode, size));
+    Ok((large? - small?) / (SIZES[1] - SIZES[0]) as f64)
+}
+
+/// A table of `counts` without `copy`, which is no mode's own, and beside the first of them.
+fn rows(body: &str, modes: &[(&str, &str)], counts: &[f64], copy: f64) {
+    println!("\n| the way of a {body}'s bytes | instructions per MiB | more |\n|---|---|---|");
+    for ((_, words), count) in modes.iter().zip(counts) {
+        let more = ((count - copy) / (counts[0] - copy) - 1.0) * 100.0;
+        println!("| {words} | {:.0} | {more:+.2} % |", count - copy);
+    }
 }
 
 /// The instructions of one upload in a process of its own.
@@ -135,6 +154,8 @@ fn run(mode: &str, size: u64, folder: &Path) -> anyhow::Result<()> {
             "hears" => pump::serve(strict(stream), sink, Tracking::Hears(tracker())).await,
             "tracked" => whole(strict(stream), lift.pace(off), threads).await,
             "bounded" => whole(strict(stream), bounded(lift).pace(off), threads).await,
+            "put" => put(size << 20, bounded(lift), threads).await,
+            "patch" => patch(size << 20, bounded(lift), threads).await,
             _ => whole(strict(stream), bounded(lift), threads).await,
         }
     }));
@@ -157,18 +178,50 @@ fn bounded(lift: Dumbwaiter) -> Dumbwaiter {
     lift.handler(|| Limit::bytes(1 << 40))
 }
 
+/// A raw body that is taken or lost whole.
+async fn put(size: u64, lift: Dumbwaiter, threads: DataThreads) -> anyhow::Result<()> {
+    whole(
+        strict(Prepared::raw("PUT /files/a.bin", "", size)),
+        lift,
+        threads,
+    )
+    .await
+}
+
+/// A raw body for an upload that a request before has created.
+async fn patch(size: u64, lift: Dumbwaiter, threads: DataThreads) -> anyhow::Result<()> {
+    let mut service = lift.data_threads(threads).into_service();
+    let create = Request::post("/files/")
+        .header("Host", "a")
+        .header("Tus-Resumable", "1.0.0")
+        .header("Upload-Length", size)
+        .body(Full::<Bytes>::default())?;
+    let created = service.call(create).await?;
+    let place = created.headers().get("Location").context("no place told")?;
+    let fields = "Tus-Resumable: 1.0.0\r\nUpload-Offset: 0\r\nContent-Type: application/offset+octet-stream\r\n";
+    let stream = Prepared::raw(&format!("PATCH {}", place.to_str()?), fields, size);
+    serve(strict(stream), service).await
+}
+
 /// The whole service.
 async fn whole(
     stream: impl AsyncRead + AsyncWrite + Unpin,
     lift: Dumbwaiter,
     threads: DataThreads,
 ) -> anyhow::Result<()> {
-    let service = lift.data_threads(threads).into_service();
+    serve(stream, lift.data_threads(threads).into_service()).await
+}
+
+/// One request, which must end well.
+async fn serve(
+    stream: impl AsyncRead + AsyncWrite + Unpin,
+    service: Service,
+) -> anyhow::Result<()> {
     let answer = service_fn(move |request: Request<Incoming>| {
         let answer = service.clone().call(request);
         async move {
             let answer = answer.await?;
-            assert_eq!(answer.status(), 201);
+            assert!(answer.status().is_success(), "{answer:?}");
             Ok::<_, Infallible>(answer)
         }
     });

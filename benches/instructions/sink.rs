@@ -36,6 +36,10 @@ impl Store for Sink {
     async fn remove(&self, _: &UploadId) -> Result<bool, Error> {
         Ok(false)
     }
+
+    fn resumes(&self) -> bool {
+        true
+    }
 }
 
 #[async_trait]

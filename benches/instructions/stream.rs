@@ -1,4 +1,4 @@
-//! A connection from memory: a form in pieces, after each of which the reader must wait, as with a socket.
+//! A connection from memory: a request in pieces, after each of which the reader must wait, as with a socket.
 
 use std::io;
 use std::pin::Pin;
@@ -15,7 +15,7 @@ pub(crate) struct Prepared {
     before: Vec<u8>,
     /// Bytes of the file that are still to come.
     left: u64,
-    /// What comes behind it.
+    /// What comes behind it, if anything.
     after: Vec<u8>,
     /// What files are made of.
     block: Vec<u8>,
@@ -35,6 +35,18 @@ impl Prepared {
             "POST /upload?X-Progress-ID=1 HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\
              Content-Type: multipart/form-data; boundary={BOUNDARY}\r\nContent-Length: {length}\r\n\r\n{part}"
         );
+        Self::new(before, size, after)
+    }
+
+    /// A raw body of so many bytes, its request begun by `line` and `fields`.
+    pub(crate) fn raw(line: &str, fields: &str, size: u64) -> Self {
+        let before = format!(
+            "{line} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n{fields}Content-Length: {size}\r\n\r\n"
+        );
+        Self::new(before, size, Vec::new())
+    }
+
+    fn new(before: String, size: u64, after: Vec<u8>) -> Self {
         let mut state = 0x9e37_79b9_7f4a_7c15_u64;
         let mut step = || {
             state ^= state << 13;
