@@ -14,6 +14,7 @@ use std::time::Duration;
 use http::{HeaderValue, Request, Response, header};
 use http_body::Body as _;
 use hyper::body::Incoming;
+use hyper::ext::ReasonPhrase;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -66,6 +67,9 @@ impl Default for ConnectionOptions {
         }
     }
 }
+
+/// A status of tus ("Checksum"), for which HTTP has no words.
+const MISMATCH: u16 = 460;
 
 /// What all connections share.
 #[derive(Clone, Debug)]
@@ -150,6 +154,10 @@ impl Connections {
                     None => answer.await?,
                 };
                 talk.answered(&answer, metrics.as_ref());
+                if answer.status().as_u16() == MISMATCH {
+                    let words = ReasonPhrase::from_static(b"Checksum Mismatch");
+                    answer.extensions_mut().insert(words);
+                }
                 // What is left of a refused body is not waited for: hyper closes behind it, and this says so.
                 if last || brings_body && answer.status().as_u16() >= 400 {
                     answer

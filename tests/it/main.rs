@@ -35,3 +35,4 @@ mod soak;
 mod store;
 mod strict;
 mod support;
+mod tus;

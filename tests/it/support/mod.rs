@@ -290,6 +290,24 @@ impl Reply {
     /// The same, where the server may vanish under way.
     pub(crate) fn try_read(stream: &mut TcpStream) -> io::Result<Self> {
         let mut reader = BufReader::new(stream);
+        let mut reply = Self::head(&mut reader)?;
+        if let Some(length) = reply.header("content-length") {
+            reply.body.resize(length.parse().unwrap(), 0);
+            reader.read_exact(&mut reply.body)?;
+        } else if reply.header("transfer-encoding").is_some() {
+            reply.body = chunks(&mut reader)?;
+        } else if !matches!(reply.status, 204 | 304) {
+            reader.read_to_end(&mut reply.body)?;
+        }
+        Ok(reply)
+    }
+
+    /// Reads an answer to HEAD, which has no body whatever its fields say; an interim answer, too.
+    pub(crate) fn read_head(stream: &mut TcpStream) -> Self {
+        Self::head(&mut BufReader::new(stream)).unwrap()
+    }
+
+    fn head(reader: &mut impl BufRead) -> io::Result<Self> {
         let mut head = String::new();
         while !head.ends_with("\r\n\r\n") {
             if reader.read_line(&mut head)? == 0 {
@@ -300,20 +318,11 @@ impl Reply {
             }
         }
         let status = head.split(' ').nth(1).unwrap().parse().unwrap();
-        let mut reply = Self {
+        Ok(Self {
             status,
             head,
             body: Vec::new(),
-        };
-        if let Some(length) = reply.header("content-length") {
-            reply.body.resize(length.parse().unwrap(), 0);
-            reader.read_exact(&mut reply.body)?;
-        } else if reply.header("transfer-encoding").is_some() {
-            reply.body = chunks(&mut reader)?;
-        } else if !matches!(status, 204 | 304) {
-            reader.read_to_end(&mut reply.body)?;
-        }
-        Ok(reply)
+        })
     }
 
     pub(crate) fn header(&self, name: &str) -> Option<&str> {

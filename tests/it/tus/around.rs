@@ -1,0 +1,249 @@
+//! What the protocol leaves to us: who may, foreign origins, proxies, limits, a server that stops.
+
+use std::io::Write;
+
+use rustix::process::Signal;
+
+use super::talk::{Talk, appended, ask, created, patch, post, refused, told};
+use crate::support::{Reply, Server, eventually, write_for_us_alone};
+
+/// "Tus-Resumable" MUST be in every response: refusals that are no affair of the protocol have it too.
+#[test]
+fn every_answer_to_a_request_of_tus_says_its_version() {
+    let folder = tempfile::tempdir().unwrap();
+    let tokens = folder.path().join("tokens");
+    write_for_us_alone(&tokens, "secret-of-the-kitchen\n");
+    let server = Server::start(&["--token", tokens.to_str().unwrap(), "--base", "/up"]);
+    for (line, fields, status) in [
+        ("POST /up/files/", "Upload-Length: 1", 401),
+        ("PATCH /up/files/x", "Upload-Offset: 0", 401),
+        (
+            "POST /up/files/",
+            "Upload-Length: 1\r\nOrigin: http://evil.example",
+            403,
+        ),
+        ("POST /up/nowhere", "", 404),
+        (
+            "POST /up/files/x",
+            "Authorization: Bearer secret-of-the-kitchen",
+            405,
+        ),
+        ("PROPFIND /up/files/", "", 405),
+        ("POST /up/files/", "Host: elsewhere", 400),
+        ("GET /up/files/x", "", 404),
+        ("GET /up/get_upload_progress", "", 400),
+    ] {
+        let fields = if fields.is_empty() {
+            String::new()
+        } else {
+            format!("{fields}\r\n")
+        };
+        let request = format!(
+            "{line} HTTP/1.1\r\nHost: a\r\nTus-Resumable: 1.0.0\r\nContent-Length: 0\r\n{fields}\r\n"
+        );
+        let reply = server.send(request.as_bytes());
+        assert_eq!(reply.status, status, "{line} {fields}: {reply:?}");
+        // A head with two readings never reaches anybody who knows of tus.
+        let version = (status != 400 || line.starts_with("GET")).then_some("1.0.0");
+        assert_eq!(reply.header("tus-resumable"), version, "{line} {fields}");
+    }
+    let plain = server.send(b"GET /up/files/x HTTP/1.1\r\nHost: a\r\n\r\n");
+    assert_eq!(plain.header("tus-resumable"), None);
+}
+
+/// The script of a page elsewhere gets all that it needs, on refusals too; TRAPS, "CORS on errors".
+#[test]
+fn a_page_of_an_allowed_origin_can_send_and_read_all_of_it() {
+    let server = Server::start(&["--allow-origin", "https://app.example"]);
+    let preflight = server.send(
+        b"OPTIONS /files/ HTTP/1.1\r\nHost: a\r\nOrigin: https://app.example\r\nAccess-Control-Request-Method: POST\r\n\
+          Access-Control-Request-Headers: tus-resumable,upload-length,upload-metadata\r\n\r\n",
+    );
+    assert_eq!(preflight.status, 204);
+    let list = |reply: &Reply, field: &str| {
+        let list = reply.header(field).unwrap().to_ascii_lowercase();
+        list.split(", ").map(str::to_owned).collect::<Vec<_>>()
+    };
+    let methods = list(&preflight, "access-control-allow-methods");
+    for method in ["post", "head", "patch", "delete", "options"] {
+        assert!(methods.contains(&method.to_owned()), "{method}");
+    }
+    // tusd's lists, which clients rely on: pkg/handler/config.go.
+    let allowed = list(&preflight, "access-control-allow-headers");
+    for field in "authorization, x-requested-with, x-request-id, x-http-method-override, content-type, upload-length, \
+        upload-offset, tus-resumable, upload-metadata, upload-defer-length, upload-concat, upload-checksum"
+        .split(", ")
+    {
+        assert!(allowed.contains(&field.to_owned()), "{field}");
+    }
+    let from = |method: &str, path: &str, fields: &str| {
+        format!(
+            "{method} {path} HTTP/1.1\r\nHost: a\r\nOrigin: https://app.example\r\nTus-Resumable: 1.0.0\r\nContent-Length: 0\r\n{fields}\r\n"
+        )
+    };
+    for (request, status) in [
+        (from("POST", "/files/", "Upload-Length: 5\r\n"), 201),
+        (from("POST", "/files/", ""), 400),
+        (from("PATCH", "/files/x", ""), 404),
+        (from("OPTIONS", "/files/", ""), 204),
+        (
+            from("POST", "/files/", "Tus-Version: x\r\n").replace("1.0.0", "0.1"),
+            412,
+        ),
+    ] {
+        let reply = server.send(request.as_bytes());
+        assert_eq!(reply.status, status, "{request}");
+        assert_eq!(
+            reply.header("access-control-allow-origin"),
+            Some("https://app.example"),
+            "{request}"
+        );
+        let exposed = list(&reply, "access-control-expose-headers");
+        for field in "upload-offset, location, upload-length, tus-version, tus-resumable, tus-max-size, tus-extension, \
+            upload-metadata, upload-defer-length, upload-concat, upload-expires, tus-checksum-algorithm"
+            .split(", ")
+        {
+            assert!(exposed.contains(&field.to_owned()), "{field}");
+        }
+    }
+}
+
+/// What a form of a foreign page could send is refused, whatever method it says that it means.
+#[test]
+fn a_foreign_page_begins_ends_and_overrides_nothing() {
+    let server = Server::start(&[]);
+    let mut talk = Talk::with(&server);
+    talk.says(&post("Upload-Length: 5"), &created("id", 0));
+    let id = talk.name("id").to_owned();
+    for (line, over) in [
+        ("POST /files/", ""),
+        (&*format!("DELETE /files/{id}"), ""),
+        (&*format!("PATCH /files/{id}"), ""),
+        (
+            &*format!("POST /files/{id}"),
+            "X-HTTP-Method-Override: HEAD\r\n",
+        ),
+        (
+            &*format!("POST /files/{id}"),
+            "X-HTTP-Method-Override: DELETE\r\n",
+        ),
+        (
+            &*format!("POST /files/{id}"),
+            "X-HTTP-Method-Override: OPTIONS\r\n",
+        ),
+    ] {
+        let request = format!(
+            "{line} HTTP/1.1\r\nHost: a\r\nOrigin: https://evil.example\r\nTus-Resumable: 1.0.0\r\n{over}Upload-Length: 1\r\nContent-Length: 0\r\n\r\n"
+        );
+        let reply = server.send(request.as_bytes());
+        assert_eq!(
+            (reply.status, reply.json()["code"].as_str()),
+            (403, Some("origin_not_allowed")),
+            "{line} {over}"
+        );
+    }
+    assert_eq!(server.under_way().len(), 1);
+    talk.says(&patch("id", 0, "he"), &appended(2));
+}
+
+/// `Location` is a path, below the base; a whole URL when that is asked for, as the client or its proxy writes it.
+#[test]
+fn location_is_a_path_or_on_demand_a_whole_url() {
+    let location = |args: &[&str], fields: &str| {
+        let server = Server::start(&[&["--base", "/up"], args].concat());
+        let request = format!(
+            "POST /up/files/ HTTP/1.1\r\nHost: a:81\r\nTus-Resumable: 1.0.0\r\nUpload-Length: 5\r\nContent-Length: 0\r\n{fields}\r\n"
+        );
+        let reply = server.send(request.as_bytes());
+        let location = reply.header("location").unwrap().to_owned();
+        let (before, id) = location.rsplit_once('/').unwrap();
+        assert_eq!(id.len(), 32);
+        before.to_owned()
+    };
+    let proxied = "X-Forwarded-For: 192.0.2.1\r\nX-Forwarded-Proto: https\r\nX-Forwarded-Host: files.example\r\nX-Forwarded-Prefix: /in\r\n";
+    let trust = ["--trusted-proxy", "127.0.0.1", "--host", "files.example"];
+    let absolute = ["--location", "absolute"];
+    assert_eq!(location(&[], ""), "/up/files");
+    assert_eq!(location(&trust, proxied), "/in/up/files");
+    assert_eq!(location(&absolute, ""), "http://a:81/up/files");
+    assert_eq!(
+        location(&absolute, proxied),
+        "http://a:81/up/files",
+        "whom nobody trusts says nothing"
+    );
+    assert_eq!(
+        location(&[&trust[..], &absolute].concat(), proxied),
+        "https://files.example/in/up/files"
+    );
+}
+
+/// The request's bound is for each PATCH, and not for the upload.
+#[test]
+fn the_bound_of_a_request_is_for_each_patch() {
+    let server = Server::start(&["--max-request-size", "6"]);
+    let mut talk = Talk::with(&server);
+    talk.says(&post("Upload-Length: 11"), &created("id", 0));
+    talk.says(
+        &patch("id", 0, "hello w"),
+        &refused(
+            "413 Payload Too Large",
+            "connection: close\nupload-limit: max-append-size=6\nupload-offset: 0\nupload-expires: {time}",
+            "request_too_large",
+            "one request may carry 6 bytes here, and this one has more",
+        ),
+    );
+    talk.says(&patch("id", 0, "hello "), &appended(6));
+    talk.says(
+        &ask("HEAD", "id"),
+        &told("upload-offset: 6\nupload-length: 11\nupload-complete: ?0\nupload-expires: {time}")
+            .replace("min-size=0", "max-append-size=6"),
+    );
+}
+
+/// A server that stops keeps what has come, and tells the client when to come again; the next one goes on.
+#[test]
+fn a_server_that_stops_keeps_all_and_the_next_one_goes_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let dir = folder.path().join("uploads");
+    let mut server = Server::start_in(&dir, &["--shutdown-grace", "0s"]);
+    let mut talk = Talk::with(&server);
+    talk.says(
+        &post("Upload-Length: 11\nUpload-Metadata: filename ZGlzaA=="),
+        &created("id", 0),
+    );
+    let id = talk.name("id").to_owned();
+    let whole = talk.bytes(&patch("id", 0, "hello world"));
+    let mut running = server.connect();
+    running.write_all(&whole[..whole.len() - 6]).unwrap();
+    eventually(
+        || server.get(&format!("/uploads/{id}")).json()["received"].clone(),
+        |received| received == 5,
+    );
+    server.signal(Signal::TERM);
+    let reply = Reply::read(&mut running);
+    assert_eq!(
+        (reply.status, reply.json()["code"].as_str()),
+        (503, Some("shutting_down"))
+    );
+    assert_eq!(reply.header("retry-after"), Some("5"));
+    assert_eq!(reply.header("upload-offset"), Some("5"));
+    assert_eq!(reply.header("tus-resumable"), Some("1.0.0"));
+    assert!(server.ends().success());
+
+    let server = Server::start_in(&dir, &[]);
+    let record = server.get(&format!("/uploads/{id}")).json();
+    assert_eq!(
+        (&record["state"], &record["offset"], &record["length"]),
+        (&"interrupted".into(), &5.into(), &11.into())
+    );
+    let mut talk = Talk::with(&server);
+    let at = |request: String| request.replace("{id}", &id);
+    talk.says(
+        &at(ask("HEAD", "id")),
+        &told(
+            "upload-offset: 5\nupload-length: 11\nupload-complete: ?0\nupload-metadata: filename ZGlzaA==\nupload-expires: {time}",
+        ),
+    );
+    talk.says(&at(patch("id", 5, " world")), &super::talk::completed(11))
+        .stored(&[("dish", b"hello world")]);
+}
