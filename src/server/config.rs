@@ -222,7 +222,7 @@ pub struct Config {
 
     /// How long an unfinished upload that nobody goes on with is kept; none is for ever
     #[arg(long, value_name = "TIME", default_value = "24h", value_parser = time_or_none, help_heading = RESUME)]
-    pub expire_after: Option<Duration>,
+    pub expire_after: std::option::Option<Duration>,
 
     /// Bytes after which those that have come are made durable, so that a client may go on behind them
     #[arg(long, value_name = "SIZE", default_value = "16MiB", value_parser = size, help_heading = RESUME)]
