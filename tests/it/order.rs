@@ -1,25 +1,11 @@
 //! The order in which an upload becomes durable, seen in the system calls: data, sync, record, name, folder, answer.
 
-use std::collections::HashMap;
-use std::ffi::OsStr;
-use std::path::Path;
-use std::process::Command;
-
-use rustix::process::{Pid, Signal, kill_process};
-
 use crate::examples::{Example, built};
 use crate::support::needs::needs;
+use crate::support::traced::{Call, parse, stop_traced, traced};
 use crate::support::{Server, form, noise, part, post};
 
 const TRACED: &str = "trace=write,writev,pwrite64,pwritev,pwritev2,sendto,sendmsg,fsync,fdatasync,renameat,renameat2";
-
-/// A system call of a trace: its text, and the lines where it began and ended.
-#[derive(Clone, Debug)]
-struct Call {
-    text: String,
-    began: usize,
-    ended: usize,
-}
 
 impl Call {
     fn syncs(&self, what: &str) -> bool {
@@ -97,52 +83,6 @@ fn since_data(log: &str) -> Vec<Call> {
         .into_iter()
         .filter(|call| call.began >= first)
         .collect()
-}
-
-/// The command that starts `program` under strace, which writes to `log`; arguments of the program's own may follow.
-pub(crate) fn traced(how: &[&str], log: &Path, program: impl AsRef<OsStr>) -> Command {
-    let mut strace = Command::new("strace");
-    strace.arg("-f").args(how).arg("-o").arg(log).arg(program);
-    strace
-}
-
-/// strace ends by itself when what it traces does; killed, it would leave that running.
-pub(crate) fn stop_traced(strace: u32) {
-    let children = format!("/proc/{strace}/task/{strace}/children");
-    let child = std::fs::read_to_string(children)
-        .unwrap()
-        .trim()
-        .parse()
-        .unwrap();
-    kill_process(Pid::from_raw(child).unwrap(), Signal::TERM).unwrap();
-}
-
-/// Joins what strace splits where another thread's call comes in between.
-fn parse(log: &str) -> Vec<Call> {
-    let mut calls: Vec<Call> = Vec::new();
-    let mut open = HashMap::new();
-    for (line, text) in log.lines().enumerate() {
-        let Some((pid, text)) = text.split_once(' ') else {
-            continue;
-        };
-        let text = text.trim_start();
-        if text.starts_with("<...") {
-            if let Some(index) = open.remove(pid) {
-                let call: &mut Call = &mut calls[index];
-                call.ended = line;
-            }
-            continue;
-        }
-        if text.ends_with("<unfinished ...>") {
-            open.insert(pid.to_owned(), calls.len());
-        }
-        calls.push(Call {
-            text: text.to_owned(),
-            began: line,
-            ended: line,
-        });
-    }
-    calls
 }
 
 fn all(calls: &[Call], what: &str, fits: impl Fn(&Call) -> bool) -> Vec<Call> {

@@ -1,8 +1,8 @@
 //! The memory in which uploads are read, seen in the system calls.
 
 use super::put;
-use crate::order::{stop_traced, traced};
 use crate::support::needs::needs;
+use crate::support::traced::{stop_traced, traced};
 use crate::support::{Server, noise};
 
 /// The most bytes that one read brought of an upload of 8 MiB.

@@ -8,6 +8,8 @@ pub(crate) mod logged;
 pub(crate) mod needs;
 pub(crate) mod nginx;
 pub(crate) mod tmpfs;
+pub(crate) mod traced;
+pub(crate) mod tus;
 
 use std::fs::Permissions;
 use std::io::{self, BufRead, BufReader, Read, Write};
@@ -252,10 +254,10 @@ pub(crate) fn noise(length: usize) -> Vec<u8> {
         state ^= state << 17;
         state.to_le_bytes()
     };
-    let mut bytes: Vec<u8> = std::iter::repeat_with(&mut next)
-        .take(length.div_ceil(8))
-        .flatten()
-        .collect();
+    let mut bytes = Vec::with_capacity(length + 8);
+    while bytes.len() < length {
+        bytes.extend_from_slice(&next());
+    }
     bytes.truncate(length);
     bytes
 }
@@ -290,7 +292,7 @@ impl Reply {
     /// The same, where the server may vanish under way.
     pub(crate) fn try_read(stream: &mut TcpStream) -> io::Result<Self> {
         let mut reader = BufReader::new(stream);
-        let mut reply = Self::head(&mut reader)?;
+        let mut reply = Self::head_of(&mut reader)?;
         if let Some(length) = reply.header("content-length") {
             reply.body.resize(length.parse().unwrap(), 0);
             reader.read_exact(&mut reply.body)?;
@@ -304,10 +306,15 @@ impl Reply {
 
     /// Reads an answer to HEAD, which has no body whatever its fields say; an interim answer, too.
     pub(crate) fn read_head(stream: &mut TcpStream) -> Self {
-        Self::head(&mut BufReader::new(stream)).unwrap()
+        Self::head(stream).unwrap()
     }
 
-    fn head(reader: &mut impl BufRead) -> io::Result<Self> {
+    /// The same, where the server may vanish under way.
+    pub(crate) fn head(stream: &mut TcpStream) -> io::Result<Self> {
+        Self::head_of(&mut BufReader::new(stream))
+    }
+
+    fn head_of(reader: &mut impl BufRead) -> io::Result<Self> {
         let mut head = String::new();
         while !head.ends_with("\r\n\r\n") {
             if reader.read_line(&mut head)? == 0 {

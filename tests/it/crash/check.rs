@@ -1,0 +1,192 @@
+//! What must be so whenever the server has started again, whatever has ended it.
+
+use std::collections::{BTreeSet, HashMap};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+
+use super::content::content;
+use super::told::{Open, Stored, Told};
+use crate::support::tus::{Tus, offset};
+use crate::support::{Reply, Server};
+
+/// The files of every form.
+pub(super) const PARTS: [&str; 3] = ["a", "b", "c"];
+/// Longer files are read back in part; on the disk they are compared whole.
+const READ_BACK: usize = 1 << 20;
+
+/// All that was told is there, what is visible is whole, and what is under way belongs to somebody.
+///
+/// An upload that came to its end without its client having heard of it counts as stored from now on.
+pub(super) fn check(server: &Server, told: &mut Told) {
+    whole(server);
+    for stored in &told.stored {
+        is_stored(server, stored);
+    }
+    for url in &told.gone {
+        assert_eq!(server.get(url).status, 404, "{url} was deleted");
+        assert_eq!(asked(server, url).status, 404, "{url} was deleted");
+    }
+    for index in (0..told.open.len()).rev() {
+        if is_finished(server, &mut told.open[index]) {
+            told.close(index);
+            is_stored(server, told.stored.last().unwrap());
+        }
+    }
+    let known: BTreeSet<_> = told.open.iter().map(|open| open.tus.id()).collect();
+    let under_way = under_way(server);
+    for id in &under_way {
+        if !known.contains(&**id) {
+            unheard(server, id);
+        }
+    }
+    // Of those under way that have bytes, none is without its file.
+    for open in told.open.iter().filter(|open| open.tus.told > 0) {
+        assert!(under_way.contains(open.tus.id()), "{open:?} has no file");
+    }
+}
+
+/// Finishes whatever is under way, known to a client or not; then nothing but finished files is left.
+pub(super) fn finish(server: &Server, told: &mut Told) {
+    let unheard = under_way(server);
+    while let Some(mut open) = told.open.pop() {
+        let content = content(&open.name);
+        open.tus.finish(server.address, content).unwrap();
+        digest(server, &open);
+        told.store(&[open.name], vec![open.tus.url]);
+        is_stored(server, told.stored.last().unwrap());
+    }
+    // Its creation was recorded, and the answer never came.
+    for id in unheard.intersection(&under_way(server)) {
+        let (mut tus, reply) = head(server, id);
+        let name = name(&reply).expect("every upload here has a name");
+        tus.finish(server.address, content(&name)).unwrap();
+        assert!(server.read(&name) == content(&name), "{name}");
+    }
+    assert!(server.under_way().is_empty(), "{:?}", server.under_way());
+    whole(server);
+}
+
+/// Every visible file is what was sent under its name, and of a form all are there; the store's own folder holds its
+/// records and the files under way.
+fn whole(server: &Server) {
+    let mut forms: HashMap<String, Vec<String>> = HashMap::new();
+    for name in server.files() {
+        assert!(server.read(&name) == content(&name), "{name} is not whole");
+        if let Some((form, part)) = name.split_once('.') {
+            let (number, _) = form.split_once('-').unwrap();
+            let parts = forms.entry(number.to_owned()).or_default();
+            parts.push(part.to_owned());
+        }
+    }
+    for (number, mut parts) in forms {
+        parts.sort();
+        assert_eq!(parts, PARTS, "of form {number} a part is visible");
+    }
+    let state = std::fs::read_dir(server.dir.join(".dumbwaiter")).unwrap();
+    for entry in state {
+        let name = entry.unwrap().file_name();
+        assert!(name == "records.redb" || name == "tmp", "{name:?}");
+    }
+}
+
+fn is_stored(server: &Server, stored: &Stored) {
+    for (name, url) in &stored.files {
+        let content = content(name);
+        let reply = match content.len() {
+            0..READ_BACK => server.get(url),
+            length => server.get_with(url, &format!("Range: bytes={}-\r\n", length - 1000)),
+        };
+        let expected = match reply.status {
+            206 => &content[content.len() - 1000..],
+            _ => content,
+        };
+        assert!(
+            reply.body == expected,
+            "{name} was acknowledged, and {url} says {}",
+            reply.head
+        );
+    }
+}
+
+/// Whether an upload that its client believes to be under way is finished; what the client was told holds.
+fn is_finished(server: &Server, open: &mut Open) -> bool {
+    let told = open.tus.told;
+    let reply = open.tus.head(server.address).unwrap();
+    assert!(matches!(reply.status, 200 | 204), "{open:?}: {reply:?}");
+    let offset = offset(&reply);
+    assert!(offset >= told, "{open:?} was told {told}: {reply:?}");
+    let length = content(&open.name).len() as u64;
+    assert!(offset <= length, "{open:?}: {reply:?}");
+    assert_eq!(name(&reply).as_deref(), Some(&*open.name), "{reply:?}");
+    let is_finished = reply.header("upload-length").is_some() && offset == length;
+    if !is_finished {
+        rests(server, open.tus.id());
+    }
+    is_finished
+}
+
+/// An upload that nobody has heard of has a record all the same, and can be asked where it stands.
+fn unheard(server: &Server, id: &str) {
+    let (_, reply) = head(server, id);
+    assert!(matches!(reply.status, 200 | 204), "{id}: {reply:?}");
+    let name = name(&reply).expect("every upload here has a name");
+    assert!(offset(&reply) <= content(&name).len() as u64, "{reply:?}");
+    rests(server, id);
+}
+
+/// The record of an upload under way says so.
+fn rests(server: &Server, id: &str) {
+    let record = server.get(&format!("/uploads/{id}"));
+    assert_eq!(record.status, 200, "{id}: {record:?}");
+    assert_eq!(record.json()["state"], "interrupted", "{}", record.text());
+}
+
+/// The digest that was computed over all its bytes, however many requests and servers they came through, where one is.
+fn digest(server: &Server, open: &Open) {
+    use sha2::Digest as _;
+    let record = server.get(&format!("/uploads/{}", open.tus.id()));
+    if record.status != 200 {
+        return;
+    }
+    let record = record.json();
+    assert_eq!(record["state"], "done", "{record}");
+    if let Some(told) = record["files"][0]["digest"].as_str() {
+        let sum = sha2::Sha256::digest(content(&open.name));
+        let hex: String = sum.iter().map(|byte| format!("{byte:02x}")).collect();
+        assert!(told.ends_with(&hex), "{told} is not {hex}");
+    }
+}
+
+/// The ids of which there are files under way, one for each.
+fn under_way(server: &Server) -> BTreeSet<String> {
+    let mut ids = BTreeSet::new();
+    for temp in server.under_way() {
+        let (id, _) = temp.split_once('.').unwrap();
+        assert!(ids.insert(id.to_owned()), "two of one upload: {temp}");
+    }
+    ids
+}
+
+fn head(server: &Server, id: &str) -> (Tus, Reply) {
+    let url = format!("/files/{id}");
+    let mut tus = Tus { url, told: 0 };
+    let reply = tus.head(server.address).unwrap();
+    (tus, reply)
+}
+
+fn asked(server: &Server, url: &str) -> Reply {
+    let mut tus = Tus {
+        url: url.to_owned(),
+        told: 0,
+    };
+    tus.head(server.address).unwrap()
+}
+
+/// The file's name in `Upload-Metadata`.
+fn name(reply: &Reply) -> Option<String> {
+    let pairs = reply.header("upload-metadata")?.split(',');
+    let name = pairs.filter_map(|pair| pair.trim().strip_prefix("filename "));
+    let bytes = STANDARD.decode(name.last()?).ok()?;
+    String::from_utf8(bytes).ok()
+}

@@ -1,0 +1,238 @@
+//! Clients that send one upload after the other until the server is gone, and keep what they were told.
+
+use std::collections::BTreeMap;
+use std::io::{self, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use super::check::PARTS;
+use super::content::{Way, content, length};
+use super::random::Random;
+use super::told::{Open, Told};
+use crate::support::tus::{Tus, offset, pair, request};
+use crate::support::{Reply, form, part, post};
+
+/// The furthest offset that a watcher saw of each upload.
+pub(super) type Seen = Mutex<BTreeMap<String, u64>>;
+
+/// The server of one round, and how far it has come.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Round<'r> {
+    pub(super) server: SocketAddr,
+    /// Set before the kill: from then on lines may break.
+    pub(super) dies: &'r AtomicBool,
+    pub(super) seen: &'r Seen,
+}
+
+impl Round<'_> {
+    fn is_over(&self) -> bool {
+        self.dies.load(Ordering::SeqCst)
+    }
+}
+
+/// One client, who lives over many rounds.
+#[derive(Debug)]
+pub(super) struct Client {
+    way: Way,
+    /// The number of the next upload; clients count in steps, so that no two have the same.
+    next: usize,
+    step: usize,
+    random: Random,
+    pub(super) told: Told,
+}
+
+impl Client {
+    /// Clients of all ways; at least one of each.
+    pub(super) fn some(random: &mut Random) -> Vec<Self> {
+        let ways = [Way::Form, Way::Put, Way::Tus, Way::Tus];
+        let client = |(next, way)| Self {
+            way,
+            next,
+            step: ways.len(),
+            random: random.fork(),
+            told: Told::default(),
+        };
+        ways.into_iter().enumerate().map(client).collect()
+    }
+
+    /// Uploads until the server dies.
+    pub(super) fn work(&mut self, round: Round<'_>) {
+        while !round.is_over() {
+            let how = match self.way {
+                Way::Form => self.form(round.server),
+                Way::Put => self.put(round.server),
+                Way::Tus => self.tus(round),
+            };
+            if let Err(e) = how {
+                assert!(round.is_over(), "the server lives, and a line breaks: {e}");
+            }
+        }
+    }
+
+    fn name(&mut self, part: Option<&str>) -> String {
+        // A form has three of them.
+        let most = if part.is_some() { 1 << 20 } else { usize::MAX };
+        let length = length(&mut self.random).min(most);
+        self.way.name(self.next, length, part)
+    }
+
+    fn form(&mut self, server: SocketAddr) -> io::Result<()> {
+        let names = PARTS.map(|part| self.name(Some(part)));
+        self.next += self.step;
+        let parts: Vec<_> = names
+            .iter()
+            .map(|name| part("f", Some(name), content(name)))
+            .collect();
+        let reply = answer(server, &post("/upload", "", &form(&parts)), b"")?;
+        self.told.store(&names, stored(&reply));
+        Ok(())
+    }
+
+    fn put(&mut self, server: SocketAddr) -> io::Result<()> {
+        let name = self.name(None);
+        self.next += self.step;
+        let content = content(&name);
+        let length = content.len();
+        let head =
+            format!("PUT /files/{name} HTTP/1.1\r\nHost: a\r\nContent-Length: {length}\r\n\r\n");
+        let reply = answer(server, head.as_bytes(), content)?;
+        self.told.store(&[name], stored(&reply));
+        Ok(())
+    }
+
+    /// A new upload or one that was left, some way or to its end.
+    fn tus(&mut self, round: Round<'_>) -> io::Result<()> {
+        let index = match self.told.open.len() {
+            0 => self.create(round)?,
+            open if open < 4 && self.random.one_in(2) => self.create(round)?,
+            open => self.random.index(open),
+        };
+        self.watched(index, round);
+        let reply = self.told.open[index].tus.head(round.server)?;
+        assert!(matches!(reply.status, 200 | 204), "{reply:?}");
+        let mut deferred = reply.header("upload-defer-length").is_some();
+        let mut at = offset(&reply);
+        let length = content(&self.told.open[index].name).len() as u64;
+        while at < length || deferred {
+            if round.is_over() || self.random.one_in(8) {
+                return Ok(());
+            }
+            at = match at < length && self.random.one_in(6) {
+                true => self.cut(index, at, round)?,
+                false => self.append(index, at, &mut deferred, round)?,
+            };
+        }
+        self.told.close(index);
+        Ok(())
+    }
+
+    /// Creates an upload, with some of its bytes or none, with its length or without. Its place among those open.
+    fn create(&mut self, round: Round<'_>) -> io::Result<usize> {
+        let name = self.name(None);
+        self.next += self.step;
+        let content = content(&name);
+        let length = (!self.random.one_in(3)).then_some(content.len() as u64);
+        let first = match self.random.one_in(2) {
+            true => self.random.bytes(content.len()),
+            false => 0,
+        };
+        let metadata = format!("{},empty", pair("filename", &name));
+        let tus = Tus::create(round.server, length, &metadata, &content[..first])?;
+        self.told.open.push(Open { name, tus });
+        Ok(self.told.open.len() - 1)
+    }
+
+    /// One PATCH, of all that is missing or some of it; the last one says the length where the server does not know it.
+    fn append(
+        &mut self,
+        index: usize,
+        at: u64,
+        deferred: &mut bool,
+        round: Round<'_>,
+    ) -> io::Result<u64> {
+        let open = &mut self.told.open[index];
+        let content = content(&open.name);
+        let rest = &content[usize::try_from(at).unwrap()..];
+        let some = match self.random.one_in(2) {
+            true => rest.len(),
+            false => self.random.bytes(rest.len()),
+        };
+        let says = *deferred && (rest.is_empty() || self.random.one_in(3));
+        let length = match says {
+            true => format!("Upload-Length: {}\r\n", content.len()),
+            false => String::new(),
+        };
+        let reply = open.tus.patch(round.server, at, &length, &rest[..some])?;
+        if reply.status == 409 {
+            // What was cut before came in after all.
+            let now = offset(&open.tus.head(round.server)?);
+            assert_ne!(now, at, "{open:?}: {reply:?}");
+            return Ok(now);
+        }
+        assert_eq!(reply.status, 204, "{open:?}: {reply:?}");
+        *deferred &= !says;
+        let now = offset(&reply);
+        assert_eq!(now, at + some as u64, "{reply:?}");
+        Ok(now)
+    }
+
+    /// A PATCH that stands still before its end, and HEAD, which makes it let go and tells how far it came.
+    fn cut(&mut self, index: usize, at: u64, round: Round<'_>) -> io::Result<u64> {
+        let open = &mut self.told.open[index];
+        let rest = &content(&open.name)[usize::try_from(at).unwrap()..];
+        let some = &rest[..self.random.bytes(rest.len().saturating_sub(1))];
+        let line = open.tus.begin_patch(round.server, at, rest.len(), some)?;
+        let reply = open.tus.head(round.server)?;
+        drop(line);
+        let now = offset(&reply);
+        assert!((at..=at + some.len() as u64).contains(&now), "{reply:?}");
+        Ok(now)
+    }
+
+    fn watched(&self, index: usize, round: Round<'_>) {
+        let id = self.told.open[index].tus.id().to_owned();
+        round.seen.lock().unwrap().entry(id).or_insert(0);
+    }
+}
+
+/// Asks for the records of all uploads by tus, again and again until the server is gone, and notes their offsets.
+pub(super) fn watch(round: Round<'_>) {
+    while !round.is_over() {
+        let ids: Vec<_> = round.seen.lock().unwrap().keys().cloned().collect();
+        for id in ids {
+            let Ok(reply) = request(round.server, "GET", &format!("/uploads/{id}"), "", b"") else {
+                break;
+            };
+            // Ended uploads are forgotten in the end, so other answers are right too.
+            if reply.status == 200
+                && let Some(offset) = reply.json()["offset"].as_u64()
+            {
+                let mut seen = round.seen.lock().unwrap();
+                let furthest = seen.entry(id).or_default();
+                *furthest = offset.max(*furthest);
+            }
+        }
+        // So that most of the processor is left to the uploads.
+        std::thread::sleep(Duration::from_millis(2));
+    }
+}
+
+fn answer(server: SocketAddr, head: &[u8], body: &[u8]) -> io::Result<Reply> {
+    let mut line = TcpStream::connect(server)?;
+    line.set_read_timeout(Some(Duration::from_secs(60)))?;
+    line.write_all(head)?;
+    line.write_all(body)?;
+    Reply::try_read(&mut line)
+}
+
+/// The files' URLs.
+fn stored(reply: &Reply) -> Vec<String> {
+    assert_eq!(reply.status, 201, "{reply:?}");
+    let record = reply.json();
+    let files = record["files"].as_array().unwrap().iter();
+    files
+        .map(|file| file["url"].as_str().unwrap().to_owned())
+        .collect()
+}

@@ -1,0 +1,48 @@
+//! What clients were told, and must find again.
+
+use crate::support::tus::Tus;
+
+/// All that the clients of one folder were told.
+#[derive(Clone, Default, Debug)]
+pub(super) struct Told {
+    /// Uploads whose last answer came.
+    pub(super) stored: Vec<Stored>,
+    /// Uploads by tus that have been created and not been finished, as far as their client knows.
+    pub(super) open: Vec<Open>,
+    /// Paths of uploads that were ended by their client.
+    pub(super) gone: Vec<String>,
+}
+
+/// A finished upload: the names of its files and where each is to be had.
+#[derive(Clone, Debug)]
+pub(super) struct Stored {
+    pub(super) files: Vec<(String, String)>,
+}
+
+/// An upload under way.
+#[derive(Clone, Debug)]
+pub(super) struct Open {
+    pub(super) name: String,
+    pub(super) tus: Tus,
+}
+
+impl Told {
+    pub(super) fn store(&mut self, names: &[String], urls: Vec<String>) {
+        assert_eq!(names.len(), urls.len());
+        let files = names.iter().cloned().zip(urls).collect();
+        self.stored.push(Stored { files });
+    }
+
+    /// An upload by tus has been finished.
+    pub(super) fn close(&mut self, index: usize) {
+        let Open { name, tus } = self.open.swap_remove(index);
+        self.store(&[name], vec![tus.url]);
+    }
+
+    /// A watcher has seen an offset.
+    pub(super) fn saw(&mut self, id: &str, offset: u64) {
+        if let Some(open) = self.open.iter_mut().find(|open| open.tus.id() == id) {
+            open.tus.told = open.tus.told.max(offset);
+        }
+    }
+}
