@@ -40,9 +40,6 @@ impl Commit {
             .claims
             .choose(&inner.root, &self.files, self.on_conflict)
             .await?;
-        let data = self.scratch.unsynced();
-        inner.syncs.data(data).await.map_err(Error::store)?;
-
         let promise = Promise {
             temps: self.scratch.temps(),
             from: 0,
@@ -51,6 +48,7 @@ impl Commit {
         // A single file moves at once or not at all, and a crash before its move takes nothing that anybody was told
         // of, unless there was a checkpoint. So most uploads make one entry in the records instead of three.
         let promised = self.has_checkpoint || promise.temps.len() > 1;
+        sync(&inner, &self.scratch, promised).await?;
         let mut record = self.record(&claim)?;
         let (id, epoch, had) = (self.id, self.epoch, self.has_checkpoint);
         inner
@@ -86,6 +84,18 @@ impl Commit {
             remembered: self.remembered.take(),
         })
     }
+}
+
+/// Makes the files' data durable and, where they are `promised`, the names that they have now: after a power cut the
+/// promise is kept for all of them or for none.
+pub(super) async fn sync(inner: &Inner, scratch: &Scratch, promised: bool) -> Result<(), Error> {
+    let data = inner.syncs.data(scratch.unsynced());
+    if !promised || scratch.are_named() {
+        return data.await.map_err(Error::store);
+    }
+    let names = inner.syncs.folder(inner.root.tmp_folder());
+    let (data, names) = tokio::join!(data, names);
+    data.and(names).map_err(Error::store)
 }
 
 /// The moment as records have it.

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use super::Inner;
 use super::claims::name_taken;
-use super::commit::{fulfil, how, keep, now};
+use super::commit::{fulfil, how, keep, now, sync};
 use super::gate::{Gate, Turn};
 use super::put::Put;
 use super::scratch::Scratch;
@@ -71,14 +71,13 @@ impl Keep {
             .claims
             .choose(&inner.root, files, self.on_conflict)
             .await?;
-        let data = self.scratch.unsynced();
-        inner.syncs.data(data).await.map_err(Error::store)?;
         let promise = Promise {
             temps: self.scratch.temps(),
             from: turn.kept.len(),
             on_conflict: self.on_conflict,
         };
         let promised = self.has_checkpoint || promise.from > 0;
+        sync(&inner, &self.scratch, promised).await?;
         let mut record = self.record(turn, &claim.names()[0])?;
         self.gate.begin_keep(promise.from);
         let had = self.has_checkpoint;

@@ -55,6 +55,11 @@ impl Scratch {
             .any(|file| !file.named && file.written > 0)
     }
 
+    /// Whether none of the files may lose its name.
+    pub(super) fn are_named(&self) -> bool {
+        self.files.iter().all(|file| file.named)
+    }
+
     /// Forgets the file begun last; its bytes go, unless a checkpoint needs them.
     pub(super) fn discard_last(&mut self) {
         if let Some(file) = self.files.pop()
