@@ -189,7 +189,7 @@ impl Turn {
     }
 
     /// Nothing can be written: the upload waits on, unless nothing is there that could.
-    async fn cannot_open(self, error: Error, tap: Tap, mut place: Place, offset: u64) -> Error {
+    async fn cannot_open(mut self, error: Error, tap: Tap, mut place: Place, offset: u64) -> Error {
         let gone = match &error {
             Error::NotFound => true,
             Error::Refused(_) => self.remove().await,

@@ -9,7 +9,7 @@ use super::{Append, Shared};
 use crate::error::Error;
 use crate::progress::{State, Why};
 use crate::receive::Body;
-use crate::upload::UploadId;
+use crate::upload::{FileHead, Upload, UploadId};
 
 impl Shared {
     /// Ends an upload with all that is stored of it; `false` when it has been completed meanwhile, or is none.
@@ -25,7 +25,7 @@ impl Shared {
         let Some(mut taken) = self.table().take(&id) else {
             return Ok(progress.is_some_and(|progress| progress.state() == State::Error));
         };
-        let turn = Turn::new(Arc::clone(&self), id, lock, taken.writer);
+        let mut turn = Turn::new(Arc::clone(&self), id, lock, taken.writer);
         let removed = match taken.parked.take().filter(|_| !turn.lock().is_forced()) {
             Some(mut open) => open.abandon().await,
             None => self.remove(&id).await,
@@ -34,9 +34,12 @@ impl Shared {
             turn.give_back(None, taken.place);
             return Err(error);
         }
-        let ended = turn.tell_end(why);
+        let told = turn.end();
         drop(taken.place);
-        ended();
+        if let Some((upload, kept, head, fields)) = told {
+            self.tracker.revive(&upload, kept, &head, &fields);
+            self.tracker.resume(&upload, kept).fail(why);
+        }
         Ok(true)
     }
 
@@ -121,31 +124,22 @@ impl Append {
     }
 }
 
+/// What a record is made of: the upload, how much is kept, its file, its fields.
+type Told = (Upload, u64, FileHead, Vec<(String, String)>);
+
 impl Turn {
-    /// Nothing is stored of the upload any more. What comes back tells its record so.
-    fn tell_end(self, why: &Error) -> impl FnOnce() {
-        let shared = Arc::clone(self.shared());
-        let id = self.id();
-        let mut told = None;
+    /// Nothing is stored of the upload any more. Gives what its record is to be told of; nothing for a part that is
+    /// complete, whose record has ended already.
+    fn end(&mut self) -> Option<Told> {
+        let (id, mut told) = (self.id(), None);
         self.change(|entry| {
-            let head = Request::new(()).into_parts().0;
+            let (head, ()) = Request::new(()).into_parts();
             let upload = entry.about.upload(id, Arc::new(head));
-            // A part that is complete has ended already.
-            if !entry.is_complete() {
-                told = Some((
-                    upload,
-                    entry.kept.offset(),
-                    entry.head.clone(),
-                    entry.about.fields.clone(),
-                ));
-            }
+            let (kept, fields) = (entry.kept.offset(), entry.about.fields.clone());
+            told =
+                Some((upload, kept, entry.head.clone(), fields)).filter(|_| !entry.is_complete());
         });
         self.forget();
-        move || {
-            if let Some((upload, offset, head, fields)) = told {
-                shared.tracker.revive(&upload, offset, &head, &fields);
-                shared.tracker.resume(&upload, offset).fail(why);
-            }
-        }
+        told
     }
 }

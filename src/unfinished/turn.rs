@@ -75,7 +75,7 @@ impl Turn {
         }
     }
 
-    async fn store(self, mut received: Box<Received>) -> Result<Status, Error> {
+    async fn store(mut self, mut received: Box<Received>) -> Result<Status, Error> {
         self.shared.table().stores(&self.id, self.writer, true);
         let stored = received.complete(&self.shared.naming).await;
         match stored {
@@ -142,7 +142,7 @@ impl Turn {
 
     /// Ends the upload for good, with all that is stored of it.
     pub(super) async fn fail(
-        self,
+        mut self,
         mut received: Box<Received>,
         error: Error,
     ) -> Result<Status, Error> {
@@ -195,8 +195,9 @@ impl Turn {
         drop(gone);
     }
 
-    /// The upload is unfinished no more; tells how it was last.
-    pub(super) fn forget(mut self) -> Option<Status> {
+    /// The upload is unfinished no more; tells how it was last. Whoever waits for it still waits, until its record says
+    /// the same.
+    pub(super) fn forget(&mut self) -> Option<Status> {
         self.closed = true;
         let mut table = self.shared.table();
         let status = table.status(&self.id, None);

@@ -1,0 +1,155 @@
+//! A store that fails when it is told to.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use tokio::sync::Notify;
+
+use crate::error::Error;
+use crate::name::OnConflict;
+use crate::store::{Checkpoint, Memory, Open, Placed, Reader, Session, Store};
+use crate::upload::{FileFacts, FileHead, Remembered, UploadId};
+
+/// What is to go wrong, and what has been asked.
+#[derive(Clone, Default)]
+pub(super) struct Faulty {
+    pub(super) memory: Memory,
+    pub(super) faults: Arc<Faults>,
+}
+
+#[derive(Default)]
+pub(super) struct Faults {
+    /// The next write finds the disk full.
+    pub(super) full: AtomicBool,
+    /// The next commit does.
+    pub(super) full_commit: AtomicBool,
+    /// Every checkpoint fails as a sync does.
+    pub(super) no_sync: AtomicBool,
+    /// The next write or commit hangs until it is let go.
+    pub(super) hang: AtomicBool,
+    pub(super) hangs: AtomicBool,
+    pub(super) go: Notify,
+    /// How often an upload was taken up.
+    pub(super) taken: AtomicUsize,
+    /// How many checkpoints were taken.
+    pub(super) checkpoints: AtomicUsize,
+}
+
+impl Faults {
+    async fn hang(&self) {
+        if self.hang.swap(false, Ordering::SeqCst) {
+            self.hangs.store(true, Ordering::SeqCst);
+            self.go.notified().await;
+        }
+    }
+}
+
+#[async_trait]
+impl Store for Faulty {
+    async fn open(&self, id: &UploadId, how: Open) -> Result<Box<dyn Session>, Error> {
+        let session = self.memory.open(id, how).await?;
+        self.faults
+            .taken
+            .fetch_add(usize::from(how == Open::Take), Ordering::SeqCst);
+        let faults = Arc::clone(&self.faults);
+        Ok(Box::new(FaultySession { session, faults }))
+    }
+
+    async fn stored(&self, id: &UploadId) -> Result<Option<Vec<FileFacts>>, Error> {
+        self.memory.stored(id).await
+    }
+
+    async fn read(&self, id: &UploadId, index: usize) -> Result<Option<Box<dyn Reader>>, Error> {
+        self.memory.read(id, index).await
+    }
+
+    fn resumes(&self) -> bool {
+        true
+    }
+
+    async fn unfinished(&self, id: &UploadId) -> Result<Option<Checkpoint>, Error> {
+        self.memory.unfinished(id).await
+    }
+
+    async fn read_unfinished(
+        &self,
+        id: &UploadId,
+        index: usize,
+    ) -> Result<Option<Box<dyn Reader>>, Error> {
+        self.memory.read_unfinished(id, index).await
+    }
+
+    async fn remembered(&self, id: &UploadId) -> Result<Option<Remembered>, Error> {
+        self.memory.remembered(id).await
+    }
+
+    async fn remove(&self, id: &UploadId) -> Result<bool, Error> {
+        self.memory.remove(id).await
+    }
+}
+
+struct FaultySession {
+    session: Box<dyn Session>,
+    faults: Arc<Faults>,
+}
+
+fn full(is_full: &AtomicBool) -> Result<(), Error> {
+    match is_full.swap(false, Ordering::SeqCst) {
+        true => Err(Error::DiskFull),
+        false => Ok(()),
+    }
+}
+
+#[async_trait]
+impl Session for FaultySession {
+    fn resumed(&self) -> Option<&Checkpoint> {
+        self.session.resumed()
+    }
+
+    async fn begin_file(&mut self, head: &FileHead, expect: Option<u64>) -> Result<(), Error> {
+        self.session.begin_file(head, expect).await
+    }
+
+    async fn write(&mut self, frames: &mut Vec<Bytes>) -> Result<(), Error> {
+        self.faults.hang().await;
+        full(&self.faults.full)?;
+        self.session.write(frames).await
+    }
+
+    async fn discard_file(&mut self) -> Result<(), Error> {
+        self.session.discard_file().await
+    }
+
+    async fn checkpoint(&mut self, checkpoint: Checkpoint) -> Result<u64, Error> {
+        if self.faults.no_sync.load(Ordering::SeqCst) {
+            return Err(Error::store("a sync has failed"));
+        }
+        self.faults.checkpoints.fetch_add(1, Ordering::SeqCst);
+        self.session.checkpoint(checkpoint).await
+    }
+
+    async fn commit(
+        self: Box<Self>,
+        files: Vec<Placed>,
+        on_conflict: OnConflict,
+    ) -> Result<Vec<FileFacts>, Error> {
+        self.faults.hang().await;
+        full(&self.faults.full_commit)?;
+        self.session.commit(files, on_conflict).await
+    }
+
+    async fn keep(
+        &mut self,
+        index: usize,
+        file: Placed,
+        on_conflict: OnConflict,
+    ) -> Result<FileFacts, Error> {
+        self.session.keep(index, file, on_conflict).await
+    }
+
+    async fn abandon(self: Box<Self>) -> Result<(), Error> {
+        self.session.abandon().await
+    }
+}

@@ -1,0 +1,244 @@
+//! Everything that unfinished uploads live in, and lines that a test cuts where it likes.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::{HeaderMap, Request};
+use http_body::Frame;
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+use tokio::task::JoinHandle;
+
+use crate::admission::{Admission, AdmissionOptions};
+use crate::error::Error;
+use crate::handlers::Chain;
+use crate::progress::{Progress, State, Tracker, TrackerOptions};
+use crate::receive::{Body, Limits, Naming, PaceOptions, Receiver};
+use crate::store::{Memory, Store};
+use crate::threads::DataThreads;
+use crate::unfinished::{Append, ResumeOptions, Status, Unfinished};
+use crate::upload::{Concat, FileHead, Owner, Protocol, Remembered, Upload, UploadId};
+
+/// What a test sends.
+#[derive(Clone)]
+pub(super) struct Line(UnboundedSender<Result<Frame<Bytes>, &'static str>>);
+
+struct Piped(UnboundedReceiver<Result<Frame<Bytes>, &'static str>>);
+
+impl Line {
+    pub(super) fn send(&self, bytes: impl Into<Bytes>) {
+        let _ = self.0.send(Ok(Frame::data(bytes.into())));
+    }
+
+    pub(super) fn cut(&self) {
+        let _ = self.0.send(Err("reset"));
+    }
+
+    pub(super) fn trailer(&self, fields: HeaderMap) {
+        let _ = self.0.send(Ok(Frame::trailers(fields)));
+    }
+}
+
+impl http_body::Body for Piped {
+    type Data = Bytes;
+    type Error = &'static str;
+
+    fn poll_frame(
+        mut self: std::pin::Pin<&mut Self>,
+        cx: &mut std::task::Context<'_>,
+    ) -> std::task::Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
+        self.0.poll_recv(cx)
+    }
+}
+
+pub(super) fn line() -> (Line, Body) {
+    let (send, receive) = unbounded_channel();
+    (Line(send), Body::new(Piped(receive)))
+}
+
+pub(super) fn whole(bytes: impl Into<Bytes>) -> Body {
+    Body::new(http_body_util::Full::<Bytes>::new(bytes.into()))
+}
+
+pub(super) fn append(offset: u64, body: Body) -> Append {
+    Append {
+        offset,
+        length: None,
+        body,
+        check: None,
+        address: [127, 0, 0, 1].into(),
+        head: Arc::new(Request::new(()).into_parts().0),
+    }
+}
+
+/// Everything that unfinished uploads live in.
+pub(super) struct Rig {
+    pub(super) unfinished: Unfinished,
+    pub(super) tracker: Tracker,
+    pub(super) store: Arc<dyn Store>,
+}
+
+pub(super) struct Given {
+    pub(super) options: ResumeOptions,
+    pub(super) admission: AdmissionOptions,
+    pub(super) chain: Chain,
+    pub(super) pace: PaceOptions,
+    pub(super) naming: Naming,
+}
+
+impl Default for Given {
+    fn default() -> Self {
+        Self {
+            options: ResumeOptions::default(),
+            admission: AdmissionOptions {
+                keep_free: 0,
+                keep_free_inodes: 0,
+                ..AdmissionOptions::default()
+            },
+            chain: Chain::default(),
+            pace: PaceOptions::NONE,
+            naming: Naming::default(),
+        }
+    }
+}
+
+impl Rig {
+    pub(super) fn start(store: impl Store, given: Given) -> Self {
+        let store: Arc<dyn Store> = Arc::new(store);
+        let data = DataThreads::start(2).unwrap();
+        let tracker = Tracker::start(TrackerOptions::default());
+        let receiver = Receiver {
+            store: Arc::clone(&store),
+            chain: given.chain,
+            limits: Limits::default(),
+            pace: given.pace,
+        };
+        let admission = Admission::start(given.admission, &store, &data);
+        let (options, naming, tracked) = (given.options, given.naming, tracker.clone());
+        let unfinished = Unfinished::start(options, receiver, naming, admission, tracked, data);
+        Self {
+            unfinished,
+            tracker,
+            store,
+        }
+    }
+
+    pub(super) fn memory() -> (Self, Memory) {
+        Self::memory_with(Given::default())
+    }
+
+    pub(super) fn memory_with(given: Given) -> (Self, Memory) {
+        let memory = Memory::new();
+        (Self::start(memory.clone(), given), memory)
+    }
+
+    /// At most so many uploads stay open between two requests.
+    pub(super) fn parking(max_parked: usize) -> (Self, Memory) {
+        Self::memory_with(Given {
+            options: ResumeOptions {
+                max_parked,
+                ..ResumeOptions::default()
+            },
+            ..Given::default()
+        })
+    }
+
+    pub(super) async fn create(&self, length: Option<u64>) -> Status {
+        self.create_as(length, None).await.unwrap()
+    }
+
+    pub(super) async fn create_as(
+        &self,
+        length: Option<u64>,
+        concat: Option<Concat>,
+    ) -> Result<Status, Error> {
+        let mut upload = Upload::new(Protocol::Tus, Owner::from_address([127, 0, 0, 1].into()));
+        upload.length = length;
+        let mut about = Remembered::of(&upload);
+        about.concat = concat.clone();
+        about.metadata = Some("filename ZGlzaA==".into());
+        let head = FileHead {
+            name: Some("dish".into()),
+            ..FileHead::default()
+        };
+        match concat {
+            Some(Concat::Final { .. }) => self.unfinished.join(Box::new(upload), about, head).await,
+            _ => self.unfinished.create(Box::new(upload), about, head).await,
+        }
+    }
+
+    pub(super) fn progress(&self, id: &UploadId) -> Arc<Progress> {
+        self.tracker.by_id(id).unwrap()
+    }
+
+    pub(super) fn state(&self, id: &UploadId) -> State {
+        self.progress(id).state()
+    }
+
+    /// Sends bytes that end with their request.
+    pub(super) async fn send(
+        &self,
+        id: &UploadId,
+        offset: u64,
+        bytes: &'static str,
+    ) -> Result<Status, Error> {
+        self.unfinished
+            .append(id, append(offset, whole(bytes)))
+            .await
+    }
+
+    /// Sends `bytes` on a line that stays open, and comes back when they have come.
+    pub(super) async fn begin(&self, id: &UploadId, offset: u64, bytes: &'static str) -> Sending {
+        self.begin_with(id, bytes, |body| append(offset, body))
+            .await
+    }
+
+    pub(super) async fn begin_with(
+        &self,
+        id: &UploadId,
+        bytes: &'static str,
+        append: impl FnOnce(Body) -> Append,
+    ) -> Sending {
+        let (line, body) = line();
+        let append = append(body);
+        let end = append.offset + bytes.len() as u64;
+        line.send(bytes);
+        let (unfinished, id) = (self.unfinished.clone(), *id);
+        let answer = tokio::spawn(async move { unfinished.append(&id, append).await });
+        until(|| self.progress(&id).received() == end).await;
+        Sending { line, answer }
+    }
+}
+
+/// A request under way.
+pub(super) struct Sending {
+    pub(super) line: Line,
+    answer: JoinHandle<Result<Status, Error>>,
+}
+
+impl Sending {
+    pub(super) async fn answer(self) -> Result<Status, Error> {
+        self.answer.await.unwrap()
+    }
+
+    pub(super) async fn cut(self) -> Result<Status, Error> {
+        self.line.cut();
+        self.answer().await
+    }
+
+    /// The body ends as it should.
+    pub(super) async fn end(self) -> Result<Status, Error> {
+        drop(self.line);
+        self.answer.await.unwrap()
+    }
+}
+
+/// Waits for a state, not for a time; a minute is for machines that do something else.
+pub(super) async fn until(is_so: impl Fn() -> bool) {
+    let wait = async {
+        while !is_so() {
+            tokio::time::sleep(std::time::Duration::from_millis(1)).await;
+        }
+    };
+    let waited = tokio::time::timeout(std::time::Duration::from_secs(60), wait).await;
+    waited.expect("it has not come to that");
+}
