@@ -409,7 +409,17 @@ fn every_bound_has_its_line_among_the_limits_with_its_default() {
     let docs = include_str!("../../../docs/limits.md");
     let command = Config::command();
     let is_bound = |key: &str| {
-        let starts = ["max-", "min-", "keep", "linger-", "read-", "watch-"];
+        let starts = [
+            "max-",
+            "min-",
+            "keep",
+            "linger-",
+            "read-",
+            "watch-",
+            "expire-",
+            "checkpoint-",
+            "let-go-",
+        ];
         starts.iter().any(|start| key.starts_with(start)) || key.ends_with("-timeout")
     };
     let mut bounds = 0;
