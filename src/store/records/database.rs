@@ -27,10 +27,10 @@ impl Shared {
     /// Opens the database at `path`. Unless `mode` syncs, one that cannot be read is set aside for a new one.
     pub(super) fn open(path: PathBuf, mode: SyncMode) -> Result<Self, Error> {
         let sync = mode.is_enabled();
-        let database = open_database(&path, &mode).or_else(|e| match e {
+        let database = open_or_begin(&path, &mode).or_else(|e| match e {
             Unopened::Unreadable(cause) if !sync => {
                 set_aside(&path, &cause).map_err(Error::store)?;
-                open_database(&path, &mode).map_err(|e| e.tell(&path))
+                open_or_begin(&path, &mode).map_err(|e| e.tell(&path))
             }
             e => Err(e.tell(&path)),
         })?;
@@ -100,6 +100,33 @@ impl Unopened {
                  written by a newer Dumbwaiter, which must go on with them"
             ),
         })
+    }
+}
+
+impl From<io::Error> for Unopened {
+    fn from(e: io::Error) -> Self {
+        Self::Unreadable(redb::Error::Io(e))
+    }
+}
+
+/// Opens the database that is there. A new one is begun beside its place and moved there once it is whole, so that a crash
+/// leaves none or one that can be read.
+fn open_or_begin(path: &Path, mode: &SyncMode) -> Result<Database, Unopened> {
+    if is_there(std::fs::symlink_metadata(path))?.is_some() {
+        return open_database(path, mode);
+    }
+    let new = path.with_extension("redb.new");
+    is_there(std::fs::remove_file(&new))?;
+    let database = open_database(&new, mode)?;
+    std::fs::rename(&new, path)?;
+    Ok(database)
+}
+
+fn is_there<T>(how: io::Result<T>) -> io::Result<Option<T>> {
+    match how {
+        Ok(there) => Ok(Some(there)),
+        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(e) => Err(e),
     }
 }
 
