@@ -268,6 +268,11 @@ impl Received {
         self.session.is_some()
     }
 
+    /// How many of the client's body bytes have come.
+    pub(crate) fn taken(&self) -> u64 {
+        self.taken
+    }
+
     /// Whether all bytes of the upload are there.
     pub(crate) fn is_whole(&self) -> bool {
         self.upload.length == Some(self.taken)

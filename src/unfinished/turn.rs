@@ -81,9 +81,11 @@ impl Turn {
         match stored {
             Ok(files) => {
                 let mut status = self.forget();
+                // The length may have been said by this very request.
+                let length = received.taken();
                 received.completed(files);
                 if let Some(status) = &mut status {
-                    let length = status.length.unwrap_or(status.offset);
+                    status.length = Some(length);
                     (status.offset, status.complete) = (length, true);
                     status.expires_at = None;
                 }
