@@ -8,7 +8,7 @@ use base64::engine::general_purpose::STANDARD;
 use super::content::content;
 use super::told::{Open, Stored, Told};
 use crate::support::tus::{Tus, offset};
-use crate::support::{Reply, Server};
+use crate::support::{Reply, Server, eventually};
 
 /// The files of every form.
 pub(super) const PARTS: [&str; 3] = ["a", "b", "c"];
@@ -30,7 +30,7 @@ pub(super) fn check(server: &Server, told: &mut Told) {
     for index in (0..told.open.len()).rev() {
         if is_finished(server, &mut told.open[index]) {
             told.close(index);
-            is_stored(server, told.stored.last().unwrap());
+            is_visible(server, told.stored.last().unwrap());
         }
     }
     let known: BTreeSet<_> = told.open.iter().map(|open| open.tus.id()).collect();
@@ -54,16 +54,19 @@ pub(super) fn finish(server: &Server, told: &mut Told) {
         open.tus.finish(server.address, content).unwrap();
         digest(server, &open);
         told.store(&[open.name], vec![open.tus.url]);
-        is_stored(server, told.stored.last().unwrap());
+        is_visible(server, told.stored.last().unwrap());
     }
     // Its creation was recorded, and the answer never came.
     for id in unheard.intersection(&under_way(server)) {
         let (mut tus, reply) = head(server, id);
         let name = name(&reply).expect("every upload here has a name");
         tus.finish(server.address, content(&name)).unwrap();
-        assert!(server.read(&name) == content(&name), "{name}");
+        let stored = Stored {
+            files: vec![(name, tus.url)],
+        };
+        is_visible(server, &stored);
     }
-    assert!(server.under_way().is_empty(), "{:?}", server.under_way());
+    eventually(|| server.under_way(), Vec::is_empty);
     whole(server);
 }
 
@@ -101,12 +104,24 @@ fn is_stored(server: &Server, stored: &Stored) {
             206 => &content[content.len() - 1000..],
             _ => content,
         };
+        if name.starts_with('t') {
+            let reply = asked(server, url);
+            assert!(is_whole(&reply, content.len() as u64), "{name}: {reply:?}");
+        }
         assert!(
             reply.body == expected,
             "{name} was acknowledged, and {url} says {}",
             reply.head
         );
     }
+}
+
+/// What a crash has left whole is stored at the next start, beside all that comes.
+fn is_visible(server: &Server, stored: &Stored) {
+    for (_, url) in &stored.files {
+        eventually(|| server.get(url).status, |status| *status != 404);
+    }
+    is_stored(server, stored);
 }
 
 /// Whether an upload that its client believes to be under way is finished; what the client was told holds.
@@ -119,11 +134,17 @@ fn is_finished(server: &Server, open: &mut Open) -> bool {
     let length = content(&open.name).len() as u64;
     assert!(offset <= length, "{open:?}: {reply:?}");
     assert_eq!(name(&reply).as_deref(), Some(&*open.name), "{reply:?}");
-    let is_finished = reply.header("upload-length").is_some() && offset == length;
-    if !is_finished {
-        rests(server, open.tus.id());
+    let is_whole = is_whole(&reply, length);
+    if !is_whole {
+        rests(server, open.tus.id(), offset);
     }
-    is_finished
+    is_whole
+}
+
+fn is_whole(reply: &Reply, length: u64) -> bool {
+    let told = reply.header("upload-length").map(|told| told.parse());
+    assert!(told.is_none_or(|told| told == Ok(length)), "{reply:?}");
+    reply.header("upload-length").is_some() && offset(reply) == length
 }
 
 /// An upload that nobody has heard of has a record all the same, and can be asked where it stands.
@@ -131,15 +152,22 @@ fn unheard(server: &Server, id: &str) {
     let (_, reply) = head(server, id);
     assert!(matches!(reply.status, 200 | 204), "{id}: {reply:?}");
     let name = name(&reply).expect("every upload here has a name");
-    assert!(offset(&reply) <= content(&name).len() as u64, "{reply:?}");
-    rests(server, id);
+    let length = content(&name).len() as u64;
+    assert!(offset(&reply) <= length, "{reply:?}");
+    if !is_whole(&reply, length) {
+        rests(server, id, offset(&reply));
+    }
 }
 
-/// The record of an upload under way says so.
-fn rests(server: &Server, id: &str) {
-    let record = server.get(&format!("/uploads/{id}"));
-    assert_eq!(record.status, 200, "{id}: {record:?}");
-    assert_eq!(record.json()["state"], "interrupted", "{}", record.text());
+/// The record of an upload under way says so, and how far it has come.
+fn rests(server: &Server, id: &str, offset: u64) {
+    let reply = server.get(&format!("/uploads/{id}"));
+    assert_eq!(reply.status, 200, "{id}: {reply:?}");
+    let record = reply.json();
+    // One of which nothing has come yet has not begun.
+    let state = ["starting", "interrupted"][usize::from(offset > 0)];
+    assert_eq!(record["state"], state, "{record}");
+    assert_eq!(record["offset"], offset, "{record}");
 }
 
 /// The digest that was computed over all its bytes, however many requests and servers they came through, where one is.

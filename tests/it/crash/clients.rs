@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::io::{self, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use super::check::PARTS;
@@ -24,11 +24,17 @@ pub(super) struct Round<'r> {
     /// Set before the kill: from then on lines may break.
     pub(super) dies: &'r AtomicBool,
     pub(super) seen: &'r Seen,
+    /// How often a client was told that something is kept.
+    pub(super) answers: &'r AtomicUsize,
 }
 
 impl Round<'_> {
     fn is_over(&self) -> bool {
         self.dies.load(Ordering::SeqCst)
+    }
+
+    fn answered(&self) {
+        self.answers.fetch_add(1, Ordering::Relaxed);
     }
 }
 
@@ -65,8 +71,9 @@ impl Client {
                 Way::Put => self.put(round.server),
                 Way::Tus => self.tus(round),
             };
-            if let Err(e) = how {
-                assert!(round.is_over(), "the server lives, and a line breaks: {e}");
+            match how {
+                Ok(()) => round.answered(),
+                Err(e) => assert!(round.is_over(), "the server lives, and a line breaks: {e}"),
             }
         }
     }

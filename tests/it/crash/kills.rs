@@ -1,7 +1,7 @@
 //! `kill -9` at moments that nobody chooses.
 
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
@@ -11,7 +11,7 @@ use super::clients::{Client, Round, Seen, watch};
 use super::how_often;
 use super::random::Random;
 use super::told::Told;
-use crate::support::Server;
+use crate::support::{Server, eventually};
 
 /// Kills of one folder, before all that is under way is finished and looked at.
 const OF_ONE: usize = 8;
@@ -53,7 +53,7 @@ fn kill_again_and_again(durability: &str) {
         begun.elapsed()
     );
     assert!(
-        stored >= killed,
+        stored * 2 >= killed,
         "too few to mean anything: {stored} uploads"
     );
 }
@@ -81,19 +81,25 @@ fn one_folder(folder: &Path, how: &[&str], rounds: usize, random: &mut Random) -
 }
 
 fn until_killed(server: &Server, clients: &mut [Client], random: &mut Random) {
-    let (dies, seen) = (AtomicBool::new(false), Seen::default());
+    let (dies, seen, answers) = (AtomicBool::new(false), Seen::default(), AtomicUsize::new(0));
     let round = Round {
         server: server.address,
         dies: &dies,
         seen: &seen,
+        answers: &answers,
     };
     std::thread::scope(|scope| {
         for client in &mut *clients {
             scope.spawn(move || client.work(round));
         }
         scope.spawn(move || watch(round));
-        // Short ones meet the start, long ones a checkpoint in the middle of a body.
-        let most = [5_000, 60_000, 250_000][random.index(3)];
+        // Every other round waits for answers, so that a busy machine has something to lose too. The others meet the
+        // start, the first bytes or a checkpoint in the middle of a body.
+        if random.one_in(2) {
+            let wanted = random.index(12);
+            eventually(|| answers.load(Ordering::Relaxed), |now| *now >= wanted);
+        }
+        let most = [5_000, 60_000, 200_000][random.index(3)];
         std::thread::sleep(Duration::from_micros(1_000 + random.below(most)));
         dies.store(true, Ordering::SeqCst);
         server.signal(Signal::KILL);

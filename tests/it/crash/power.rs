@@ -55,7 +55,14 @@ fn look_at(send: Sends, durability: &str, left: &[Left]) {
         return;
     }
     let mut random = Random::new();
-    let how = ["--durability", durability, "--data-threads", "2"];
+    let how = [
+        "--durability",
+        durability,
+        "--checkpoint-bytes",
+        "64KiB",
+        "--data-threads",
+        "2",
+    ];
     let folder = tempfile::tempdir().unwrap();
     let (world, after) = trace(folder.path(), &how, send, &mut random);
     let cuts = cuts(&world, left, &mut random);

@@ -36,6 +36,8 @@ struct Step {
     began: usize,
     ended: usize,
     what: What,
+    /// Which file it means, whatever that was called by then: files are counted as they are made.
+    file: Option<usize>,
 }
 
 #[derive(Debug)]
@@ -54,11 +56,14 @@ enum What {
 impl World {
     /// What strace saw of a server whose folder lies below `root`, which is as the server has left it.
     pub(super) fn new(root: &Path, calls: &[Call], random: &mut Random) -> Self {
+        let mut names = Names::default();
         let steps = calls.iter().filter_map(|call| {
+            let what = what(root, &call.text)?;
             Some(Step {
                 began: call.began,
                 ended: call.ended,
-                what: what(root, &call.text)?,
+                file: names.file(&what),
+                what,
             })
         });
         let mut world = Self {
@@ -113,50 +118,13 @@ impl World {
 
     fn at(&self, moment: usize, left: Left, random: &mut Random) -> State {
         let mut state = State::default();
-        // Names as the process saw them: they tell which file a change means.
-        let mut seen: BTreeMap<&Path, usize> = BTreeMap::new();
         for step in self.steps.iter().filter(|step| step.began < moment) {
-            let file = step.what.file().and_then(|name| seen.get(name).copied());
-            let kept = self.kept(step, moment, left, random);
-            match &step.what {
-                What::Create(name) => {
-                    let file = file.unwrap_or_else(|| state.add());
-                    seen.insert(name, file);
-                    state.name(kept, name, file);
-                }
-                What::Folder(name) if kept && state.has_parent(name, &self.root) => {
-                    state.folders.insert(name.clone());
-                }
-                What::Write(name, at, bytes) => {
-                    let file = file.unwrap_or_else(|| panic!("{} is unknown", name.display()));
-                    match left {
-                        Left::Some if !self.is_durable(step, moment) => {
-                            state.write_some(file, *at, bytes, random);
-                        }
-                        _ if kept => state.write(file, *at, bytes),
-                        _ => {}
-                    }
-                }
-                What::Cut(_, length) if kept => state.files[file.unwrap()].resize(*length, 0),
-                What::Rename(from, to) => {
-                    let file = seen.remove(&**from).unwrap();
-                    seen.insert(to, file);
-                    if kept {
-                        state.names.remove(from);
-                    }
-                    state.name(kept, to, file);
-                }
-                What::Link(_, to) => {
-                    seen.insert(to, file.unwrap());
-                    state.name(kept, to, file.unwrap());
-                }
-                What::Remove(name) => {
-                    seen.remove(&**name);
-                    if kept {
-                        state.names.remove(name);
-                    }
-                }
-                What::Folder(_) | What::Cut(..) | What::Sync(_) | What::Answer => {}
+            if let (What::Write(_, at, bytes), Left::Some) = (&step.what, left)
+                && !self.is_durable(step, moment)
+            {
+                state.write_some(step.file.unwrap(), *at, bytes, random);
+            } else if self.kept(step, moment, left, random) {
+                state.change(step, &self.root);
             }
         }
         state
@@ -173,36 +141,66 @@ impl World {
     /// Whether a sync that began after the change and ended before the moment was of this file, or of the folder of this
     /// name. A rename is one entry in a file system's journal: a sync of either folder keeps both its halves.
     fn is_durable(&self, step: &Step, moment: usize) -> bool {
-        let of = step.what.durable_by();
+        let folders = step.what.folders();
         self.steps.iter().any(|sync| {
             let What::Sync(synced) = &sync.what else {
                 return false;
             };
-            sync.began > step.ended && sync.ended < moment && of.contains(&&**synced)
+            let of_this = match step.what {
+                What::Write(..) | What::Cut(..) => sync.file == step.file,
+                _ => folders.contains(&Some(&**synced)),
+            };
+            sync.began > step.ended && sync.ended < moment && of_this
         })
     }
 }
 
 impl What {
-    /// The name by which the change means a file.
-    fn file(&self) -> Option<&Path> {
+    /// The folders whose entries it changes.
+    fn folders(&self) -> [Option<&Path>; 2] {
         match self {
-            Self::Create(name) | Self::Write(name, ..) | Self::Cut(name, _) => Some(name),
-            Self::Rename(from, _) | Self::Link(from, _) => Some(from),
-            Self::Folder(_) | Self::Remove(_) | Self::Sync(_) | Self::Answer => None,
+            Self::Create(name) | Self::Folder(name) | Self::Remove(name) | Self::Link(_, name) => {
+                [name.parent(), None]
+            }
+            Self::Rename(from, to) => [from.parent(), to.parent()],
+            Self::Write(..) | Self::Cut(..) | Self::Sync(_) | Self::Answer => [None; 2],
         }
     }
+}
 
-    /// Whose sync makes it durable.
-    fn durable_by(&self) -> Vec<&Path> {
-        match self {
-            Self::Write(name, ..) | Self::Cut(name, _) => vec![name],
-            Self::Create(name) | Self::Folder(name) | Self::Remove(name) => {
-                name.parent().into_iter().collect()
+/// Which file has which name, as the process sees it.
+#[derive(Default)]
+struct Names {
+    files: BTreeMap<PathBuf, usize>,
+    made: usize,
+}
+
+impl Names {
+    /// The file that a change means, if it is about one.
+    fn file(&mut self, what: &What) -> Option<usize> {
+        let known = |name: &Path| *self.files.get(name).unwrap_or_else(|| panic!("{name:?}"));
+        match what {
+            What::Create(name) => {
+                let new = self.made;
+                let file = *self.files.entry(name.clone()).or_insert(new);
+                self.made += usize::from(file == new);
+                Some(file)
             }
-            Self::Rename(from, to) => [from.parent(), to.parent()].into_iter().flatten().collect(),
-            Self::Link(_, to) => to.parent().into_iter().collect(),
-            Self::Sync(_) | Self::Answer => Vec::new(),
+            What::Write(name, ..) | What::Cut(name, _) => Some(known(name)),
+            What::Rename(from, to) => {
+                let file = known(from);
+                self.files.remove(from);
+                self.files.insert(to.clone(), file);
+                Some(file)
+            }
+            What::Link(from, to) => {
+                let file = known(from);
+                self.files.insert(to.clone(), file);
+                Some(file)
+            }
+            What::Remove(name) => self.files.remove(name),
+            What::Sync(name) => self.files.get(name).copied(),
+            What::Folder(_) | What::Answer => None,
         }
     }
 }
@@ -216,24 +214,48 @@ struct State {
 }
 
 impl State {
-    fn add(&mut self) -> usize {
-        self.files.push(Vec::new());
-        self.files.len() - 1
+    fn change(&mut self, step: &Step, root: &Path) {
+        let file = step.file.unwrap_or_default();
+        match &step.what {
+            What::Folder(name) => {
+                if name.parent().is_some_and(|parent| parent == root) || self.has_folder_of(name) {
+                    self.folders.insert(name.clone());
+                }
+            }
+            What::Create(name) | What::Link(_, name) => self.name(name, file),
+            What::Rename(from, to) => {
+                self.names.remove(from);
+                self.name(to, file);
+            }
+            What::Remove(name) => {
+                self.names.remove(name);
+            }
+            What::Write(_, at, bytes) => self.write(file, *at, bytes),
+            What::Cut(_, length) => self.file(file).resize(*length, 0),
+            What::Sync(_) | What::Answer => {}
+        }
     }
 
-    fn name(&mut self, kept: bool, name: &Path, file: usize) {
-        if kept && self.folders.contains(name.parent().unwrap()) {
+    fn has_folder_of(&self, name: &Path) -> bool {
+        name.parent()
+            .is_some_and(|parent| self.folders.contains(parent))
+    }
+
+    fn name(&mut self, name: &Path, file: usize) {
+        if self.has_folder_of(name) {
+            self.file(file);
             self.names.insert(name.to_owned(), file);
         }
     }
 
-    fn has_parent(&self, name: &Path, root: &Path) -> bool {
-        name.parent()
-            .is_some_and(|parent| parent == root || self.folders.contains(parent))
+    fn file(&mut self, file: usize) -> &mut Vec<u8> {
+        let files = self.files.len().max(file + 1);
+        self.files.resize(files, Vec::new());
+        &mut self.files[file]
     }
 
     fn write(&mut self, file: usize, at: usize, bytes: &[u8]) {
-        let content = &mut self.files[file];
+        let content = self.file(file);
         content.resize(content.len().max(at + bytes.len()), 0);
         content[at..at + bytes.len()].copy_from_slice(bytes);
     }
@@ -285,6 +307,7 @@ fn what(root: &Path, text: &str) -> Option<What> {
             Some(What::Write(path(0, None)?, number(3), bytes))
         }
         "ftruncate" => Some(What::Cut(path(0, None)?, number(1))),
+        "rename" => Some(What::Rename(path(0, None)?, path(1, None)?)),
         "renameat" | "renameat2" => Some(What::Rename(path(0, Some(1))?, path(2, Some(3))?)),
         "linkat" => Some(What::Link(path(0, Some(1))?, path(2, Some(3))?)),
         "unlinkat" => Some(What::Remove(path(0, Some(1))?)),
