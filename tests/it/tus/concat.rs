@@ -170,7 +170,7 @@ fn a_final_upload_of_what_is_not_there_is_refused() {
         ("Upload-Concat: final;{a}", unknown),
         (
             "Upload-Concat: final;/files/{plain}",
-            bad("what is to be put together is no partial upload"),
+            bad("an upload is put together of partial ones"),
         ),
         (
             "Upload-Concat: final;/files/{a} /files/{a} /files/{a}",

@@ -1,6 +1,7 @@
 //! What is said on a socket, byte for byte: a request, the whole reply to it, and what is stored then.
 //!
-//! Lines of a head are written without their CR; the order of a reply's fields and its `Date` do not count, all else does.
+//! Lines of a head are written without their CR; the order of a reply's fields, its `Date` and the `Vary: Origin`
+//! that every reply has do not count, all else does.
 //! `{id}` and the like stand for what the server has made up: the first reply that has one tells it, later ones, and
 //! requests, say the same. `{time}` is a date to come.
 
@@ -65,7 +66,7 @@ impl<'a> Talk<'a> {
     pub(super) fn is(&mut self, came: &Reply, request: &str, expected: &str) {
         let (mut expected, body) = cut(expected);
         let mut lines: Vec<_> = came.head.trim_end().lines().collect();
-        lines.retain(|line| !line.starts_with("date: "));
+        lines.retain(|line| !line.starts_with("date: ") && *line != "vary: Origin");
         let sort = |lines: &mut Vec<String>| lines[1..].sort();
         let mut given: Vec<_> = lines.into_iter().map(str::to_owned).collect();
         for line in &mut expected {
@@ -135,11 +136,15 @@ fn read(stream: &mut TcpStream, request: &str) -> Reply {
     }
 }
 
-/// The lines of a head, without what they are indented by, and the body.
+/// The lines of a head, and the body; both without what the second line is indented by.
 fn cut(text: &str) -> (Vec<String>, String) {
-    let mut lines = text.trim_start().lines().map(str::trim_start);
-    let head = lines.by_ref().take_while(|line| !line.is_empty());
-    let head = head.map(|line| line.trim_end().to_owned()).collect();
+    let indent = |line: &str| line.len() - line.trim_start().len();
+    let indent = text.lines().nth(1).map_or(0, indent);
+    let bare = |line: &str| line.get(indent.min(line.len())..).map(str::to_owned);
+    let first = text.lines().next().map(str::to_owned);
+    let rest = text.lines().skip(1).filter_map(bare);
+    let mut lines = first.into_iter().chain(rest);
+    let head = lines.by_ref().take_while(|line| !line.is_empty()).collect();
     let body: Vec<_> = lines.collect();
     (head, body.join("\n"))
 }
