@@ -24,6 +24,8 @@ pub(super) struct Known {
     pub(super) fields: Vec<(String, Option<String>)>,
     pub(super) field_bytes: usize,
     pub(super) files: Vec<File>,
+    /// Its bytes come from other uploads.
+    pub(super) joining: bool,
     /// What the app, or we, do with what has come.
     pub(super) phase: Option<Phase>,
     pub(super) error: Option<RecordError>,
@@ -61,6 +63,7 @@ impl Known {
             fields: Vec::new(),
             field_bytes: 0,
             files: Vec::new(),
+            joining: false,
             phase: None,
             error: None,
         }
@@ -78,7 +81,21 @@ impl Known {
     /// Counts the bytes that have come since the last time it was asked, so that none counts twice.
     pub(super) fn uncounted(&mut self, received: u64) -> u64 {
         let before = std::mem::replace(&mut self.counted, received);
-        received.saturating_sub(before)
+        match self.joining {
+            true => 0,
+            false => received.saturating_sub(before),
+        }
+    }
+
+    /// What is being done with the upload, with so many bytes here.
+    pub(super) fn phase(&self, received: u64) -> Option<Phase> {
+        let joining = || Phase {
+            name: "joining".into(),
+            done: Some(received),
+            total: self.length,
+        };
+        let phase = self.phase.clone().or_else(|| self.joining.then(joining));
+        phase.filter(|_| self.state == State::Processing)
     }
 
     /// Brings the rate up to `now`. It stands still in every state but `uploading`.

@@ -203,9 +203,7 @@ impl Progress {
                 .then(|| Fields::new(&known.fields)),
             files: file_records(known, sight, urls.as_ref()),
             url: urls.map(|urls| urls.of_all(known.files.len())),
-            phase: (known.state == State::Processing)
-                .then(|| known.phase.clone())
-                .flatten(),
+            phase: known.phase(self.received()),
             error: known.error.clone().map(|error| sight.dim(error)),
         }
     }

@@ -182,7 +182,7 @@ impl Progress {
     /// What has come beyond `offset` is to come again. Gives how much of it the ledger does not know of.
     fn set_back(&self, known: &mut Known, offset: u64) -> u64 {
         let received = self.received.swap(offset, Ordering::Relaxed);
-        let uncounted = received.saturating_sub(known.counted);
+        let uncounted = known.uncounted(received);
         known.counted = offset;
         known.offset = Some(offset);
         known.rate.set_back(offset);

@@ -134,6 +134,15 @@ impl Tap {
         }
     }
 
+    /// The bytes that follow come from other uploads, of which this one is put together: it is `processing` from now on,
+    /// and how many there are already is how far its phase has come. They came off the wire before, and count there.
+    pub fn joining(&self) {
+        self.change(|known, _| {
+            known.joining = true;
+            known.turn(State::Processing);
+        });
+    }
+
     /// The whole body is taken; what follows is storing.
     pub fn processing(&self) {
         self.change(|known, _| {

@@ -100,6 +100,9 @@ impl Found {
         let fields = &self.about.fields;
         shared.tracker.revive(upload, offset, &self.head, fields);
         let tap = shared.tracker.resume(upload, offset);
+        if matches!(self.about.concat, Some(Concat::Final { .. })) {
+            tap.joining();
+        }
         let opened = match self.parked.take() {
             Some(open) => Ok(open),
             None => shared.open(upload.clone(), self.about).await,

@@ -4,12 +4,13 @@ use std::io::{BufRead, BufReader, Write};
 use std::net::TcpStream;
 use std::path::Path;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::support::logged::Logged;
 use crate::support::{Reply, Server, ask_for, eventually};
 
 const LENGTH: usize = 1000;
+const META: &str = "Upload-Metadata: filename cGFlbGxhLmpwZw==,dish NDI=\r\n";
 
 /// An upload by tus that was begun and is nowhere near its end.
 struct Upload<'a> {
@@ -19,9 +20,14 @@ struct Upload<'a> {
 
 impl<'a> Upload<'a> {
     fn begin(server: &'a Server) -> Self {
+        let about = format!("Upload-Length: {LENGTH}\r\nX-Progress-ID: 7\r\n{META}");
+        Self::begin_as(server, &about)
+    }
+
+    /// Begins with header lines that end in CRLF each.
+    fn begin_as(server: &'a Server, about: &str) -> Self {
         let head = format!(
-            "POST /files/ HTTP/1.1\r\nHost: a\r\nTus-Resumable: 1.0.0\r\nUpload-Length: {LENGTH}\r\nX-Progress-ID: 7\r\n\
-             Upload-Metadata: filename cGFlbGxhLmpwZw==,dish NDI=\r\nContent-Length: 0\r\n\r\n"
+            "POST /files/ HTTP/1.1\r\nHost: a\r\nTus-Resumable: 1.0.0\r\n{about}Content-Length: 0\r\n\r\n"
         );
         let reply = server.send(head.as_bytes());
         assert_eq!(reply.status, 201, "{reply:?}");
@@ -422,4 +428,39 @@ fn when_a_newer_request_takes_over_the_record_is_the_newer_ones() {
     let superseded = Reply::read(&mut older);
     assert_eq!(superseded.json()["code"], "superseded");
     upload.is("done", LENGTH);
+}
+
+#[test]
+fn one_that_is_put_together_of_others_waits_for_them_and_their_bytes_count_once() {
+    let server = Server::start(&["--probe-listen", "127.0.0.1:0"]);
+    let part = |length| {
+        let about = format!("Upload-Length: {length}\r\nUpload-Concat: partial\r\n");
+        Upload::begin_as(&server, &about)
+    };
+    let (first, second) = (part(600), part(400));
+    assert_eq!(first.append(0, 600).status, 204);
+    let ended = first.is("done", 600);
+    assert_eq!((&ended["url"], &ended["files"]), (&Value::Null, &json!([])));
+    assert_eq!(second.append(0, 100).status, 204);
+    let about = format!(
+        "Upload-Concat: final;{} {}\r\nX-Progress-ID: 7\r\n{META}",
+        first.path, second.path
+    );
+    let whole = Upload::begin_as(&server, &about);
+    whole.is("starting", 0);
+    let events = whole.stream();
+    assert_eq!(second.append(100, 300).status, 204);
+    let way = way(events);
+    let seen = states(&way);
+    assert!(seen.ends_with(&["done"]), "{way:?}");
+    assert!(
+        is_part_of(&seen, &["starting", "processing", "done"]),
+        "{way:?}"
+    );
+    let record = whole.is("done", LENGTH);
+    assert_eq!(record["files"][0]["name"], "paella.jpg");
+    assert_eq!(server.read("paella.jpg"), vec![7; LENGTH]);
+    let metrics = ask_for(server.beside("/metrics"), "GET", "/metrics", None);
+    let count = "dumbwaiter_received_bytes_total{protocol=\"tus\"} 1000\n";
+    assert!(metrics.text().contains(count), "{}", metrics.text());
 }

@@ -448,6 +448,34 @@ fn a_phase_is_shown_while_the_upload_is_processed_and_at_no_other_time() {
     assert_eq!(house.record(&upload)["phase"], Value::Null);
 }
 
+#[test]
+fn bytes_that_come_from_other_uploads_are_a_phase_and_do_not_come_off_the_wire_again() {
+    let house = House::new();
+    let upload = tus(Some(100));
+    let tap = house.tracker.begin(&upload);
+    tap.kept(0);
+    tap.rest(0);
+    let tap = house.tracker.resume(&upload, 0);
+    tap.joining();
+    tap.received(40);
+    house.hand.tick();
+    let joining = |done: u64| json!({"name": "joining", "done": done, "total": 100});
+    assert_eq!(house.stands(&upload), stands("processing", 0, 40));
+    assert_eq!(house.record(&upload)["phase"], joining(40));
+    tap.interrupt(30, &Error::ShuttingDown);
+    assert_eq!(house.stands(&upload), stands("interrupted", 30, 30));
+    assert_eq!(house.record(&upload)["phase"], Value::Null);
+    let tap = house.tracker.resume(&upload, 30);
+    tap.joining();
+    tap.received(70);
+    assert_eq!(house.record(&upload)["phase"], joining(100));
+    tap.processing();
+    tap.done(&[]);
+    assert_eq!(house.stands(&upload), stands("done", 100, 100));
+    assert_eq!(house.record(&upload)["phase"], Value::Null);
+    assert_eq!(house.bytes(), 0);
+}
+
 fn key(upload: &Upload) -> Key {
     Key::Progress(upload.owner.clone(), upload.progress_id.clone().unwrap())
 }
