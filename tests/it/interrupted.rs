@@ -216,6 +216,25 @@ fn is_part_of(seen: &[&str], all: &[&str]) -> bool {
 }
 
 #[test]
+fn whoever_looks_at_the_record_does_not_stop_the_request_that_brings_it() {
+    let server = Server::start(&[]);
+    let upload = Upload::begin(&server);
+    let mut request = upload.patch(0, LENGTH, 400);
+    let here = |record: &Value| record["received"] == 400;
+    let watch = eventually(|| upload.record(), here)["watch"].clone();
+    for _ in 0..20 {
+        let watched = format!("/uploads/{}", watch.as_str().unwrap());
+        assert_eq!(server.get(&watched).json()["received"], 400);
+        assert!(upload.article().contains("400"));
+        assert!(upload.nginx().contains("400"));
+        assert_eq!(upload.stream().next().unwrap()["state"], "uploading");
+    }
+    request.write_all(&vec![7; 600]).unwrap();
+    assert_eq!(Reply::read(&mut request).status, 204);
+    upload.is("done", LENGTH);
+}
+
+#[test]
 fn between_two_requests_it_is_uploading_and_after_too_long_a_silence_interrupted() {
     let logged = Logged::start(&["--log-format", "json", "--stall-timeout", "1s"]);
     let upload = Upload::begin(&logged.server);
@@ -428,6 +447,27 @@ fn when_a_newer_request_takes_over_the_record_is_the_newer_ones() {
     let superseded = Reply::read(&mut older);
     assert_eq!(superseded.json()["code"], "superseded");
     upload.is("done", LENGTH);
+}
+
+#[test]
+fn when_records_are_full_an_unfinished_one_gives_way_and_gets_its_record_back_when_it_goes_on() {
+    let server = Server::start(&["--max-records", "2"]);
+    let first = Upload::begin(&server);
+    assert_eq!(first.append(0, 300).status, 204);
+    first.cut_behind(300, 100);
+    first.is("interrupted", 400);
+    let second = Upload::begin(&server);
+    let third = Upload::begin(&server);
+    let found = |upload: &Upload| server.get(&format!("/uploads/{}", upload.id())).status;
+    assert_eq!([&first, &second, &third].map(found), [404, 200, 200]);
+    assert_eq!(first.append(400, 100).status, 204);
+    assert_eq!([&first, &second, &third].map(found), [200, 404, 200]);
+    let record = first.is("uploading", 500);
+    assert_eq!(record["files"][0]["name"], "paella.jpg");
+    assert_eq!(record["fields"]["dish"], "42");
+    assert_eq!(second.append(0, LENGTH).status, 204);
+    assert_eq!(first.append(500, 500).status, 204);
+    assert_eq!(server.files().len(), 2);
 }
 
 #[test]
