@@ -371,6 +371,8 @@ fn stop_under_way(folder: &Path) -> String {
     assert_eq!(reply.status, 503);
     assert_eq!(reply.header("upload-offset"), Some("400"));
     assert!(reply.header("retry-after").is_some());
+    // The server waits for who reads its last answer.
+    drop(stream);
     assert!(logged.server.ends().success());
     let line = interruption(&logged, "shutting_down");
     assert_eq!(
