@@ -176,3 +176,51 @@ impl Sum {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Of "a dish of paella", as `sha1sum`, `md5sum` and `sha256sum` have them in hex, and `gzip` the last one.
+    const SUMS: [(&str, &str); 4] = [
+        ("sha1", "EsdkJBsEE8lV+RYAhECU8ncI2g0="),
+        ("md5", "UBwXc1ECo47K8aGCBXNeAw=="),
+        ("sha256", "3wbCD72tX9ewEwo0PYmhBacNLxWQp2mK6z1mDMQSOL4="),
+        ("crc32", "UoVTCQ=="),
+    ];
+
+    #[test]
+    fn sums_are_those_of_the_usual_tools() {
+        for (algorithm, encoded) in SUMS {
+            let checksum = Checksum::parse(&format!("{algorithm} {encoded}")).unwrap();
+            for (bytes, right) in [("a dish of paella", true), ("a dish of paellb", false)] {
+                let mut sums = Sums::new(Check::Given(checksum.clone()));
+                let (first, rest) = bytes.split_at(7);
+                sums.update(first.as_bytes());
+                sums.update(rest.as_bytes());
+                let verified = sums.verify(None);
+                assert_eq!(verified.is_ok(), right, "{algorithm}");
+            }
+        }
+        assert_eq!(SUMS.map(|(name, _)| name).join(","), ALGORITHMS);
+    }
+
+    #[test]
+    fn what_is_no_checksum_is_refused() {
+        for value in [
+            "",
+            "sha1",
+            "sha1 ",
+            "sha1 !!!",
+            "sha1 AAAA",
+            "SHA512 AAAA",
+            "crc32 AAAAAAA=",
+            " ",
+            "md5AAAAAAAAAAAAAAAAAAAAAA==",
+        ] {
+            let error = Checksum::parse(value).unwrap_err();
+            assert_eq!(error.code(), "bad_request", "{value:?}");
+        }
+        assert!(Checksum::parse("crc32  AAAAAA== ").is_ok());
+    }
+}

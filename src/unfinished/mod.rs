@@ -239,7 +239,8 @@ impl Shared {
     fn look(&self, id: &UploadId) -> Option<Status> {
         let table = self.table();
         let entry = table.get(id)?;
-        match !entry.has_writer() && self.is_expired(entry.kept.at()) {
+        let old = !entry.has_writer() && self.is_expired(entry.kept.at());
+        match old && !table.needed().contains(id) {
             true => None,
             false => table.status(id, self.options.expire_after),
         }

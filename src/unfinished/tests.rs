@@ -2,7 +2,12 @@
 
 mod ends;
 mod faulty;
+mod handlers;
+mod joins;
+mod requests;
+mod restarts;
 mod rig;
+mod writers;
 
 use rig::{Rig, append, whole};
 

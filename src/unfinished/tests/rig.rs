@@ -1,6 +1,7 @@
 //! Everything that unfinished uploads live in, and lines that a test cuts where it likes.
 
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use bytes::Bytes;
 use http::{HeaderMap, Request};
@@ -13,7 +14,7 @@ use crate::error::Error;
 use crate::handlers::Chain;
 use crate::progress::{Progress, State, Tracker, TrackerOptions};
 use crate::receive::{Body, Limits, Naming, PaceOptions, Receiver};
-use crate::store::{Memory, Store};
+use crate::store::{Checkpoint, FilePoint, Memory, Open, Store};
 use crate::threads::DataThreads;
 use crate::unfinished::{Append, ResumeOptions, Status, Unfinished};
 use crate::upload::{Concat, FileHead, Owner, Protocol, Remembered, Upload, UploadId};
@@ -230,6 +231,35 @@ impl Sending {
         drop(self.line);
         self.answer.await.unwrap()
     }
+}
+
+/// An upload as a crash, or time, has left it: `abcd` had come.
+pub(super) async fn left(
+    memory: &Memory,
+    length: Option<u64>,
+    at: SystemTime,
+    concat: Option<Concat>,
+) -> UploadId {
+    let mut upload = Upload::new(Protocol::Tus, Owner::from_address([127, 0, 0, 1].into()));
+    upload.length = length;
+    let mut about = Remembered::of(&upload);
+    about.concat = concat;
+    let head = FileHead {
+        name: Some("dish".into()),
+        ..FileHead::default()
+    };
+    let mut session = memory.open(&upload.id, Open::Create).await.unwrap();
+    session.begin_file(&head, None).await.unwrap();
+    session.write(&mut vec![Bytes::from("abcd")]).await.unwrap();
+    let mut checkpoint = Checkpoint::at(4, vec![1]);
+    checkpoint.files = vec![FilePoint {
+        facts: head.into(),
+        stored: 0,
+    }];
+    checkpoint.upload = Some(about);
+    checkpoint.at = at.duration_since(SystemTime::UNIX_EPOCH).unwrap().as_secs();
+    session.checkpoint(checkpoint).await.unwrap();
+    upload.id
 }
 
 /// Waits for a state, not for a time; a minute is for machines that do something else.
