@@ -40,25 +40,31 @@ export function folder(t) {
 }
 
 /** Starts the binary on a free port and gives its address, folder and process; stopped at the test's end. */
-export async function serve(t, ...flags) {
+export function serve(t, ...flags) {
+  return start(t, folder(t), flags);
+}
+
+/** Starts the binary on a folder that is there already; `again` starts another on the same, once this one is stopped. */
+async function start(t, dir, flags) {
   if (!existsSync(BINARY)) throw new Error(`no binary at ${BINARY}: run cargo build first, or set DUMBWAITER_BIN`);
-  const dir = folder(t);
   const args = ["--listen", "127.0.0.1:0", "--dir", dir, ...flags];
   // The server would refuse a variable of this prefix that it does not know.
   const { DUMBWAITER_BIN, ...env } = process.env;
   const child = spawn(BINARY, args, { env, stdio: ["ignore", "pipe", "inherit"] });
   children.add(child);
   const ended = new Promise((resolve) => child.once("exit", resolve)).finally(() => children.delete(child));
-  const kill = () => {
-    child.kill("SIGKILL");
+  const end = (signal) => {
+    child.kill(signal);
     return ended;
   };
+  const kill = () => end("SIGKILL");
   t.after(kill);
   for await (const line of createInterface({ input: child.stdout })) {
     const url = /http:\/\/\S+/.exec(line)?.[0];
     assert.ok(url, `the first line names no address: ${line}`);
     child.stdout.resume();
-    return { url, dir, pid: child.pid, kill, stored: () => stored(dir), read: (name) => readFileSync(join(dir, name)) };
+    const files = { stored: () => stored(dir), read: (name) => readFileSync(join(dir, name)) };
+    return { url, dir, pid: child.pid, kill, stop: () => end("SIGTERM"), again: () => start(t, dir, flags), ...files };
   }
   throw new Error("the server ended before it named its address");
 }

@@ -1,0 +1,26 @@
+/** In the page: tus-js-client, as its documentation starts it. Runs in the browser. */
+import { Upload } from "tus-js-client";
+
+/** What went over the wire, for the test to read; and `window.before`, which the test brings, waits for its follower. */
+window.requests = [];
+
+/** Makes an upload of the chosen file, or of a stream of it. */
+window.upload = (options, streamed) => {
+  const [file] = document.getElementById("file").files;
+  const input = streamed ? file.stream().getReader() : file;
+  window.ended = new Promise((resolve) => {
+    window.current = new Upload(input, {
+      metadata: { filename: file.name, filetype: file.type },
+      retryDelays: [0, ...Array(20).fill(100)],
+      ...options,
+      onSuccess: () => resolve("done"),
+      onError: (error) => resolve(String(error)),
+      onBeforeRequest: (request) => window.before(request.getURL()),
+      onAfterResponse(request, answer) {
+        window.requests.push({ method: request.getMethod(), status: answer.getStatus(), from: request.getHeader("Upload-Offset"),
+          offset: answer.getHeader("Upload-Offset"), extensions: answer.getHeader("Tus-Extension"), version: answer.getHeader("Tus-Resumable") });
+      },
+    });
+  });
+};
+window.ready = true;
