@@ -3,6 +3,7 @@
 use crate::examples::{Example, built};
 use crate::support::needs::needs;
 use crate::support::traced::{Call, parse, stop_traced, traced};
+use crate::support::tus::{Tus, pair};
 use crate::support::{Server, form, noise, part, post};
 
 const TRACED: &str = "trace=write,writev,pwrite64,pwritev,pwritev2,sendto,sendmsg,fsync,fdatasync,renameat,renameat2";
@@ -27,8 +28,8 @@ impl Call {
     }
 }
 
-/// Runs one upload of two files under strace and gives back its system calls from the first byte of a file on.
-fn trace(durability: &str) -> Vec<Call> {
+/// Runs a server under strace, sends to it and gives back its system calls.
+fn calls(durability: &str, send: fn(&Server)) -> Vec<Call> {
     let folder = tempfile::tempdir().unwrap();
     let log = folder.path().join("trace");
     let strace = traced(
@@ -41,14 +42,40 @@ fn trace(durability: &str) -> Vec<Call> {
         &folder.path().join("uploads"),
         &["--durability", durability],
     );
+    send(&server);
+    stop_traced(server.pid());
+    server.wait();
+    parse(&std::fs::read_to_string(&log).unwrap())
+}
+
+/// The calls of one upload from the first byte of a file on.
+fn trace(durability: &str, send: fn(&Server)) -> Vec<Call> {
+    since_data(calls(durability, send))
+}
+
+fn send_two_files(server: &Server) {
     let body = form(&[
         part("f", Some("one"), &noise(300_000)),
         part("f", Some("two"), &noise(9)),
     ]);
     assert_eq!(server.post("/upload", "", &body).status, 201);
-    stop_traced(server.pid());
-    server.wait();
-    since_data(&std::fs::read_to_string(&log).unwrap())
+}
+
+fn put(server: &Server) {
+    let head = b"PUT /files/one HTTP/1.1\r\nHost: a\r\nContent-Length: 300000\r\n\r\n";
+    let reply = server.send(&[&head[..], &noise(300_000)].concat());
+    assert_eq!(reply.status, 201);
+}
+
+/// An upload by tus in three requests: one creates it, two bring a half each.
+fn send_by_tus(server: &Server) {
+    let (content, half) = (noise(300_000), 150_000);
+    let length = Some(content.len() as u64);
+    let mut tus = Tus::create(server.address, length, &pair("filename", "one"), b"").unwrap();
+    for part in [&content[..half], &content[half..]] {
+        let reply = tus.patch(server.address, tus.told, "", part).unwrap();
+        assert_eq!(reply.status, 204, "{reply:?}");
+    }
 }
 
 /// The same of a file that a view persists, in the example that does so.
@@ -70,11 +97,10 @@ fn trace_persist() -> Vec<Call> {
     assert_eq!(example.send(&post("/dishes", "", &body)).status, 200);
     stop_traced(example.pid());
     example.wait();
-    since_data(&std::fs::read_to_string(&log).unwrap())
+    since_data(parse(&std::fs::read_to_string(&log).unwrap()))
 }
 
-fn since_data(log: &str) -> Vec<Call> {
-    let calls = parse(log);
+fn since_data(calls: Vec<Call>) -> Vec<Call> {
     let first = all(&calls, "write of data", |call| {
         call.writes(".dumbwaiter/tmp/")
     })[0]
@@ -118,7 +144,8 @@ fn durable_means_data_then_sync_then_record_then_name_then_folder_then_answer() 
     if !needs("strace") {
         return;
     }
-    durable_in_order(&trace("sync"), 2);
+    durable_in_order(&trace("sync", send_two_files), 2);
+    durable_in_order(&trace("sync", put), 1);
 }
 
 #[test]
@@ -169,11 +196,74 @@ fn durable_in_order(calls: &[Call], files: usize) {
 }
 
 #[test]
+fn an_offset_is_told_behind_data_then_its_name_then_checkpoint_each_of_them_synced() {
+    if !needs("strace") {
+        return;
+    }
+    let calls = calls("sync", send_by_tus);
+    let [created, half, whole] = by_answer(&calls).try_into().unwrap();
+    let record = |calls: &[Call]| {
+        let written = all(calls, "write of the record", |call| {
+            call.writes("records.redb")
+        });
+        let synced = all(calls, "sync of the record", |call| {
+            call.syncs("records.redb")
+        });
+        let last = synced[synced.len() - 1..].to_vec();
+        in_order(calls, ("the record", &written), ("its last sync", &last));
+        (written, last)
+    };
+    let (_, synced) = record(&created);
+    in_order(
+        &created,
+        ("the sync of the record", &synced),
+        ("the answer", &all(&created, "answer", Call::answers)),
+    );
+
+    let data = all(&half, "data", |call| call.writes(".dumbwaiter/tmp/"));
+    let data_sync = all(&half, "sync of data", |call| call.syncs(".dumbwaiter/tmp/"));
+    let name_sync = all(&half, "sync of the temporary name", |call| {
+        call.syncs(".dumbwaiter/tmp>")
+    });
+    let (written, synced) = record(&half);
+    let answer = all(&half, "answer", Call::answers);
+    for (first, then) in [
+        (("data", &data), ("its sync", &data_sync)),
+        (("the sync of data", &data_sync), ("the record", &written)),
+        (
+            ("the sync of the name", &name_sync),
+            ("the record", &written),
+        ),
+        (("the sync of the record", &synced), ("the answer", &answer)),
+    ] {
+        in_order(&half, (first.0, &first.1[..]), (then.0, &then.1[..]));
+    }
+    assert!(!half.iter().any(Call::renames), "{}", texts(&half));
+
+    durable_in_order(&whole, 1);
+}
+
+/// The calls of each request from the end of the answer before it on, its own answer included.
+fn by_answer(calls: &[Call]) -> Vec<Vec<Call>> {
+    let answers = all(calls, "answer", Call::answers);
+    let mut from = 0;
+    answers
+        .iter()
+        .map(|answer| {
+            let of_it = |call: &&Call| (from..=answer.began).contains(&call.began);
+            let of_it: Vec<_> = calls.iter().filter(of_it).cloned().collect();
+            from = answer.ended + 1;
+            of_it
+        })
+        .collect()
+}
+
+#[test]
 fn close_syncs_nothing_and_still_records_before_it_names() {
     if !needs("strace") {
         return;
     }
-    let calls = trace("close");
+    let calls = trace("close", send_two_files);
     let answer = all(&calls, "answer", Call::answers);
     let syncs: Vec<_> = calls
         .iter()
