@@ -13,7 +13,10 @@ PLOT ?= docs/uploads-at-once.svg
 # How long the soak lasts, in seconds.
 SOAK_SECONDS ?= 1800
 
-.PHONY: help run test bench plot soak instructions fmt lint unit docs features package deny fuzz client picture tools packages
+# How many times `make crash` kills the server.
+CRASH_KILLS ?= 300
+
+.PHONY: help run test bench plot soak crash instructions fmt lint unit docs features package deny fuzz client picture tools packages
 
 help: ## list the tasks
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile | expand -t 10
@@ -38,6 +41,9 @@ target/tus: $(addprefix benches/throughput/tus/,package.json package-lock.json s
 
 soak: ## mixed load for SOAK_SECONDS; memory and descriptors must stay flat
 	SOAK_SECONDS=$(SOAK_SECONDS) cargo test --release --test it soak:: -- --nocapture
+
+crash: ## CRASH_KILLS times kill -9, and a power failure between any two system calls: nothing acknowledged is lost
+	CRASH_KILLS=$(CRASH_KILLS) CRASH_CUTS=1000000 cargo test --test it crash:: -- --nocapture
 
 instructions: ## what limits and tracking cost, in instructions per MiB (valgrind)
 	cargo bench --bench instructions
