@@ -98,7 +98,8 @@ impl Service {
 struct Lift {
     inbound: Inbound,
     part_limits: PartLimits,
-    tus: Tus,
+    /// Where uploads can be resumed: the store keeps what has come of them, and every handler can go on.
+    tus: Option<Tus>,
     watch: Watch,
     base: String,
     only_below_base: bool,
@@ -200,7 +201,7 @@ impl Lift {
         if answer.status() == StatusCode::UNAUTHORIZED {
             self.rights.challenge(answer.headers_mut());
         }
-        if tus::is_spoken(&asked.head) && self.resumes() {
+        if self.tus.is_some() && tus::is_spoken(&asked.head) {
             tus::speak(answer.headers_mut());
         }
         self.rights.share(&source, answer.headers_mut());

@@ -60,13 +60,15 @@ pub fn empty(status: StatusCode) -> Response<Bytes> {
 /// # Errors
 /// [`Error::NotFound`], [`Error::Store`].
 pub async fn remove(inbound: &Inbound, id: UploadId) -> Result<Removed, Error> {
+    let listed = inbound.tracker.by_id(&id);
+    // Asked first: a writer of an unfinished upload that is told to end does so by itself.
+    let runs = listed
+        .as_ref()
+        .filter(|progress| !progress.state().is_end());
     if inbound.unfinished.end(&id, Error::Cancelled).await? {
         return Ok(Removed::Gone);
     }
-    let listed = inbound.tracker.by_id(&id);
-    if let Some(progress) = &listed
-        && !progress.state().is_end()
-    {
+    if let Some(progress) = runs {
         match end(inbound, progress).await {
             None => return Ok(Removed::Ending),
             Some(State::Error) => return Ok(Removed::Gone),

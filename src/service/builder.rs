@@ -260,10 +260,7 @@ impl Dumbwaiter {
         let (store, options) = (&self.receiver.store, self.admission);
         let takes = self.receiver.chain.takes();
         let sizes = [options.upload_bytes, takes.bytes].into_iter().flatten();
-        let tus = Tus {
-            options: self.tus,
-            max_size: sizes.min(),
-        };
+        let max_size = sizes.min();
         let page_limits = PageLimits::new(takes, &options, self.receiver.limits, self.keep);
         let limited = options.store_bytes.is_some() || options.owner_bytes.is_some();
         let admission = Admission::start(options, store, &data);
@@ -280,6 +277,11 @@ impl Dumbwaiter {
             tracker.clone(),
             data.clone(),
         );
+        let tus = unfinished.offers().map(|offers| Tus {
+            options: self.tus,
+            offers,
+            max_size,
+        });
         sweep::start(due, store, admission.short_of_room(), &data);
         Service {
             lift: Arc::new(Lift {

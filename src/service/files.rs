@@ -50,21 +50,32 @@ impl Lift {
         let allow = self.allow(name);
         match asked.head.method {
             Method::GET => self.stored(name, asked).await,
-            Method::HEAD => match tus::look(&self.inbound, name, asked).await {
-                Some(answer) => answer.map(Into::into),
+            Method::HEAD => match self.look(name, asked).await {
+                Some(answer) => answer,
                 None => self.stored(name, asked).await,
             },
             Method::PUT => put::put(&self.inbound, name, asked, body)
                 .await
                 .map(Into::into),
-            Method::OPTIONS => tus::options(&self.inbound, &self.tus, allow).map(Into::into),
-            ref method if allow.split(", ").any(|taken| method == taken) => {
-                tus::answer(&self.inbound, &self.tus, name, asked, body)
-                    .await
-                    .map(Into::into)
+            Method::OPTIONS => {
+                tus::options(&self.inbound, self.tus.as_ref(), allow).map(Into::into)
             }
-            _ => refuse(asked, &Error::MethodNotAllowed { allow }),
+            ref method => match &self.tus {
+                Some(tus) if allow.split(", ").any(|taken| method == taken) => {
+                    tus::answer(&self.inbound, tus, name, asked, body)
+                        .await
+                        .map(Into::into)
+                }
+                _ => refuse(asked, &Error::MethodNotAllowed { allow }),
+            },
         }
+    }
+
+    /// How far an upload is, where the request means that rather than a stored file.
+    async fn look(&self, name: &str, asked: &Asked) -> Option<Response<ResponseBody>> {
+        self.tus.as_ref()?;
+        let told = tus::look(&self.inbound, name, asked).await?;
+        Some(told.map(Into::into))
     }
 
     async fn stored(&self, name: &str, asked: &Asked) -> Response<ResponseBody> {
@@ -76,15 +87,10 @@ impl Lift {
 
     /// The methods that are taken: where uploads begin, and where one of them is.
     fn allow(&self, name: &str) -> &'static str {
-        match (self.resumes(), name.is_empty()) {
+        match (self.tus.is_some(), name.is_empty()) {
             (false, _) => "GET, HEAD, PUT, OPTIONS",
             (true, true) => "POST, PUT, OPTIONS",
             (true, false) => "GET, HEAD, PUT, PATCH, DELETE, OPTIONS",
         }
-    }
-
-    /// Whether uploads can be resumed: the store keeps what has come of them, and every handler can go on.
-    pub(super) fn resumes(&self) -> bool {
-        self.inbound.unfinished.offers().is_some()
     }
 }

@@ -15,7 +15,7 @@ use tokio::sync::Notify;
 use crate::support::{Reply, connect_from, eventually, form, noise, part, post};
 
 /// A server in this process.
-struct Served {
+pub(crate) struct Served {
     address: SocketAddr,
     store: Memory,
     operator: Operator,
@@ -24,7 +24,10 @@ struct Served {
 }
 
 impl Served {
-    fn start(say: impl FnOnce(Dumbwaiter) -> Dumbwaiter, set: impl FnOnce(Serve) -> Serve) -> Self {
+    pub(crate) fn start(
+        say: impl FnOnce(Dumbwaiter) -> Dumbwaiter,
+        set: impl FnOnce(Serve) -> Serve,
+    ) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let (address, store) = (listener.local_addr().unwrap(), Memory::new());
         let stop = Arc::new(Notify::new());
@@ -48,7 +51,7 @@ impl Served {
         }
     }
 
-    fn connect(&self) -> TcpStream {
+    pub(crate) fn connect(&self) -> TcpStream {
         let stream = TcpStream::connect(self.address).unwrap();
         let patience = Some(Duration::from_secs(20));
         stream.set_read_timeout(patience).unwrap();

@@ -72,7 +72,11 @@ fn what_is_not_ours_is_told_from_what_is_asked_for_wrongly() {
         ("POST /progress", 405, Some("GET, HEAD")),
         ("DELETE /uploads/x", 404, None),
         ("PUT /uploads/x", 405, Some("GET, HEAD, DELETE")),
-        ("POST /files/x", 405, Some("GET, HEAD, PUT, OPTIONS")),
+        (
+            "POST /files/x",
+            405,
+            Some("GET, HEAD, PUT, PATCH, DELETE, OPTIONS"),
+        ),
         ("PUT /", 405, Some("GET, HEAD, POST")),
         ("PUT /dumbwaiter.js", 405, Some("GET, HEAD")),
         ("GET /dumbwaiter.js", 200, None),

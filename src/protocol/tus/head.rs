@@ -47,10 +47,6 @@ const CHECKSUM: Field = Field {
 };
 
 impl Field {
-    pub(super) fn is_in(&self, headers: &HeaderMap) -> bool {
-        headers.contains_key(self.name)
-    }
-
     pub(super) fn bad(&self) -> Error {
         Error::BadRequest {
             what: self.malformed,

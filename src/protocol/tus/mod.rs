@@ -24,6 +24,7 @@ use http::{Method, Response};
 use super::{Asked, Inbound};
 use crate::error::Error;
 use crate::receive::Body;
+use crate::unfinished::Offers;
 use crate::upload::{Owner, UploadId};
 
 pub mod concat;
@@ -67,6 +68,8 @@ impl Default for TusOptions {
 #[derive(Clone, Debug)]
 pub(crate) struct Tus {
     pub(crate) options: TusOptions,
+    /// What there is to offer.
+    pub(crate) offers: Offers,
     /// The most bytes that an upload may have, by all that bounds it.
     pub(crate) max_size: Option<u64>,
 }

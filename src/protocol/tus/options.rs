@@ -9,13 +9,17 @@ use crate::receive::ALGORITHMS;
 use crate::unfinished::Offers;
 
 /// The answer at a path that takes the methods `allow`.
-pub(crate) fn options(inbound: &Inbound, tus: &Tus, allow: &'static str) -> Response<Bytes> {
+pub(crate) fn options(
+    inbound: &Inbound,
+    tus: Option<&Tus>,
+    allow: &'static str,
+) -> Response<Bytes> {
     let mut answer = answer::options(allow, inbound.admission.options());
-    if let Some(offers) = inbound.unfinished.offers() {
+    if let Some(tus) = tus {
         let headers = answer.headers_mut();
         told::speak(headers);
         told::versions(headers);
-        told::set(headers, "tus-extension", extensions(&offers));
+        told::set(headers, "tus-extension", extensions(&tus.offers));
         told::set(headers, "tus-checksum-algorithm", ALGORITHMS);
         if let Some(most) = tus.max_size {
             told::set(headers, "tus-max-size", most);

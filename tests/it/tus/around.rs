@@ -2,10 +2,14 @@
 
 use std::io::Write;
 
+use dumbwaiter::handlers::{Stop, UploadHandler};
+use dumbwaiter::rights::{Ask, Grant};
+use dumbwaiter::upload::Owner;
 use rustix::process::Signal;
 
 use super::talk::{Talk, appended, ask, created, patch, post, refused, told};
-use crate::support::{Reply, Server, eventually, write_for_us_alone};
+use crate::serve::Served;
+use crate::support::{Reply, Server, connect_from, eventually, write_for_us_alone};
 
 /// "Tus-Resumable" MUST be in every response: refusals that are no affair of the protocol have it too.
 #[test]
@@ -246,4 +250,125 @@ fn a_server_that_stops_keeps_all_and_the_next_one_goes_on() {
     );
     talk.says(&at(patch("id", 5, " world")), &super::talk::completed(11))
         .stored(&[("dish", b"hello world")]);
+}
+
+/// Without a store that keeps what has come, or with a handler that cannot go on, nothing of tus is offered.
+#[test]
+fn where_a_handler_cannot_go_on_tus_is_not_offered() {
+    struct Forgetful;
+    impl UploadHandler for Forgetful {
+        fn chunk(&mut self, chunk: bytes::Bytes) -> Result<bytes::Bytes, Stop> {
+            Ok(chunk)
+        }
+    }
+    let server = Served::start(|lift| lift.handler(|| Forgetful), |serve| serve);
+    let send = |request: &str| {
+        let mut stream = server.connect();
+        stream.write_all(request.as_bytes()).unwrap();
+        Reply::read(&mut stream)
+    };
+    let options = send("OPTIONS /files/ HTTP/1.1\r\nHost: a\r\n\r\n");
+    assert_eq!(options.header("allow"), Some("GET, HEAD, PUT, OPTIONS"));
+    assert_eq!(options.header("tus-version"), None);
+    for line in ["POST /files/", "PATCH /files/x", "DELETE /files/x"] {
+        let reply = send(&format!(
+            "{line} HTTP/1.1\r\nHost: a\r\nTus-Resumable: 1.0.0\r\nUpload-Length: 0\r\nContent-Length: 0\r\n\r\n"
+        ));
+        assert_eq!(
+            (reply.status, reply.header("allow")),
+            (405, Some("GET, HEAD, PUT, OPTIONS")),
+            "{line}"
+        );
+        assert_eq!(reply.header("tus-resumable"), None, "{line}");
+    }
+    let put = send("PUT /files/a HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\n\r\nx");
+    assert_eq!(put.status, 201);
+}
+
+/// The id is the right to an upload; where the app names an owner, that one alone has it, and to others it is unknown.
+#[test]
+fn an_upload_that_the_app_gave_an_owner_is_unknown_to_others() {
+    let app = async |ask: Ask| {
+        let user = ask
+            .headers
+            .get("x-user")
+            .and_then(|user| user.to_str().ok());
+        let owner = user.map(|user| Owner::Named(user.into()));
+        Ok(Grant { owner })
+    };
+    let server = Served::start(|lift| lift.allow(app), |serve| serve);
+    let send = |line: &str, user: &str, fields: &str, body: &str| {
+        let mut stream = server.connect();
+        let user = if user.is_empty() {
+            String::new()
+        } else {
+            format!("X-User: {user}\r\n")
+        };
+        let request = format!(
+            "{line} HTTP/1.1\r\nHost: a\r\nTus-Resumable: 1.0.0\r\nContent-Length: {}\r\n{user}{fields}\r\n{body}",
+            body.len()
+        );
+        stream.write_all(request.as_bytes()).unwrap();
+        match line.starts_with("HEAD") {
+            true => Reply::read_head(&mut stream),
+            false => Reply::read(&mut stream),
+        }
+    };
+    let begin = |concat: &str| {
+        let reply = send(
+            "POST /files/",
+            "cook",
+            &format!("Upload-Length: 3\r\n{concat}"),
+            "",
+        );
+        reply.header("location").unwrap().to_owned()
+    };
+    let bytes = "Content-Type: application/offset+octet-stream\r\nUpload-Offset: 0\r\n";
+    let (whole, part) = (begin(""), begin("Upload-Concat: partial\r\n"));
+    let join = format!("Upload-Concat: final;{part}\r\n");
+    // Under way, and once more when it is complete.
+    for complete in [false, true] {
+        for other in ["guest", ""] {
+            for url in [&whole, &part] {
+                for line in ["HEAD", "PATCH", "DELETE"] {
+                    let reply = send(&format!("{line} {url}"), other, bytes, "");
+                    assert_eq!(reply.status, 404, "{line} {other} {complete}");
+                    assert_eq!(reply.header("upload-offset"), None);
+                }
+            }
+            assert_eq!(send("POST /files/", other, &join, "").status, 404);
+        }
+        if !complete {
+            for url in [&whole, &part] {
+                assert_eq!(
+                    send(&format!("PATCH {url}"), "cook", bytes, "abc").status,
+                    204
+                );
+            }
+        }
+    }
+    assert_eq!(send("POST /files/", "cook", &join, "").status, 201);
+    for url in [&whole, &part] {
+        assert_eq!(send(&format!("HEAD {url}"), "cook", "", "").status, 204);
+        assert_eq!(send(&format!("DELETE {url}"), "cook", "", "").status, 204);
+    }
+}
+
+/// A telephone changes networks while it uploads, a browser its cookie.
+#[test]
+fn another_address_or_cookie_goes_on_with_the_upload() {
+    let server = Server::start(&[]);
+    let mut talk = Talk::with(&server);
+    let cookie = |last: char| format!("Cookie: dw={}{last}", "0".repeat(31));
+    let begin = format!("Upload-Length: 6\n{}", cookie('1'));
+    talk.says(&post(&begin), &created("id", 0));
+    let other = patch("id", 0, "abc").replace("Host: a", &format!("Host: a\n{}", cookie('2')));
+    talk.says(&other, &appended(3));
+    let mut elsewhere = connect_from(server.address, 9);
+    talk.says_on(
+        &mut elsewhere,
+        &patch("id", 3, "def"),
+        &super::talk::completed(6),
+    );
+    assert_eq!(server.read(&server.files()[0]), b"abcdef");
 }
