@@ -1,7 +1,6 @@
 //! A pump that is not ours around parts that are: hyper's body, the form parser, a file; and, where asked for, progress.
 
 use std::pin::Pin;
-use std::sync::Arc;
 
 use bytes::Bytes;
 use dumbwaiter::progress::{Tap, Tracker};
@@ -119,7 +118,7 @@ struct Heard {
 impl Heard {
     fn begin(tracker: &Tracker) -> Self {
         let counted = Counted::begin(tracker);
-        let halted = Box::pin(Arc::clone(counted.0.progress()).halted());
+        let halted = Box::pin(counted.0.halted());
         Self { counted, halted }
     }
 }
@@ -131,7 +130,7 @@ impl Progress for Heard {
             more = body.frames(to) => more?,
             halt = &mut self.halted => return Err(halt),
         };
-        self.counted.0.progress().go_on()?;
+        self.counted.0.go_on()?;
         self.counted.took(to);
         Ok(more)
     }
