@@ -23,8 +23,10 @@ use crate::upload::{FileFacts, FileHead, Upload};
 
 mod arrived;
 mod body;
+mod checkpoint;
 mod checksum;
 mod end;
+mod leave;
 mod pace;
 mod pieces;
 mod pump;
@@ -36,9 +38,9 @@ use resume::Resumable;
 
 pub(crate) use arrived::Arrived;
 pub use body::Body;
+pub(crate) use checkpoint::Kept;
 pub(crate) use checksum::{ALGORITHMS, Check, Checksum};
 pub use pace::PaceOptions;
-pub(crate) use resume::Kept;
 pub use split::{Piece, Raw, Split};
 pub(crate) use window::WindowOptions;
 

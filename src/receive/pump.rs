@@ -54,7 +54,8 @@ impl Received {
                 more = pace.frames(body, &mut frames) => more?,
                 halt = &mut halted => return Err(halt),
                 () = self.checkpoint_due() => {
-                    self.checkpoint(split).await?;
+                    // On the heap: no other upload is to keep room for it.
+                    Box::pin(self.checkpoint(split)).await?;
                     continue;
                 }
             };
@@ -68,7 +69,7 @@ impl Received {
             passed.inspect_err(|error| self.tear(error))?;
             self.taken += bytes;
             if self.has_passed(bytes) {
-                self.checkpoint(split).await?;
+                Box::pin(self.checkpoint(split)).await?;
             }
             // One fast client would otherwise hold the others of this thread for as long as it sends.
             tokio::task::yield_now().await;

@@ -6,70 +6,37 @@
 //!                                                            └─► complete
 //! ```
 //!
-//! A checkpoint is taken only where splitter, handlers and store stand at the same byte: between two reads of the body.
-//! Where an error strikes in between, what came since the last one is lost, and never anything before.
+//! Checkpoints are in `checkpoint.rs`, and how a request leaves the upload in `leave.rs`.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
 
+use super::checkpoint::Kept;
 use super::checksum::Sums;
 use super::window::Window;
 use super::{Body, Check, Current, Naming, Raw, Received, Receiver, Split, WindowOptions};
 use crate::admission::Place;
 use crate::error::Error;
 use crate::progress::{Progress, Tap};
-use crate::store::{Checkpoint, FilePoint, Session};
-use crate::upload::{FileFacts, FileHead, Remembered, Upload};
+use crate::store::{Checkpoint, Session};
+use crate::upload::{Concat, FileFacts, FileHead, Remembered, Upload};
 
 /// How much is read at once when a handler is shown again what is stored.
 const READ: usize = 256 * 1024;
 
-/// The last checkpoint of an upload, for all who want to know.
-#[derive(Debug, Default)]
-pub(crate) struct Kept {
-    offset: AtomicU64,
-    at: AtomicU64,
-}
-
-impl Kept {
-    pub(crate) fn new(offset: u64, at: u64) -> Self {
-        Self {
-            offset: AtomicU64::new(offset),
-            at: AtomicU64::new(at),
-        }
-    }
-
-    /// Client's body bytes that are kept.
-    pub(crate) fn offset(&self) -> u64 {
-        self.offset.load(Ordering::Acquire)
-    }
-
-    /// When that became so.
-    pub(crate) fn at(&self) -> SystemTime {
-        UNIX_EPOCH + Duration::from_secs(self.at.load(Ordering::Acquire))
-    }
-
-    fn set(&self, offset: u64, at: u64) {
-        self.at.store(at, Ordering::Release);
-        self.offset.store(offset, Ordering::Release);
-    }
-}
-
 /// What only an upload has that can be resumed.
 pub(super) struct Resumable {
-    about: Remembered,
+    pub(super) about: Remembered,
     /// Not here while a body flows.
     split: Option<Box<dyn Split>>,
-    window: Window,
-    kept: Arc<Kept>,
+    pub(super) window: Window,
+    pub(super) kept: Arc<Kept>,
     /// What is said of the upload has changed since.
-    news: bool,
-    sums: Option<Sums>,
+    pub(super) news: bool,
+    pub(super) sums: Option<Sums>,
     /// What came since the last checkpoint cannot be kept: the parts stand at different bytes, or it was not checked.
-    torn: bool,
+    pub(super) torn: bool,
 }
 
 impl Resumable {
@@ -88,6 +55,11 @@ impl Resumable {
             sums: None,
             torn: false,
         }))
+    }
+
+    /// Whether its bytes come from other uploads, all of which are there.
+    pub(super) fn joins(&self) -> bool {
+        matches!(self.about.concat, Some(Concat::Final { .. }))
     }
 }
 
@@ -201,6 +173,10 @@ impl Received {
         self.upload = upload;
         self.tap = Some(tap);
         self.place = Some(place);
+        if self.resumable().joins() {
+            self.tap().processing();
+            self.tell_joined();
+        }
     }
 
     /// Takes what one request brings, to the end of its body. After an error what came before it may be kept.
@@ -245,13 +221,6 @@ impl Received {
         let kept = self.checkpoint(&mut *split).await;
         self.resumable_mut().split = Some(split);
         kept
-    }
-
-    /// Nothing comes for a while.
-    pub(crate) async fn pause(&mut self) {
-        if let Some(session) = &mut self.session {
-            session.rest().await;
-        }
     }
 
     /// Whether what came since the last checkpoint can be kept.
@@ -301,62 +270,6 @@ impl Received {
         self.store(naming).await
     }
 
-    /// Ends the upload well, as these files.
-    pub(crate) fn completed(&mut self, files: Vec<FileFacts>) -> Vec<FileFacts> {
-        self.done(files)
-    }
-
-    /// The request has ended well, and more is to come; gives back the upload's place.
-    pub(crate) fn rest(&mut self) -> Option<Place> {
-        let offset = self.kept().offset();
-        let place = self.leave_place(offset);
-        if let Some(tap) = self.tap.take() {
-            tap.rest(offset);
-        }
-        place
-    }
-
-    /// All bytes are there of an upload that is never visible by itself; gives back its place.
-    pub(crate) fn is_a_part(&mut self) -> Option<Place> {
-        let place = self.leave_place(self.taken);
-        if let Some(tap) = self.tap.take() {
-            tap.done(&[]);
-        }
-        place
-    }
-
-    /// The request has broken off, and the upload waits to be resumed; gives back its place.
-    pub(crate) fn interrupt(&mut self, why: &Error) -> Option<Place> {
-        let offset = self.kept().offset();
-        let place = self.leave_place(offset);
-        if let Some(tap) = self.tap.take() {
-            tap.interrupt(offset, why);
-        }
-        place
-    }
-
-    fn leave_place(&mut self, offset: u64) -> Option<Place> {
-        let mut place = self.place.take()?;
-        place.rest(offset);
-        Some(place)
-    }
-
-    /// Removes all that is stored of the upload.
-    ///
-    /// # Errors
-    /// [`Error::Store`].
-    pub(crate) async fn abandon(&mut self) -> Result<(), Error> {
-        match self.session.take() {
-            Some(session) => session.abandon().await,
-            None => Ok(()),
-        }
-    }
-
-    /// Ends the upload with `error`; nothing of it is stored any more.
-    pub(crate) fn fail(&mut self, error: &Error) {
-        self.broken(error);
-    }
-
     /// Shows handlers that keep no state, once, what has come before this run of them.
     async fn catch_up(&mut self) -> Result<(), Error> {
         let behind = |handlers: &crate::handlers::FileHandlers| handlers.is_behind();
@@ -395,115 +308,13 @@ impl Received {
         })
     }
 
-    fn resumable(&self) -> &Resumable {
+    pub(super) fn resumable(&self) -> &Resumable {
         let resumable = self.resumable.as_deref();
         resumable.expect("only what was begun to be resumed is resumed")
     }
 
-    fn resumable_mut(&mut self) -> &mut Resumable {
+    pub(super) fn resumable_mut(&mut self) -> &mut Resumable {
         let resumable = self.resumable.as_deref_mut();
         resumable.expect("only what was begun to be resumed is resumed")
-    }
-}
-
-/// While bytes flow. Of an upload that cannot be resumed nothing here costs more than one look at that.
-impl Received {
-    /// Whether the upload takes so many bytes more; adds them up where they are checked.
-    pub(super) fn expects(&mut self, bytes: u64, frames: &[Bytes]) -> Result<(), Error> {
-        let Some(resumable) = &mut self.resumable else {
-            return Ok(());
-        };
-        if self
-            .upload
-            .length
-            .is_some_and(|length| bytes > length.saturating_sub(self.taken))
-        {
-            return Err(Error::BadRequest {
-                what: "more bytes come than the upload's length leaves room for",
-            });
-        }
-        if let Some(sums) = &mut resumable.sums {
-            frames.iter().for_each(|frame| sums.update(frame));
-        }
-        Ok(())
-    }
-
-    /// Bytes have passed to the store; says whether a checkpoint is due.
-    pub(super) fn has_passed(&mut self, bytes: u64) -> bool {
-        match &mut self.resumable {
-            Some(resumable) => resumable.window.wrote(bytes) && resumable.sums.is_none(),
-            None => false,
-        }
-    }
-
-    /// Waits until a checkpoint is due while the client pauses.
-    pub(super) async fn checkpoint_due(&mut self) {
-        match &mut self.resumable {
-            Some(resumable) if resumable.sums.is_none() => resumable.window.due().await,
-            _ => std::future::pending().await,
-        }
-    }
-
-    /// Bytes have not all passed.
-    pub(super) fn tear(&mut self, error: &Error) {
-        let Some(resumable) = &mut self.resumable else {
-            return;
-        };
-        match (error, &mut self.current) {
-            // A full disk took nothing of them, and no handler has seen them: the upload stands where it stood. A raw body
-            // that nothing changes is its file.
-            (Error::DiskFull, Current::File(facts)) if self.receiver.chain.is_empty() => {
-                self.frames.clear();
-                facts.length = self.taken;
-            }
-            _ => resumable.torn = true,
-        }
-    }
-
-    /// Takes a checkpoint, between two reads of the body.
-    pub(super) async fn checkpoint(&mut self, split: &mut dyn Split) -> Result<(), Error> {
-        let checkpoint = self.snapshot(split)?;
-        let at = checkpoint.at;
-        let Some(session) = &mut self.session else {
-            return Err(Error::store("there is nothing to take a checkpoint of"));
-        };
-        let kept = session.checkpoint(checkpoint).await;
-        let resumable = self.resumable_mut();
-        match kept {
-            Ok(offset) => {
-                resumable.window.clear();
-                resumable.news = false;
-                resumable.kept.set(offset, at);
-                if let Some(tap) = &self.tap {
-                    tap.kept(offset);
-                }
-                Ok(())
-            }
-            Err(error) => {
-                resumable.torn = true;
-                Err(error)
-            }
-        }
-    }
-
-    fn snapshot(&self, split: &dyn Split) -> Result<Checkpoint, Error> {
-        let point = |facts: &FileFacts| FilePoint {
-            facts: facts.clone(),
-            stored: 0,
-        };
-        let mut files: Vec<_> = self.files.iter().map(point).collect();
-        let mut handlers = Vec::new();
-        if let (Current::File(facts), Some(current)) = (&self.current, self.handlers.last()) {
-            files.push(point(facts));
-            handlers = current.save()?;
-        }
-        let now = UNIX_EPOCH.elapsed().unwrap_or_default();
-        let mut checkpoint = Checkpoint::at(self.taken, split.save());
-        checkpoint.handlers = handlers;
-        checkpoint.files = files;
-        checkpoint.upload = Some(self.resumable().about.clone());
-        // Whoever is told a time up to which the upload stays is not told too early a one.
-        checkpoint.at = now.as_secs() + 1;
-        Ok(checkpoint)
     }
 }

@@ -32,7 +32,7 @@ use tokio::sync::Notify;
 use crate::admission::Admission;
 use crate::error::Error;
 use crate::lock::{Lock, Locks};
-use crate::progress::{Progress, Tracker};
+use crate::progress::Tracker;
 use crate::receive::{Body, Check, Naming, Receiver, WindowOptions};
 use crate::threads::{DataThreads, on_data_thread};
 use crate::upload::{Concat, FileHead, Remembered, Upload, UploadId};
@@ -113,8 +113,6 @@ pub(crate) struct Status {
     pub(crate) remembered: Remembered,
     /// When it ends if nobody goes on with it; `None` for never, and for one that is stored.
     pub(crate) expires_at: Option<SystemTime>,
-    /// Its record, where there is one.
-    pub(crate) progress: Option<Arc<Progress>>,
 }
 
 impl Unfinished {
@@ -297,7 +295,6 @@ impl Shared {
             complete: true,
             remembered,
             expires_at: None,
-            progress: self.tracker.by_id(&id),
         })
     }
 

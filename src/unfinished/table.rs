@@ -259,7 +259,6 @@ impl Table {
             complete: entry.is_complete(),
             remembered: entry.about.clone(),
             expires_at: expire_after.map(|time| entry.kept.at() + time),
-            progress: entry.progress.clone(),
         })
     }
 }

@@ -77,19 +77,18 @@ impl Turn {
 
     async fn store(mut self, mut received: Box<Received>) -> Result<Status, Error> {
         self.shared.table().stores(&self.id, self.writer, true);
-        let stored = received.complete(&self.shared.naming).await;
-        match stored {
+        match received.complete(&self.shared.naming).await {
             Ok(files) => {
-                let mut status = self.forget();
-                // The length may have been said by this very request.
-                let length = received.taken();
+                let (about, kept) = (received.about().clone(), Arc::clone(received.kept()));
+                self.change(|entry| (entry.about, entry.kept) = (about, kept));
+                let status = self.forget();
                 received.completed(files);
-                if let Some(status) = &mut status {
-                    status.length = Some(length);
-                    (status.offset, status.complete) = (length, true);
-                    status.expires_at = None;
-                }
-                status.ok_or(Error::Superseded)
+                let stored = |status: Status| Status {
+                    offset: status.length.unwrap_or(status.offset),
+                    complete: true,
+                    ..status
+                };
+                status.map(stored).ok_or(Error::Superseded)
             }
             Err(error) => {
                 self.shared.table().stores(&self.id, self.writer, false);

@@ -4,9 +4,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use super::faulty::{Faults, Faulty};
-use super::rig::{Given, Rig, Sending, append, line, until, whole};
+use super::rig::{Given, Rig, Sending, append, line, until};
 use crate::error::Error;
-use crate::handlers::Limit;
+use crate::handlers::{Limit, Resume, Stop, UploadHandler};
 use crate::name::{OnConflict, Template};
 use crate::progress::{State, Why};
 use crate::receive::{Naming, PaceOptions};
@@ -182,7 +182,7 @@ async fn a_full_disk_leaves_what_was_written_before() {
     };
     ends!("full", Given::default(), full, interrupted("disk_full"));
     // A handler has seen what was not written, and cannot forget it: the checkpoint before counts.
-    let mut given = || {
+    let given = || {
         let mut given = Given::default();
         given.chain.push(|| Limit::bytes(100));
         given
@@ -251,12 +251,12 @@ async fn what_a_handler_refuses_is_gone() {
 /// A limit that looks at bytes alone, not at what is declared.
 struct TooLong(Limit);
 
-impl crate::handlers::UploadHandler for TooLong {
-    fn chunk(&mut self, chunk: bytes::Bytes) -> Result<bytes::Bytes, crate::Stop> {
+impl UploadHandler for TooLong {
+    fn chunk(&mut self, chunk: bytes::Bytes) -> Result<bytes::Bytes, Stop> {
         self.0.chunk(chunk)
     }
 
-    fn resume(&self) -> crate::handlers::Resume {
+    fn resume(&self) -> Resume {
         self.0.resume()
     }
 
@@ -309,14 +309,14 @@ async fn want_of_room_leaves_what_has_come() {
 /// A handler that panics at its first byte, once.
 struct Panics(&'static AtomicBool);
 
-impl crate::handlers::UploadHandler for Panics {
-    fn chunk(&mut self, chunk: bytes::Bytes) -> Result<bytes::Bytes, crate::Stop> {
+impl UploadHandler for Panics {
+    fn chunk(&mut self, chunk: bytes::Bytes) -> Result<bytes::Bytes, Stop> {
         assert!(self.0.swap(true, Ordering::SeqCst), "as the test wants it");
         Ok(chunk)
     }
 
-    fn resume(&self) -> crate::handlers::Resume {
-        crate::handlers::Resume::Saved(Vec::new())
+    fn resume(&self) -> Resume {
+        Resume::Saved(Vec::new())
     }
 
     fn restore(&mut self, _: &[u8]) -> Result<(), Error> {
@@ -352,5 +352,4 @@ async fn a_caller_that_goes_away_leaves_the_upload_to_its_end() {
     line.send("abcd");
     drop(line);
     until(|| memory.names() == ["dish"]).await;
-    let _ = whole("");
 }

@@ -7,9 +7,8 @@ use bytes::Bytes;
 use sha2::{Digest as _, Sha256};
 
 use super::rig::{Given, Rig};
-use crate::Stop;
 use crate::error::Error;
-use crate::handlers::{Algorithm, Chain, Digest, Resume, Sniff, UploadHandler};
+use crate::handlers::{Algorithm, Chain, Digest, Resume, Sniff, Stop, UploadHandler};
 use crate::progress::State;
 use crate::store::Memory;
 use crate::unfinished::ResumeOptions;

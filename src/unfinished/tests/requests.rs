@@ -5,6 +5,7 @@ use base64::engine::general_purpose::STANDARD;
 use http::{HeaderMap, HeaderName};
 
 use super::rig::{Given, Rig, append, line, whole};
+use crate::error::Error;
 use crate::progress::State;
 use crate::receive::{Body, Check, Checksum};
 use crate::unfinished::{Append, ResumeOptions};
@@ -85,6 +86,16 @@ async fn a_length_may_be_said_with_any_request_and_an_empty_one_may_be_the_last(
         assert_eq!((status.offset, status.length), (3, Some(4)));
         assert!(rig.send(&id, 3, "d").await.unwrap().complete);
         assert_eq!(memory.bytes("dish").unwrap(), "abcd");
+
+        let id = rig.create(None).await.id;
+        rig.send(&id, 0, "ab").await.unwrap();
+        let said = rig.unfinished.append(&id, length_said(2, 4, whole("cd")));
+        let status = said.await.unwrap();
+        assert_eq!(
+            (status.offset, status.length, status.complete),
+            (4, Some(4), true)
+        );
+        assert_eq!(status.remembered.length, Some(4));
 
         let id = rig.create(None).await.id;
         rig.send(&id, 0, "abcd").await.unwrap();
@@ -203,7 +214,7 @@ async fn a_checksum_may_come_behind_the_body() {
                 ..append(0, body)
             };
             let answer = rig.unfinished.append(&id, append).await;
-            let answered = answer.as_ref().map_or_else(crate::Error::code, |_| "ok");
+            let answered = answer.as_ref().map_or_else(Error::code, |_| "ok");
             assert_eq!(answered, code);
             let kept = if code == "ok" { 4 } else { 0 };
             assert_eq!(rig.unfinished.look(&id).unwrap().offset, kept);
