@@ -4,6 +4,7 @@ mod ends;
 mod faulty;
 mod handlers;
 mod joins;
+mod model;
 mod requests;
 mod restarts;
 mod rig;
