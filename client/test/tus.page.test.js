@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { MB, browser, file, folder, serve, until } from "./support.js";
-import { HEADS, assertDone, assertHonest, followers, idOf, received } from "./support/follow.js";
+import { HEADS, assertDone, assertHonest, followers, idOf } from "./support/follow.js";
 import { line } from "./support/line.js";
 import { site } from "./support/site.js";
 
@@ -30,16 +30,21 @@ async function choose(tab, sent) {
   await tab.setInputFiles("#file", sent.path);
 }
 
-/** Starts an upload in the page, to be held when about `bytes` have come; gives the streams of so many uploads. */
-async function sendUntil({ tab, line, seen }, bytes, options = {}, { streamed = false, count = 1 } = {}) {
-  line.allow(bytes);
-  await tab.evaluate(([options, streamed]) => {
+/** Starts an upload in the page. */
+function send({ tab, line }, options, streamed) {
+  return tab.evaluate(([options, streamed]) => {
     window.upload(options, streamed);
     window.current.start();
   }, [{ endpoint: `${line.url}files/`, ...options }, streamed]);
-  const streams = await seen.first(count);
-  await received(streams, bytes - HEADS);
-  return streams;
+}
+
+/** Starts an upload in the page, to be held when about `bytes` have come; gives its stream. */
+async function sendUntil(stand, bytes, options, streamed) {
+  stand.line.allow(bytes);
+  await send(stand, options, streamed);
+  const [stream] = await stand.seen.first();
+  await stream.receives(bytes - HEADS);
+  return stream;
 }
 
 /** Lets what was broken off go on, far enough to be seen to, and then to its end. */
@@ -54,7 +59,7 @@ const requests = (tab) => tab.evaluate(() => window.requests);
 
 test("a page of another origin sends a file by tus, and reads all that the answers say", async (t) => {
   const stand = await stage(t);
-  const [stream] = await sendUntil(stand, 1 * MB);
+  const stream = await sendUntil(stand, 1 * MB);
   for (let mark = 2 * MB; mark < 4 * MB; mark += 1 * MB) {
     stand.line.allow(1 * MB);
     await stream.receives(mark - HEADS);
@@ -65,14 +70,14 @@ test("a page of another origin sends a file by tus, and reads all that the answe
   assert.deepEqual(stream.states(), ["starting", "uploading", "done"]);
   assertDone(stream.records, 4 * MB);
   assert.deepEqual((await requests(stand.tab)).map(({ method, status, offset, version }) => [method, status, offset, version]),
-    [["POST", 201, null, "1.0.0"], ["PATCH", 204, String(4 * MB), "1.0.0"]]);
+    [["POST", 201, "0", "1.0.0"], ["PATCH", 204, String(4 * MB), "1.0.0"]]);
   assert.ok(stand.server.read("paella.bin").equals(stand.sent.bytes));
   assert.deepEqual(stand.server.stored(), ["paella.bin"]);
 });
 
 test("in a page, a line that breaks costs nothing that has come", async (t) => {
   const stand = await stage(t);
-  const [stream] = await sendUntil(stand, 2.5 * MB);
+  const stream = await sendUntil(stand, 2.5 * MB);
   stand.line.cut();
   const { offset } = await stream.becomes("interrupted");
   assert.ok(offset > 2.5 * MB - HEADS, `only ${offset} are kept`);
@@ -86,7 +91,7 @@ test("in a page, a line that breaks costs nothing that has come", async (t) => {
 
 test("after the page is loaded anew and the file chosen again, its upload goes on where it stood", async (t) => {
   const stand = await stage(t);
-  const [stream] = await sendUntil(stand, 2.5 * MB);
+  const stream = await sendUntil(stand, 2.5 * MB);
   await stand.tab.reload();
   const { offset } = await stream.becomes("interrupted");
   await choose(stand.tab, stand.sent);
@@ -106,7 +111,10 @@ test("after the page is loaded anew and the file chosen again, its upload goes o
 
 test("in a page, parallel parts are uploads of their own until the final one joins them", async (t) => {
   const stand = await stage(t, 6 * MB);
-  const parts = await sendUntil(stand, 3 * MB, { parallelUploads: 3 }, { count: 3 });
+  stand.line.each(1 * MB);
+  await send(stand, { parallelUploads: 3 });
+  const parts = await stand.seen.first(3);
+  for (const part of parts) await part.receives(1 * MB - HEADS);
   stand.line.cut();
   for (const part of parts) await part.becomes("interrupted");
   stand.line.flow();
@@ -123,7 +131,7 @@ test("in a page, parallel parts are uploads of their own until the final one joi
 
 test("in a page, a stream whose length nobody knows goes up and ends with its length told", async (t) => {
   const stand = await stage(t);
-  const [stream] = await sendUntil(stand, 2.5 * MB, { uploadLengthDeferred: true, chunkSize: 1 * MB }, { streamed: true });
+  const stream = await sendUntil(stand, 2.5 * MB, { uploadLengthDeferred: true, chunkSize: 1 * MB }, true);
   assert.ok(stream.records.every(({ length }) => length === null));
   stand.line.cut();
   await stream.becomes("interrupted");
@@ -134,7 +142,7 @@ test("in a page, a stream whose length nobody knows goes up and ends with its le
 
 test("terminated from a page, an upload is gone, and nothing of it is left", async (t) => {
   const stand = await stage(t);
-  const [stream] = await sendUntil(stand, 2 * MB);
+  const stream = await sendUntil(stand, 2 * MB);
   const terminated = stand.tab.evaluate(() => window.current.abort(true));
   await stream.becomes("interrupted");
   stand.line.flow();
@@ -148,7 +156,7 @@ test("terminated from a page, an upload is gone, and nothing of it is left", asy
 
 test("a page can read why it is refused, and follows its upload by an EventSource of its own", async (t) => {
   const stand = await stage(t);
-  const [stream] = await sendUntil(stand, 2 * MB);
+  const stream = await sendUntil(stand, 2 * MB);
   const [first, gone] = await stand.tab.evaluate(async (base) => {
     const source = new EventSource(`${base}uploads/${new URL(window.current.url).pathname.split("/").at(-1)}`);
     const record = await new Promise((resolve) => { source.onmessage = ({ data }) => resolve(JSON.parse(data)); });

@@ -7,7 +7,7 @@ import { Readable } from "node:stream";
 import { test } from "node:test";
 import tus from "tus-js-client";
 import { MB, file, folder, serve, until } from "./support.js";
-import { HEADS, assertDone, assertHonest, followers, idOf, received } from "./support/follow.js";
+import { HEADS, assertDone, assertHonest, followers, idOf } from "./support/follow.js";
 import { line } from "./support/line.js";
 
 /** A server, a line to it, a file to send, and who follows each upload. */
@@ -76,7 +76,7 @@ test("a file goes up by tus, its stream rises to done, and it stands under its n
   const [stream] = await stand.seen.first();
   for (let mark = 1 * MB; mark < 4 * MB; mark += 1 * MB) {
     stand.line.allow(1 * MB);
-    await stream.receives(mark);
+    await stream.receives(mark - HEADS);
   }
   stand.line.flow();
   await sending.done;
@@ -116,14 +116,10 @@ test("the newest request wins over one whose line is dead, at once, and what the
   old.upload.abort();
   const better = await line(t, stand.server);
   const newer = send(t, { ...stand, line: better }, { uploadUrl: better.url + new URL(url).pathname.slice(1) });
-  const asked = Date.now();
-  let answered;
-  newer.upload.options.onUploadUrlAvailable = () => { answered = Date.now() - asked; };
   newer.start();
   await newer.done;
   await stream.becomes("done");
-  assert.deepEqual(newer.wire(), ["HEAD 200", "PATCH 204"]);
-  t.diagnostic(`the newer one was answered after ${answered} ms`);
+  assert.deepEqual(newer.wire(), ["HEAD 204", "PATCH 204"]);
   assert.ok(resumedAt(newer) > 2 * MB - HEADS);
   assertDone(stream.records, 4 * MB);
   assert.ok(stand.server.read("paella.bin").equals(stand.sent.bytes));
@@ -132,10 +128,10 @@ test("the newest request wins over one whose line is dead, at once, and what the
 test("parallel parts are uploads of their own, each with its stream, until the final one joins them", async (t) => {
   const stand = await stage(t, { size: 6 * MB });
   const sending = send(t, stand, { parallelUploads: 3 });
-  stand.line.allow(3 * MB);
+  stand.line.each(1 * MB);
   sending.start();
   const parts = await stand.seen.first(3);
-  await received(parts, 3 * MB - HEADS);
+  for (const part of parts) await part.receives(1 * MB - HEADS);
   stand.line.cut();
   for (const part of parts) await part.becomes("interrupted");
   stand.line.flow();
@@ -200,29 +196,33 @@ test("a wrong checksum is refused and nothing of its part kept; the right one is
   await sending.done;
   const [stream] = await stand.seen.first();
   await stream.becomes("done");
-  assert.deepEqual(sending.wire(), ["POST 201", "PATCH 204", "PATCH 460", "HEAD 200", "PATCH 204", "PATCH 204"]);
+  assert.deepEqual(sending.wire(), ["POST 201", "PATCH 204", "PATCH 460", "HEAD 204", "PATCH 204", "PATCH 204"]);
   assert.equal(resumedAt(sending), 1 * MB);
   assert.ok(stand.server.read("paella.bin").equals(stand.sent.bytes));
 });
 
-for (const [signal, end, least] of [["SIGKILL", "kill", 0], ["SIGTERM", "stop", 2.5 * MB - HEADS]]) {
+for (const [signal, end, flags, ready] of [
+  ["SIGKILL", "kill", [], (stream) => stream.keeps(2.5 * MB - HEADS)],
+  ["SIGTERM", "stop", ["--shutdown-grace", "1s", "--checkpoint-time", "1h"], () => {}],
+]) {
   test(`${signal} in the middle, and the upload goes on against the next server`, async (t) => {
-    const stand = await stage(t, { flags: ["--checkpoint-bytes", "500kB"] });
+    const stand = await stage(t, { flags });
     const sending = send(t, stand);
     const before = await sendUntil(stand, sending, 2.5 * MB);
+    await ready(before);
     stand.line.block();
     await stand.server[end]();
-    const kept = Math.max(...before.records.map(({ offset }) => offset ?? 0), least);
     const server = await stand.server.again();
-    const after = followers(t, server);
-    const stream = await after.before(sending.upload.url);
-    assert.equal(stream.records[0].state, "interrupted");
-    assert.ok(stream.records[0].offset >= kept, `${stream.records[0].offset} of ${kept} are left`);
+    const stream = await followers(t, server).before(sending.upload.url);
+    const [{ state, offset }] = stream.records;
+    assert.equal(state, "interrupted");
+    assert.ok(offset > 2.5 * MB - HEADS, `only ${offset} are kept`);
     await goOn(stand, sending, stream, () => stand.line.lead(server));
-    assert.equal(resumedAt(sending), stream.records[0].offset);
+    assert.equal(resumedAt(sending), offset);
     assert.deepEqual(stream.states(), ["interrupted", "uploading", "done"]);
     assertHonest(before.records);
     assertDone(stream.records, 4 * MB);
+    assert.equal(sending.wire().includes("PATCH 503"), signal === "SIGTERM");
     assert.ok(server.read("paella.bin").equals(stand.sent.bytes));
     assert.deepEqual(server.stored(), ["paella.bin"]);
   });
@@ -260,7 +260,7 @@ test("an empty file is there once it is created", async (t) => {
 });
 
 test("an upload that has expired is told so, and the client sends it anew", async (t) => {
-  const stand = await stage(t, { flags: ["--expire-after", "1s"] });
+  const stand = await stage(t, { flags: ["--expire-after", "4s"] });
   const sending = send(t, stand);
   const stream = await sendUntil(stand, sending, 2.5 * MB);
   const lost = sending.upload.url;

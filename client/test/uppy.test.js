@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { MB, browser, file, folder, serve, until } from "./support.js";
-import { HEADS, assertDone, assertHonest, followers, idOf, received } from "./support/follow.js";
+import { HEADS, assertDone, assertHonest, followers, idOf } from "./support/follow.js";
 import { line } from "./support/line.js";
 import { site } from "./support/site.js";
 
@@ -24,13 +24,13 @@ async function stage(t, names) {
   return { ...stand, tab };
 }
 
-/** Lets Uppy send the files, to be held when about `bytes` have come; gives the streams. */
+/** Lets Uppy send a file, to be held when about `bytes` have come; gives its stream. */
 async function sendUntil(stand, bytes) {
   stand.line.allow(bytes);
   await send(stand);
-  const streams = await stand.seen.first(stand.sent.length);
-  await received(streams, bytes - HEADS);
-  return streams;
+  const [stream] = await stand.seen.first();
+  await stream.receives(bytes - HEADS);
+  return stream;
 }
 
 /** Chooses the files in a page that has just been loaded, and sends them. */
@@ -59,7 +59,10 @@ const requests = (tab) => tab.evaluate(() => window.requests);
 test("Uppy sends several files, each with a stream that rises to done", async (t) => {
   const names = ["paella.bin", "soup.bin", "salad.bin"];
   const stand = await stage(t, names);
-  const streams = await sendUntil(stand, 6 * MB);
+  stand.line.each(2 * MB);
+  await send(stand);
+  const streams = await stand.seen.first(3);
+  for (const stream of streams) await stream.receives(2 * MB - HEADS);
   stand.line.flow();
   await ended(stand.tab, 3);
   for (const stream of streams) {
@@ -73,7 +76,7 @@ test("Uppy sends several files, each with a stream that rises to done", async (t
 
 test("when the line breaks, Uppy goes on by itself where the upload stood", async (t) => {
   const stand = await stage(t, ["paella.bin"]);
-  const [stream] = await sendUntil(stand, 2.5 * MB);
+  const stream = await sendUntil(stand, 2.5 * MB);
   stand.line.cut();
   const { offset } = await stream.becomes("interrupted");
   assert.ok(offset > 2.5 * MB - HEADS, `only ${offset} are kept`);
@@ -86,7 +89,7 @@ test("when the line breaks, Uppy goes on by itself where the upload stood", asyn
 
 test("paused in Uppy an upload is interrupted, and resumed there it goes on", async (t) => {
   const stand = await stage(t, ["paella.bin"]);
-  const [stream] = await sendUntil(stand, 2.5 * MB);
+  const stream = await sendUntil(stand, 2.5 * MB);
   await stand.tab.evaluate(() => window.uppy.pauseAll());
   const { offset } = await stream.becomes("interrupted");
   assert.ok(offset > 2.5 * MB - HEADS, `only ${offset} are kept`);
@@ -96,7 +99,7 @@ test("paused in Uppy an upload is interrupted, and resumed there it goes on", as
 
 test("after the page is loaded anew, Uppy finds the upload of the same file and goes on with it", async (t) => {
   const stand = await stage(t, ["paella.bin"]);
-  const [stream] = await sendUntil(stand, 2.5 * MB);
+  const stream = await sendUntil(stand, 2.5 * MB);
   await stand.tab.reload();
   const { offset } = await stream.becomes("interrupted");
   await goOn(stand, stream, () => send(stand));
@@ -108,7 +111,7 @@ test("after the page is loaded anew, Uppy finds the upload of the same file and 
 
 test("cancelled in Uppy, an upload is terminated here too, and nothing of it is left", async (t) => {
   const stand = await stage(t, ["paella.bin"]);
-  const [stream] = await sendUntil(stand, 2 * MB);
+  const stream = await sendUntil(stand, 2 * MB);
   await stand.tab.evaluate(() => window.uppy.cancelAll());
   await stream.becomes("interrupted");
   stand.line.flow();

@@ -114,7 +114,12 @@ class Stream {
 
   /** Waits until so many bytes are here. */
   receives(bytes) {
-    return this.until((record) => record.received >= bytes, `${bytes} bytes received`);
+    return this.until(({ received }) => received >= bytes, `${bytes} bytes received`);
+  }
+
+  /** Waits until so many bytes are kept. */
+  keeps(bytes) {
+    return this.until(({ offset }) => offset >= bytes, `${bytes} bytes kept`);
   }
 
   /** Lets `line` carry on what was broken off, far enough to be seen to; `go` is what makes the client go on. */
@@ -156,12 +161,6 @@ export function assertDone(records, length) {
   assertHonest(records);
   const { state, protocol, ...last } = records.at(-1);
   assert.deepEqual([state, protocol, last.length, last.received, last.offset], ["done", "tus", length, length, length]);
-}
-
-/** Waits until so many bytes have come in all of these together. */
-export function received(streams, bytes) {
-  const sum = () => streams.reduce((sum, { last }) => sum + last.received, 0);
-  return patiently(() => sum() >= bytes, () => `${sum()} bytes of ${bytes} have come`);
 }
 
 /** Asks until it is so. */

@@ -48,8 +48,9 @@ class Line {
     this.allow(Infinity);
   }
 
-  /** Resets every connection at both ends. New ones are carried as before. */
+  /** Resets every connection at both ends. What new ones bring is held until the line is told otherwise. */
   cut() {
+    this.allow(0);
     for (const { near, far } of this.#pairs) for (const end of [near, far]) end.resetAndDestroy();
   }
 
