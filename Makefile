@@ -80,12 +80,18 @@ fuzz: ## every fuzz target for FUZZ_SECONDS, from its seeds
 		cargo fuzz run -s none $$target target/fuzz/$$target fuzz/corpus/$$target -- -max_total_time=$(FUZZ_SECONDS); \
 	done
 
-client: client/node_modules/.package-lock.json examples/article/node_modules/.package-lock.json ## type check and browser tests
+client: client/node_modules/.package-lock.json examples/article/node_modules/.package-lock.json target/tuspy ## type check and browser tests
 	cd client && npm test
 
 picture: client/node_modules/.package-lock.json ## the page's picture in README.md, taken anew
 	cargo build
 	cd client && node screenshots.js
+
+# A client for Python that the browser tests' neighbours drive.
+target/tuspy: client/test/support/requirements.txt
+	python3 -m venv $@
+	$@/bin/pip install --quiet --requirement $< || { rm -rf $@; false; }
+	touch $@
 
 %/node_modules/.package-lock.json: %/package-lock.json
 	cd $* && npm ci
