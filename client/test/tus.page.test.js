@@ -129,6 +129,34 @@ test("in a page, parallel parts are uploads of their own until the final one joi
   assert.ok(stand.server.read("paella.bin").equals(stand.sent.bytes));
 });
 
+test("parallel parts go on after the page is loaded anew, and one that was complete is not sent again", async (t) => {
+  const stand = await stage(t, 6 * MB);
+  const bounds = [0, 1, 3, 6].map((at) => at * MB);
+  const options = { parallelUploads: 3, parallelUploadBoundaries: [0, 1, 2].map((i) => ({ start: bounds[i], end: bounds[i + 1] })) };
+  stand.line.each(1.5 * MB);
+  await send(stand, options);
+  const parts = await stand.seen.first(3);
+  const [short, ...long] = [1, 2, 3].map((size) => parts.find(({ last }) => last.length === size * MB));
+  await short.becomes("done");
+  for (const part of long) await part.receives(1.5 * MB - HEADS);
+  stand.line.allow(0);
+  await stand.tab.reload();
+  for (const part of long) await part.becomes("interrupted");
+  await choose(stand.tab, stand.sent);
+  stand.line.flow();
+  await stand.tab.evaluate(async (options) => {
+    window.upload(options);
+    window.current.resumeFromPreviousUpload((await window.current.findPreviousUploads())[0]);
+    window.current.start();
+  }, { endpoint: `${stand.line.url}files/`, ...options });
+  assert.equal(await stand.tab.evaluate(() => window.ended), "done");
+  for (const part of long) await part.becomes("done");
+  assert.deepEqual((await requests(stand.tab)).map(({ method }) => method).sort(), ["HEAD", "HEAD", "HEAD", "PATCH", "PATCH", "POST"]);
+  assertDone(long[1].records, 3 * MB);
+  assert.ok(stand.server.read("paella.bin").equals(stand.sent.bytes));
+  assert.deepEqual(stand.server.stored().filter((name) => name === "paella.bin"), ["paella.bin"]);
+});
+
 test("in a page, a stream whose length nobody knows goes up and ends with its length told", async (t) => {
   const stand = await stage(t);
   const stream = await sendUntil(stand, 2.5 * MB, { uploadLengthDeferred: true, chunkSize: 1 * MB }, true);

@@ -90,6 +90,21 @@ test("a file goes up by tus, its stream rises to done, and it stands under its n
   assert.deepEqual(server.stored(), [sent.name]);
 });
 
+for (const location of ["relative", "absolute"]) {
+  test(`under a base, and told where by a location that is ${location}, the client comes back over the same line`, async (t) => {
+    const stand = await stage(t, { flags: ["--base", "/up", "--location", location] });
+    const sending = send(t, stand, { endpoint: `${stand.line.url}up/files/` });
+    const stream = await sendUntil(stand, sending, 2.5 * MB);
+    assert.ok(sending.upload.url.startsWith(`${stand.line.url}up/files/`), sending.upload.url);
+    assert.equal(sending.requests[0].headers("location").startsWith("http"), location === "absolute");
+    stand.line.cut();
+    await stream.becomes("interrupted");
+    await goOn(stand, sending, stream);
+    assertDone(stream.records, 4 * MB);
+    assert.ok(stand.server.read("paella.bin").equals(stand.sent.bytes));
+  });
+}
+
 for (const [way, options] of Object.entries({ PATCH: {}, "POST in its place": { overridePatchMethod: true }, "creation with upload": { uploadDataDuringCreation: true, chunkSize: 1 * MB } })) {
   test(`a line that breaks costs nothing that has come (${way})`, async (t) => {
     const stand = await stage(t);

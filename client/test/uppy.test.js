@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { MB, browser, file, folder, serve, until } from "./support.js";
-import { HEADS, assertDone, assertHonest, followers, idOf } from "./support/follow.js";
+import { HEADS, assertDone, assertHonest, follow, followers, idOf } from "./support/follow.js";
 import { line } from "./support/line.js";
 import { site } from "./support/site.js";
 
@@ -84,6 +84,22 @@ test("when the line breaks, Uppy goes on by itself where the upload stood", asyn
   const [head, patch] = (await requests(stand.tab)).slice(-2);
   assert.deepEqual([head.method, Number(head.offset), Number(patch.from)], ["HEAD", offset, offset]);
   assert.deepEqual(stream.states(), ["starting", "uploading", "interrupted", "uploading", "done"]);
+  assertDone(stream.records, 4 * MB);
+});
+
+test("when the server is killed, Uppy goes on against the next one", async (t) => {
+  const stand = await stage(t, ["paella.bin"]);
+  const before = await sendUntil(stand, 2.5 * MB);
+  await before.keeps(2.5 * MB - HEADS);
+  stand.line.block();
+  await stand.server.kill();
+  const server = await stand.server.again();
+  const stream = await follow(t, server, before.id);
+  const [{ state, offset }] = stream.records;
+  assert.equal(state, "interrupted");
+  await goOn({ ...stand, server }, stream, () => stand.line.lead(server));
+  assert.equal(Number((await requests(stand.tab)).at(-1).from), offset);
+  assertHonest(before.records);
   assertDone(stream.records, 4 * MB);
 });
 
