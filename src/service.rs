@@ -88,6 +88,11 @@ impl Service {
 
 #[cfg(feature = "server")]
 impl Service {
+    /// What ways in use.
+    pub(crate) fn inbound(&self) -> &Inbound {
+        &self.lift.inbound
+    }
+
     /// The threads on which bodies live.
     pub(crate) fn data(&self) -> crate::threads::DataThreads {
         self.lift.inbound.data.clone()

@@ -19,7 +19,7 @@ use clap::{Arg, ArgMatches, Command, CommandFactory, FromArgMatches};
 
 use self::given::{Given, config_file, flag, from_environment, from_file, holds, was_typed};
 use crate::server::config::Config;
-use crate::server::shown::config_goes_last;
+use crate::server::shown::task_goes_last;
 
 impl Config {
     /// Reads `args` (the program's name first), `env` and the file that one of them names.
@@ -69,7 +69,7 @@ impl Told {
     ) -> anyhow::Result<Self> {
         let command = Config::command();
         let mut args: Vec<_> = args.into_iter().collect();
-        config_goes_last(&mut args);
+        task_goes_last(&mut args);
         let typed = command.clone().try_get_matches_from(&args)?;
 
         let in_environment = from_environment(&command, env)?;

@@ -1,12 +1,10 @@
 //! From what was told to what runs: the parts of the server that a [`Config`] describes.
 
 use std::path::Path;
-use std::sync::Arc;
 
 use anyhow::{Context as _, anyhow, bail};
 
 use super::config::PageChoice;
-use super::metrics::Metrics;
 use super::{Config, ConnectionOptions, DrainOptions, HeadLimits};
 use crate::admission::AdmissionOptions;
 use crate::handlers::{Digest, Limit, Sniff};
@@ -23,12 +21,11 @@ use crate::{Site, SiteError, SiteLimits};
 
 impl Config {
     /// How files rest on the disk.
-    pub(super) fn disk(&self, metrics: &Metrics) -> DiskOptions {
+    pub(super) fn disk(&self) -> DiskOptions {
         DiskOptions {
             durability: self.durability,
             sync_threads: self.sync_threads,
             reserve_ahead: self.reserve_ahead,
-            ledger: Some(Arc::new(metrics.clone())),
             ..DiskOptions::default()
         }
     }
@@ -94,7 +91,7 @@ impl Config {
         self.with_handlers(lift)
     }
 
-    fn resume(&self) -> ResumeOptions {
+    pub(super) fn resume(&self) -> ResumeOptions {
         ResumeOptions {
             expire_after: self.expire_after,
             checkpoint_bytes: self.checkpoint_bytes,

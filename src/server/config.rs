@@ -417,6 +417,11 @@ pub enum Task {
     },
     /// Print the man page
     Man,
+    /// Take over the uploads of a tusd that does not run, finished and unfinished, and remove them there
+    Adopt {
+        /// Where its file store has them
+        folder: PathBuf,
+    },
 }
 
 /// What stands at `/`.

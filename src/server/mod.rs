@@ -15,10 +15,11 @@ use anyhow::Context as _;
 use prometheus_client::registry::Registry;
 use tokio::net::TcpListener;
 
-use crate::store::Disk;
+use crate::store::{Disk, DiskOptions};
 use crate::threads::DataThreads;
 
 mod admin;
+mod adopt;
 mod args;
 mod assemble;
 mod beside;
@@ -66,7 +67,7 @@ use signals::{Asked, Signals};
 pub fn run() -> anyhow::Result<()> {
     let told = Told::read(std::env::args_os(), std::env::vars_os())?;
     if let Some(task) = &told.config.task {
-        return print(&told, task);
+        return do_instead(&told, task);
     }
     let level = logging::start(told.config.log_format, told.config.log)?;
     raise_open_files();
@@ -76,8 +77,12 @@ pub fn run() -> anyhow::Result<()> {
     runtime.block_on(serve(told, level))
 }
 
-fn print(told: &Told, task: &Task) -> anyhow::Result<()> {
+fn do_instead(told: &Told, task: &Task) -> anyhow::Result<()> {
     let text = match task {
+        Task::Adopt { folder } => {
+            logging::start(told.config.log_format, told.config.log)?;
+            return adopt::run(&told.config, folder);
+        }
         Task::Config => told.to_toml().into_bytes(),
         Task::Completions { shell } => shown::completions(*shell),
         Task::Man => shown::man()?,
@@ -99,7 +104,11 @@ async fn serve(told: Told, level: Level) -> anyhow::Result<()> {
     let mut registry = Registry::with_prefix("dumbwaiter");
     let metrics = Metrics::new(&mut registry);
     let dir = config.dir.clone();
-    let store = Disk::open_with(&dir, config.disk(&metrics))
+    let options = DiskOptions {
+        ledger: Some(Arc::new(metrics.clone())),
+        ..config.disk()
+    };
+    let store = Disk::open_with(&dir, options)
         .with_context(|| format!("cannot store uploads in {}", dir.display()))?;
     if config.secret_link {
         config.base = format!("{}/{}", config.base, secret::open(&dir)?);

@@ -90,11 +90,25 @@ pub(super) fn man() -> std::io::Result<Vec<u8>> {
     Ok(page)
 }
 
-/// Whether `args`, the program's name first, ask for the configuration in front of the flags that it is about. They
-/// are parsed with that word behind the flags.
-pub(super) fn config_goes_last(args: &mut Vec<OsString>) {
-    if args.get(1).map(OsString::as_os_str) == Some(OsStr::new("config")) {
-        let word = args.remove(1);
-        args.push(word);
-    }
+/// Where `args`, the program's name first, say what is to be done in front of the flags that it is about, they are
+/// parsed with those words behind the flags.
+pub(super) fn task_goes_last(args: &mut Vec<OsString>) {
+    let words = match args.get(1).and_then(|word| word.to_str()) {
+        Some("config") => 1,
+        // With its folder, unless that is missing, which the parser tells.
+        Some("adopt") => {
+            1 + args
+                .iter()
+                .skip(2)
+                .take(1)
+                .filter(|word| !is_flag(word))
+                .count()
+        }
+        _ => return,
+    };
+    args[1..].rotate_left(words);
+}
+
+fn is_flag(word: &OsStr) -> bool {
+    word.as_encoded_bytes().starts_with(b"-")
 }

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on stops")]
 
 mod admin;
+mod adopt;
 mod api;
 mod checkpoints;
 mod commands;
