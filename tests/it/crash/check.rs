@@ -5,7 +5,8 @@ use std::collections::{BTreeSet, HashMap};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
-use super::content::content;
+use super::content::{content, is_part};
+use super::script::Script;
 use super::told::{Open, Stored, Told};
 use crate::support::tus::{Tus, offset};
 use crate::support::{Reply, Server, eventually};
@@ -20,18 +21,20 @@ const READ_BACK: usize = 1 << 20;
 /// An upload that came to its end without its client having heard of it counts as stored from now on.
 pub(super) fn check(server: &Server, told: &mut Told) {
     whole(server);
-    for stored in &told.stored {
-        is_stored(server, stored);
-    }
     for url in &told.gone {
         assert_eq!(server.get(url).status, 404, "{url} was deleted");
         assert_eq!(asked(server, url).status, 404, "{url} was deleted");
     }
+    for part in &mut told.parts {
+        assert!(is_finished(server, part), "{part:?}");
+    }
     for index in (0..told.open.len()).rev() {
         if is_finished(server, &mut told.open[index]) {
             told.close(index);
-            is_visible(server, told.stored.last().unwrap());
         }
+    }
+    for stored in &told.stored {
+        is_visible(server, stored);
     }
     let known: BTreeSet<_> = told.open.iter().map(|open| open.tus.id()).collect();
     let under_way = under_way(server);
@@ -46,28 +49,65 @@ pub(super) fn check(server: &Server, told: &mut Told) {
     }
 }
 
-/// Finishes whatever is under way, known to a client or not; then nothing but finished files is left.
+/// Finishes whatever is under way, known to a client or not, and deletes the parts; then nothing but finished files is
+/// left.
 pub(super) fn finish(server: &Server, told: &mut Told) {
-    let unheard = under_way(server);
-    while let Some(mut open) = told.open.pop() {
+    let under_way = under_way(server);
+    while let Some(open) = told.open.last_mut() {
         let content = content(&open.name);
         open.tus.finish(server.address, content).unwrap();
-        digest(server, &open);
-        told.store(&[open.name], vec![open.tus.url]);
-        is_visible(server, told.stored.last().unwrap());
+        digest(server, open);
+        told.close(told.open.len() - 1);
     }
-    // Its creation was recorded, and the answer never came.
-    for id in unheard.intersection(&under_way(server)) {
-        let (mut tus, reply) = head(server, id);
-        let name = name(&reply).expect("every upload here has a name");
-        tus.finish(server.address, content(&name)).unwrap();
-        let stored = Stored {
-            files: vec![(name, tus.url)],
-        };
-        is_visible(server, &stored);
+    for stored in &told.stored {
+        is_visible(server, stored);
+    }
+    for id in &under_way {
+        finish_unheard(server, id);
+    }
+    for part in told.parts.drain(..) {
+        // One that was deleted already is no longer there.
+        let reply = part.tus.terminate(server.address).unwrap();
+        assert!(matches!(reply.status, 204 | 404), "{part:?}: {reply:?}");
     }
     eventually(|| server.under_way(), Vec::is_empty);
     whole(server);
+}
+
+/// Finishes an upload of which nobody but the server may know: its creation was recorded, and the answer never came.
+fn finish_unheard(server: &Server, id: &str) {
+    let (mut tus, reply) = head(server, id);
+    if reply.status == 404 {
+        return;
+    }
+    let name = name(&reply).expect("every upload here has a name");
+    match name.as_bytes()[0] {
+        b'q' | b'r' => assert_eq!(tus.terminate(server.address).unwrap().status, 204),
+        // Put together by the server itself.
+        b'j' => {}
+        _ => tus.finish(server.address, content(&name)).unwrap(),
+    }
+    if !is_part(&name) {
+        let files = vec![(name, tus.url)];
+        is_visible(server, &Stored { files });
+    }
+}
+
+/// Of forms that replace each other the one answered last is there, or the next one, and never some of both.
+pub(super) fn is_one_version(server: &Server, answered: usize) {
+    assert!(server.under_way().is_empty(), "{:?}", server.under_way());
+    let files = server.files();
+    if files.is_empty() {
+        assert_eq!(answered, 0, "all versions are gone");
+        return;
+    }
+    assert_eq!(files, PARTS);
+    let is_there = |version| {
+        let mut parts = PARTS.iter().zip(Script::version(version));
+        parts.all(|(part, name)| server.read(part) == content(&name))
+    };
+    let there = (answered.max(1)..=answered + 1).find(|version| is_there(*version));
+    assert!(there.is_some(), "{answered} were answered");
 }
 
 /// Every visible file is what was sent under its name, and of a form all are there; the store's own folder holds its
@@ -76,7 +116,7 @@ fn whole(server: &Server) {
     let mut forms: HashMap<String, Vec<String>> = HashMap::new();
     for name in server.files() {
         assert!(server.read(&name) == content(&name), "{name} is not whole");
-        if let Some((form, part)) = name.split_once('.') {
+        if let (true, Some((form, part))) = (name.starts_with('f'), name.split_once('.')) {
             let (number, _) = form.split_once('-').unwrap();
             let parts = forms.entry(number.to_owned()).or_default();
             parts.push(part.to_owned());
@@ -104,7 +144,7 @@ fn is_stored(server: &Server, stored: &Stored) {
             206 => &content[content.len() - 1000..],
             _ => content,
         };
-        if name.starts_with('t') {
+        if name.starts_with(['t', 'j']) {
             let reply = asked(server, url);
             assert!(is_whole(&reply, content.len() as u64), "{name}: {reply:?}");
         }
@@ -153,6 +193,9 @@ fn unheard(server: &Server, id: &str) {
     assert!(matches!(reply.status, 200 | 204), "{id}: {reply:?}");
     let name = name(&reply).expect("every upload here has a name");
     let length = content(&name).len() as u64;
+    if name.starts_with('j') {
+        return;
+    }
     assert!(offset(&reply) <= length, "{reply:?}");
     if !is_whole(&reply, length) {
         rests(server, id, offset(&reply));
@@ -174,6 +217,7 @@ fn rests(server: &Server, id: &str, offset: u64) {
 fn digest(server: &Server, open: &Open) {
     use sha2::Digest as _;
     let record = server.get(&format!("/uploads/{}", open.tus.id()));
+    // Of what a server before has finished there is no record.
     if record.status != 200 {
         return;
     }

@@ -1,4 +1,7 @@
 //! Files whose names say what they hold: `WAYNUMBER-LENGTH`, and for a file of a form `.a`, `.b` or `.c` behind it.
+//!
+//! Of an upload that is put together of two the name has both lengths, `j7-100.20`; `q7-100.20` and `r7-100.20` are its
+//! parts.
 
 use std::sync::OnceLock;
 
@@ -7,7 +10,7 @@ use crate::support::noise;
 
 /// The longest file.
 pub(super) const MOST: usize = 64 << 20;
-/// Where different files begin in the noise.
+/// Where different files begin in the noise; those of a form further behind.
 const SHIFTS: usize = 2 << 20;
 
 /// A way in, and the first letter of the names that come by it.
@@ -16,6 +19,10 @@ pub(super) enum Way {
     Form,
     Put,
     Tus,
+    /// Two parts, and what is put together of them.
+    First,
+    Second,
+    Joined,
 }
 
 impl Way {
@@ -25,6 +32,9 @@ impl Way {
             Self::Form => 'f',
             Self::Put => 'p',
             Self::Tus => 't',
+            Self::First => 'q',
+            Self::Second => 'r',
+            Self::Joined => 'j',
         };
         let part = part.map(|part| format!(".{part}")).unwrap_or_default();
         format!("{way}{number}-{length}{part}")
@@ -37,19 +47,34 @@ impl Way {
 /// When the name is none that was sent.
 pub(super) fn content(name: &str) -> &'static [u8] {
     static NOISE: OnceLock<Vec<u8>> = OnceLock::new();
-    let noise = NOISE.get_or_init(|| noise(MOST + SHIFTS));
-    let (number, length) = facts(name).unwrap_or_else(|| panic!("a file nobody sent: {name}"));
-    let part = name.bytes().last().map_or(0, usize::from);
-    let from = (number * 7919 + part * 104_729) % SHIFTS;
+    let noise = NOISE.get_or_init(|| noise(MOST + 8 * SHIFTS));
+    let (from, length) = facts(name).unwrap_or_else(|| panic!("a file nobody sent: {name}"));
     &noise[from..from + length]
 }
 
-/// The number and the length that a name tells.
+/// Whether an upload of this name is a part of another.
+pub(super) fn is_part(name: &str) -> bool {
+    name.starts_with(['q', 'r'])
+}
+
+/// Where in the noise the content of this name is, and how long.
 fn facts(name: &str) -> Option<(usize, usize)> {
-    let (number, rest) = name.strip_prefix(['f', 'p', 't'])?.split_once('-')?;
-    let (length, _) = rest.split_once('.').unwrap_or((rest, ""));
-    let length = length.parse().ok().filter(|length| *length <= MOST)?;
-    Some((number.parse().ok()?, length))
+    let (number, rest) = name.get(1..)?.split_once('-')?;
+    let (first, part) = rest.split_once('.').unwrap_or((rest, ""));
+    let number: usize = number.parse().ok()?;
+    let first: usize = first.parse().ok()?;
+    let from = number * 7919 % SHIFTS;
+    let (from, length) = match name.as_bytes()[0] {
+        b'f' => (
+            from + part.bytes().last().map_or(0, usize::from) * 104_729,
+            first,
+        ),
+        b'p' | b't' | b'q' => (from, first),
+        b'r' => (from + first, part.parse().ok()?),
+        b'j' => (from, first + part.parse::<usize>().ok()?),
+        _ => return None,
+    };
+    (from + length <= MOST + 8 * SHIFTS).then_some((from, length))
 }
 
 /// A length, of nothing to [`MOST`]: most are small, as files are, and some are at the edges of buffers.
@@ -72,7 +97,9 @@ fn a_name_tells_its_content_and_no_two_are_alike() {
     assert_eq!(content(&name).len(), 100);
     assert_ne!(content("f3-100.a"), content("f3-100.b"));
     assert_ne!(content("p3-100"), content("p4-100"));
-    for other in ["", "x3-1", "f3", "f-1", "p3-x", "p3-99999999999"] {
+    let parts = [content("q3-70.30"), content("r3-70.30")].concat();
+    assert_eq!(content("j3-70.30"), parts);
+    for other in ["", "x3-1", "f3", "f-1", "p3-x", "p3-99999999999", "r3-1.x"] {
         assert_eq!(facts(other), None, "{other:?}");
     }
 }

@@ -54,6 +54,42 @@ impl<'s> Script<'s> {
         self.close(&whole);
     }
 
+    /// Two uploads by tus, and one that is put together of them.
+    pub(super) fn joined(&mut self) {
+        self.next += 1;
+        let (first, second) = (90_000, 20_000);
+        let parts = [Way::First, Way::Second]
+            .map(|way| way.name(self.next, first, Some(&second.to_string())));
+        for (part, length) in parts.iter().zip([first, second]) {
+            self.create_as(part, "Upload-Concat: partial\r\n", Some(length), 0);
+            self.append(part, length, false);
+            self.close(part);
+        }
+        let urls: Vec<_> = self.told.parts.iter().map(|part| &*part.tus.url).collect();
+        let how = format!("Upload-Concat: final;{}\r\n", urls.join(" "));
+        let joined = Way::Joined.name(self.next, first, Some(&second.to_string()));
+        self.create_as(&joined, &how, None, 0);
+        self.close(&joined);
+    }
+
+    /// Forms of which each takes the names of the one before.
+    pub(super) fn replacing(&mut self) {
+        for version in 1..4 {
+            let names = Self::version(version);
+            let parts = names.each_ref().map(|name| {
+                let (_, called) = name.split_once('.').unwrap();
+                part("f", Some(called), content(name))
+            });
+            let reply = self.server.send(&post("/upload", "", &form(&parts)));
+            self.stored(&names, &reply);
+        }
+    }
+
+    /// What a form that replaces others holds; [`PARTS`] are the names.
+    pub(super) fn version(version: usize) -> [String; 3] {
+        PARTS.map(|part| Way::Form.name(version, 20_000 * version, Some(part)))
+    }
+
     fn answered(&mut self) {
         self.after.push(self.told.clone());
     }
@@ -97,17 +133,29 @@ impl<'s> Script<'s> {
     fn create(&mut self, length: usize, said: bool, first: usize) -> String {
         self.next += 1;
         let name = Way::Tus.name(self.next, length, None);
-        let metadata = pair("filename", &name);
-        let length = said.then_some(length as u64);
-        let first = &content(&name)[..first];
-        let tus = Tus::create(self.server.address, length, &metadata, first).unwrap();
-        let open = Open {
-            name: name.clone(),
-            tus,
+        let defers = if said {
+            ""
+        } else {
+            "Upload-Defer-Length: 1\r\n"
         };
+        self.create_as(&name, defers, said.then_some(length), first);
+        name
+    }
+
+    /// Creates the upload of this name, with further header lines.
+    fn create_as(&mut self, name: &str, headers: &str, length: Option<usize>, first: usize) {
+        let length = length.map_or_else(String::new, |l| format!("Upload-Length: {l}\r\n"));
+        let headers = format!("{headers}{length}");
+        let first = &content(name)[..first];
+        let tus = Tus::create_with(
+            self.server.address,
+            &headers,
+            &pair("filename", name),
+            first,
+        );
+        let open = Open::new(name.to_owned(), tus.unwrap());
         self.told.open.push(open);
         self.answered();
-        name
     }
 
     fn index(&self, name: &str) -> usize {

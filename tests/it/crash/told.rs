@@ -1,5 +1,8 @@
 //! What clients were told, and must find again.
 
+use std::net::SocketAddr;
+
+use super::content::is_part;
 use crate::support::tus::Tus;
 
 /// All that the clients of one folder were told.
@@ -9,6 +12,8 @@ pub(super) struct Told {
     pub(super) stored: Vec<Stored>,
     /// Uploads by tus that have been created and not been finished, as far as their client knows.
     pub(super) open: Vec<Open>,
+    /// Complete parts of other uploads; they stay until somebody deletes them.
+    pub(super) parts: Vec<Open>,
     /// Paths of uploads that were ended by their client.
     pub(super) gone: Vec<String>,
 }
@@ -24,6 +29,18 @@ pub(super) struct Stored {
 pub(super) struct Open {
     pub(super) name: String,
     pub(super) tus: Tus,
+    /// The server to which a request was cut that may still be on its way.
+    pub(super) cut_at: Option<SocketAddr>,
+}
+
+impl Open {
+    pub(super) fn new(name: String, tus: Tus) -> Self {
+        Self {
+            name,
+            tus,
+            cut_at: None,
+        }
+    }
 }
 
 impl Told {
@@ -35,8 +52,11 @@ impl Told {
 
     /// An upload by tus has been finished.
     pub(super) fn close(&mut self, index: usize) {
-        let Open { name, tus } = self.open.swap_remove(index);
-        self.store(&[name], vec![tus.url]);
+        let open = self.open.swap_remove(index);
+        match is_part(&open.name) {
+            true => self.parts.push(open),
+            false => self.store(&[open.name], vec![open.tus.url]),
+        }
     }
 
     /// A watcher has seen an offset.

@@ -38,11 +38,27 @@ impl Tus {
             Some(length) => format!("Upload-Length: {length}\r\n"),
             None => "Upload-Defer-Length: 1\r\n".to_owned(),
         };
+        Self::create_with(server, &length, metadata, first)
+    }
+
+    /// The same, with header lines, each ending in CRLF, in the place of a length.
+    ///
+    /// # Errors
+    /// Where the line breaks.
+    ///
+    /// # Panics
+    /// When the answer is not 201 with all that it must have.
+    pub(crate) fn create_with(
+        server: SocketAddr,
+        headers: &str,
+        metadata: &str,
+        first: &[u8],
+    ) -> io::Result<Self> {
         let body = match first.is_empty() {
             true => "",
             false => "Content-Type: application/offset+octet-stream\r\n",
         };
-        let headers = format!("{length}{body}Upload-Metadata: {metadata}\r\n");
+        let headers = format!("{headers}{body}Upload-Metadata: {metadata}\r\n");
         let reply = request(server, "POST", "/files/", &headers, first)?;
         assert_eq!(reply.status, 201, "{reply:?}");
         let url = reply.header("location").expect("201 has Location");
