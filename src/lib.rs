@@ -1,4 +1,4 @@
-//! The upload side of any web app: takes files by form or PUT, streams them to a store in memory that does not grow with
+//! The upload side of any web app: takes files by form, PUT or tus, streams them to a store in memory that does not grow with
 //! them, tells everyone who may know how far each has come, and keeps what it has acknowledged.
 //!
 //! Everything begins with [`Dumbwaiter`]: give it a store, say what differs from the defaults, and then take one of three

@@ -7,17 +7,19 @@ use serde_json::Value;
 use super::config_says;
 use super::shown::{Shown, root};
 use super::stage::{Stage, picture};
-use crate::support::needs::needs;
+use crate::support::needs::{leave_out, needs};
 use crate::support::nginx;
 use crate::support::{Server, eventually, form, part, post};
 
 /// What a block may be in, besides `sh`. `text` is for drawings, which nothing can hold to anything.
-pub(super) const LANGUAGES: &[&str] = &["ini", "json", "nginx", "rust", "text", "toml", "xml"];
+pub(super) const LANGUAGES: &[&str] =
+    &["ini", "js", "json", "nginx", "rust", "text", "toml", "xml"];
 
 pub(super) fn check(shown: &Shown, language: &str, text: &str) {
     // What follows a comma is for rustdoc.
     match language.split(',').next().unwrap_or_default() {
         "ini" => the_unit_starts_a_server(text),
+        "js" => the_script_uploads(text),
         "json" => is_shaped_like_an_answer(shown, text),
         "nginx" => nginx_takes_it(shown, text),
         "rust" => is_a_doc_test(shown),
@@ -61,6 +63,29 @@ fn the_unit_starts_a_server(text: &str) {
         let said = String::from_utf8_lossy(&output.stdout);
         assert!(output.status.success() && said.is_empty(), "{said}");
     }
+}
+
+/// In Node, with the packages of the browser tests; what a page would show is printed.
+fn the_script_uploads(text: &str) {
+    let packages = root().join("client/node_modules");
+    if !needs("node") {
+        return;
+    }
+    if !packages.join("tus-js-client").is_dir() {
+        return leave_out("client/node_modules/tus-js-client");
+    }
+    let (stage, server) = (Stage::new(), Server::start(&[]));
+    let here = text.replace("127.0.0.1:7070", &server.address.to_string());
+    let file = "Object.assign(fs.readFileSync(\"paella.jpg\"), { name: \"paella.jpg\", type: \"image/jpeg\" })";
+    let script = format!(
+        "import fs from \"node:fs\";\nimport {{ createRequire }} from \"node:module\";\n\
+         const tus = createRequire({:?})(\"tus-js-client\");\nconst file = {file};\nconst show = console.log;\n{here}",
+        packages.join("x.js")
+    );
+    stage.write("block.mjs", &script);
+    let said = config_says(&stage, "node block.mjs");
+    assert!(said.ends_with("100\ndone\n"), "{said}");
+    assert!(server.read("paella.jpg") == picture());
 }
 
 fn nginx_takes_it(shown: &Shown, text: &str) {

@@ -40,6 +40,15 @@ pub(super) const TABLE: &[Row] = &[
         uploads::a_form_is_stored,
     ),
     row_of("curl -T paella.jpg …", uploads::a_file_is_stored),
+    row_of("curl -si -X POST …", uploads::one_that_can_resume_is_begun),
+    row_of(
+        "curl -si -X PATCH …",
+        uploads::one_that_can_resume_is_filled,
+    ),
+    row_of(
+        "curl -sI …",
+        uploads::one_that_can_resume_says_how_far_it_is,
+    ),
     row_of(
         "curl 'http://127.0.0.1:7070/get_upload_progress?X-Progress-ID=42'",
         uploads::the_poll_tells_how_far_it_is,

@@ -97,6 +97,45 @@ impl Half {
     }
 }
 
+pub(super) fn one_that_can_resume_is_begun(command: &str) {
+    let Some(curl) = Curl::new() else { return };
+    let said = curl.run(command);
+    assert!(said.starts_with("HTTP/1.1 201 "), "{said}");
+    assert!(said.contains("location: /files/"), "{said}");
+}
+
+pub(super) fn one_that_can_resume_is_filled(command: &str) {
+    let Some(curl) = Curl::new() else { return };
+    let said = curl.run(&command.replace("ID", &begin(&curl.server)));
+    let offset = format!("upload-offset: {}", picture().len());
+    assert!(
+        said.contains("HTTP/1.1 204 ") && said.contains(&offset),
+        "{said}"
+    );
+    let name = &curl.server.files()[0];
+    assert!(curl.server.read(name) == picture());
+}
+
+pub(super) fn one_that_can_resume_says_how_far_it_is(command: &str) {
+    let Some(curl) = Curl::new() else { return };
+    let said = curl.run(&command.replace("ID", &begin(&curl.server)));
+    assert!(
+        said.starts_with("HTTP/1.1 204 ") && said.contains("upload-offset: 0"),
+        "{said}"
+    );
+}
+
+/// Begins an upload as long as the picture, and gives its id.
+fn begin(server: &Server) -> String {
+    let request = format!(
+        "POST /files/ HTTP/1.1\r\nHost: a\r\nTus-Resumable: 1.0.0\r\nContent-Length: 0\r\nUpload-Length: {}\r\n\r\n",
+        picture().len()
+    );
+    let reply = server.send(request.as_bytes());
+    let location = reply.header("location").unwrap();
+    location.rsplit('/').next().unwrap().to_owned()
+}
+
 pub(super) fn the_poll_tells_how_far_it_is(command: &str) {
     let Some(curl) = Curl::new() else { return };
     let half = Half::of(&curl.server);
