@@ -745,6 +745,10 @@ fn every_test_that_the_model_names_is_there() {
             Some((file @ ("rights" | "proxy" | "admin" | "signals"), path)) => {
                 (format!("tests/it/{file}.rs"), path.rsplit("::").next())
             }
+            Some(("tus", path)) => {
+                let (file, name) = path.split_once("::").unwrap();
+                (format!("tests/it/tus/{file}.rs"), Some(name))
+            }
             None if words.ends_with(".rs") || words.ends_with(".js") => (words.to_owned(), None),
             _ => continue,
         };

@@ -21,6 +21,7 @@ fn every_answer_to_a_request_of_tus_says_its_version() {
     for (line, fields, status) in [
         ("POST /up/files/", "Upload-Length: 1", 401),
         ("PATCH /up/files/x", "Upload-Offset: 0", 401),
+        ("HEAD /up/files/x", "", 401),
         (
             "POST /up/files/",
             "Upload-Length: 1\r\nOrigin: http://evil.example",
@@ -45,7 +46,9 @@ fn every_answer_to_a_request_of_tus_says_its_version() {
         let request = format!(
             "{line} HTTP/1.1\r\nHost: a\r\nTus-Resumable: 1.0.0\r\nContent-Length: 0\r\n{fields}\r\n"
         );
-        let reply = server.send(request.as_bytes());
+        let mut stream = server.connect();
+        stream.write_all(request.as_bytes()).unwrap();
+        let reply = Reply::read_head(&mut stream);
         assert_eq!(reply.status, status, "{line} {fields}: {reply:?}");
         // A head with two readings never reaches anybody who knows of tus.
         let version = (status != 400 || line.starts_with("GET")).then_some("1.0.0");
@@ -202,6 +205,74 @@ fn the_bound_of_a_request_is_for_each_patch() {
         &told("upload-offset: 6\nupload-length: 11\nupload-complete: ?0\nupload-expires: {time}")
             .replace("min-size=0", "max-append-size=6"),
     );
+}
+
+/// Where every place is taken a client is told to come again with its bytes; how far it is it hears all the same, since
+/// clients take any refusal of HEAD for the end of the upload.
+#[test]
+fn head_is_answered_where_every_place_is_taken() {
+    let server = Server::start(&["--max-uploads", "1"]);
+    let mut talk = Talk::with(&server);
+    talk.says(&post("Upload-Length: 11"), &created("id", 0));
+    talk.says(&post("Upload-Length: 11"), &created("other", 0));
+    let whole = talk.bytes(&patch("other", 0, "hello world"));
+    let mut running = server.connect();
+    running.write_all(&whole[..whole.len() - 6]).unwrap();
+    let record = format!("/uploads/{}", talk.name("other"));
+    eventually(
+        || server.get(&record).json()["received"].clone(),
+        |received| received == 5,
+    );
+    let full = |fields: &str| {
+        refused(
+            "503 Service Unavailable",
+            &format!("retry-after: 5\n{fields}"),
+            "too_many_uploads",
+            "too many uploads are under way; try again in a moment",
+        )
+    };
+    talk.says(&post("Upload-Length: 11"), &full(""));
+    talk.says(
+        &patch("id", 0, "hello"),
+        &full("connection: close\nupload-offset: 0\nupload-expires: {time}"),
+    );
+    talk.says(
+        &ask("HEAD", "id"),
+        &told("upload-offset: 0\nupload-length: 11\nupload-complete: ?0\nupload-expires: {time}"),
+    );
+    running.write_all(b" world").unwrap();
+    assert_eq!(Reply::read(&mut running).status, 204);
+    talk.says(&patch("id", 0, "hello"), &appended(5));
+}
+
+/// Unfinished uploads are bounded: by owner, and in all.
+#[test]
+fn unfinished_uploads_are_bounded() {
+    for (limit, status, code, words) in [
+        (
+            "--max-unfinished",
+            "429 Too Many Requests",
+            "too_many_unfinished",
+            "you have 2 unfinished uploads; finish or cancel one first",
+        ),
+        (
+            "--max-unfinished-in-all",
+            "503 Service Unavailable",
+            "too_many_uploads",
+            "too many uploads are under way; try again in a moment",
+        ),
+    ] {
+        let server = Server::start(&[limit, "2"]);
+        let mut talk = Talk::with(&server);
+        talk.says(&post("Upload-Length: 5"), &created("a", 0));
+        talk.says(&post("Upload-Length: 5"), &created("b", 0));
+        talk.says(
+            &post("Upload-Length: 5"),
+            &refused(status, "retry-after: 5", code, words),
+        );
+        talk.says(&patch("a", 0, "hello"), &super::talk::completed(5));
+        talk.says(&post("Upload-Length: 5"), &created("c", 0));
+    }
 }
 
 /// A server that stops keeps what has come, and tells the client when to come again; the next one goes on.
