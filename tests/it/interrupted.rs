@@ -139,7 +139,11 @@ impl Iterator for Events {
 
 /// The states of records, each once as long as it lasts, with the offsets that they ended at.
 fn way(records: impl Iterator<Item = Value>) -> Vec<(String, u64)> {
-    let mut way: Vec<(String, u64)> = Vec::new();
+    way_on(Vec::new(), records)
+}
+
+/// The same, behind those that were told before.
+fn way_on(mut way: Vec<(String, u64)>, records: impl Iterator<Item = Value>) -> Vec<(String, u64)> {
     for record in records {
         let state = record["state"].as_str().unwrap();
         let offset = record["offset"].as_u64().unwrap();
@@ -171,6 +175,12 @@ fn a_cut_upload_is_told_as_interrupted_by_every_way_out_and_goes_on_as_the_same(
     assert_eq!(upload.nginx(), r#"{ "state" : "starting" }"#);
     upload.cut_behind(0, 400);
     let record = upload.is("interrupted", 400);
+    // A moment may be too short for a stream to tell it: this one is waited for.
+    let mut told = Vec::new();
+    while told.last() != Some(&("interrupted".to_owned(), 400)) {
+        let record = events.next().expect("the stream goes on");
+        told = way_on(told, std::iter::once(record));
+    }
     assert_eq!(record["protocol"], "tus");
     assert_eq!(record["fields"]["dish"], "42");
     assert_eq!(record["files"][0]["name"], "paella.jpg");
@@ -192,7 +202,7 @@ fn a_cut_upload_is_told_as_interrupted_by_every_way_out_and_goes_on_as_the_same(
     assert_eq!(done["started_at"], record["started_at"]);
     assert_eq!(upload.article(), "null");
     assert_eq!(server.read("paella.jpg"), vec![7; LENGTH]);
-    let way = way(events);
+    let way = way_on(told, events);
     let all = [
         "uploading",
         "interrupted",
@@ -201,13 +211,8 @@ fn a_cut_upload_is_told_as_interrupted_by_every_way_out_and_goes_on_as_the_same(
         "done",
     ];
     let seen: Vec<_> = states(&way);
-    // A moment may be too short to be seen, the end and a cut are not.
-    assert!(
-        seen.contains(&"interrupted") && seen.ends_with(&["done"]),
-        "{way:?}"
-    );
+    assert!(seen.ends_with(&["done"]), "{way:?}");
     assert!(is_part_of(&seen, &all), "{way:?}");
-    assert!(way.contains(&("interrupted".into(), 400)), "{way:?}");
 }
 
 /// Whether `seen` is `all` with some left out.
