@@ -10,7 +10,6 @@ use bytes::Bytes;
 
 use super::{Current, Received, Split};
 use crate::error::Error;
-use crate::progress::Phase;
 use crate::store::{Checkpoint, FilePoint};
 use crate::upload::FileFacts;
 
@@ -69,23 +68,10 @@ impl Received {
 
     /// Bytes have passed to the store; says whether a checkpoint is due.
     pub(super) fn has_passed(&mut self, bytes: u64) -> bool {
-        let Some(resumable) = &mut self.resumable else {
-            return false;
-        };
-        let due = resumable.window.wrote(bytes) && resumable.sums.is_none();
-        if resumable.joins() {
-            self.tell_joined();
+        match &mut self.resumable {
+            Some(resumable) => resumable.window.wrote(bytes) && resumable.sums.is_none(),
+            None => false,
         }
-        due
-    }
-
-    /// How far it has been put together.
-    pub(super) fn tell_joined(&self) {
-        self.tap().phase(Phase {
-            name: "joining".into(),
-            done: Some(self.taken),
-            total: self.upload.length,
-        });
     }
 
     /// Waits until a checkpoint is due while the client pauses.

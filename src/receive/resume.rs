@@ -20,7 +20,7 @@ use crate::admission::Place;
 use crate::error::Error;
 use crate::progress::{Progress, Tap};
 use crate::store::{Checkpoint, Session};
-use crate::upload::{Concat, FileFacts, FileHead, Remembered, Upload};
+use crate::upload::{FileFacts, FileHead, Remembered, Upload};
 
 /// How much is read at once when a handler is shown again what is stored.
 const READ: usize = 256 * 1024;
@@ -55,11 +55,6 @@ impl Resumable {
             sums: None,
             torn: false,
         }))
-    }
-
-    /// Whether its bytes come from other uploads, all of which are there.
-    pub(super) fn joins(&self) -> bool {
-        matches!(self.about.concat, Some(Concat::Final { .. }))
     }
 }
 
@@ -173,10 +168,6 @@ impl Received {
         self.upload = upload;
         self.tap = Some(tap);
         self.place = Some(place);
-        if self.resumable().joins() {
-            self.tap().processing();
-            self.tell_joined();
-        }
     }
 
     /// Takes what one request brings, to the end of its body. After an error what came before it may be kept.
@@ -235,11 +226,6 @@ impl Received {
     /// Whether it is open for writing.
     pub(crate) fn has_session(&self) -> bool {
         self.session.is_some()
-    }
-
-    /// How many of the client's body bytes have come.
-    pub(crate) fn taken(&self) -> u64 {
-        self.taken
     }
 
     /// Whether all bytes of the upload are there.
