@@ -15,7 +15,8 @@ impl Received {
                 Piece::File(head) => self.head(head).await?,
                 Piece::Field(name) => self.begin_field(name)?,
                 Piece::Data(bytes) => self.data(bytes).await?,
-                Piece::End => self.end().await?,
+                // On the heap: it is once a file, and an upload keeps room for the largest of these as long as bytes come.
+                Piece::End => Box::pin(self.end()).await?,
             }
         }
         self.write().await

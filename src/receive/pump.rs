@@ -65,7 +65,10 @@ impl Received {
             let bytes = frames.iter().map(|frame: &Bytes| frame.len() as u64).sum();
             pace.took(bytes);
             self.let_pass(bytes, &frames)?;
-            let passed = self.pass(&mut frames, &mut pieces, split).await;
+            let passed = match split_all(split, &mut frames, &mut pieces) {
+                Ok(()) => self.take(&mut pieces).await,
+                Err(error) => Err(error),
+            };
             passed.inspect_err(|error| self.tear(error))?;
             self.taken += bytes;
             if self.has_passed(bytes) {
@@ -87,18 +90,6 @@ impl Received {
         }
     }
 
-    async fn pass(
-        &mut self,
-        frames: &mut Vec<Bytes>,
-        pieces: &mut Vec<Piece>,
-        split: &mut dyn Split,
-    ) -> Result<(), Error> {
-        for frame in frames.drain(..) {
-            split.split(frame, pieces)?;
-        }
-        self.take(pieces).await
-    }
-
     /// A host's body may end elsewhere than the head said.
     fn check_length(&self) -> Result<(), Error> {
         match self.upload.length {
@@ -109,4 +100,14 @@ impl Received {
             _ => Ok(()),
         }
     }
+}
+
+fn split_all(
+    split: &mut dyn Split,
+    frames: &mut Vec<Bytes>,
+    pieces: &mut Vec<Piece>,
+) -> Result<(), Error> {
+    frames
+        .drain(..)
+        .try_for_each(|frame| split.split(frame, pieces))
 }
