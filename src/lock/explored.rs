@@ -14,6 +14,10 @@ use crate::upload::UploadId;
 use sync::Arc;
 use table::{Asking, Lock, Table};
 
+#[allow(
+    clippy::duplicate_mod,
+    reason = "the same source, made of the scheduler's locks"
+)]
 #[path = "table.rs"]
 mod table;
 

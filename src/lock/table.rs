@@ -171,8 +171,9 @@ impl Lock {
         self.is_forced
     }
 
-    /// Whether somebody newer wants the upload: one relaxed load.
-    pub(crate) fn is_asked(&self) -> bool {
+    /// Whether somebody newer wants the upload.
+    #[cfg(test)]
+    pub(super) fn is_asked(&self) -> bool {
         self.bell.has_rung()
     }
 
