@@ -51,7 +51,8 @@ impl Shared {
     fn find(self: Arc<Self>, id: UploadId, lock: Lock, append: &Append) -> Result<Found, Error> {
         let forced = lock.is_forced();
         let mut table = self.table();
-        let entry = table.get(&id).ok_or(Error::NotFound)?;
+        let entry = table.get(&id).filter(|entry| !entry.is_ending());
+        let entry = entry.ok_or(Error::NotFound)?;
         let mut upload = Box::new(entry.about.upload(id, Arc::clone(&append.head)));
         upload.address = append.address;
         upload.length = upload.length.or(append.length);

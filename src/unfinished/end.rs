@@ -4,24 +4,27 @@ use std::sync::Arc;
 
 use http::Request;
 
+use super::table::Entry;
 use super::turn::Turn;
 use super::{Append, Shared};
 use crate::error::Error;
-use crate::progress::{State, Why};
+use crate::lock::Lock;
+use crate::progress::{Progress, State, Why};
 use crate::receive::Body;
 use crate::upload::{FileHead, Upload, UploadId};
 
 impl Shared {
-    /// Ends an upload with all that is stored of it; `false` when it has been completed meanwhile, or is none.
+    /// Ends an upload with all that is stored of it; `false` when it has been completed meanwhile, or is none. Whoever
+    /// comes behind is told that it is not there: none of them can take it from its end.
     pub(super) async fn end(self: Arc<Self>, id: UploadId, why: &Error) -> Result<bool, Error> {
-        let Some(progress) = self.table().get(&id).map(|entry| entry.progress.clone()) else {
+        let Some(progress) = self.announce_end(&id, why) else {
             return Ok(false);
         };
         if let Some(progress) = &progress {
             // A writer that runs ends it itself.
             progress.halt(Why::Cancelled);
         }
-        let lock = self.lock(&id).await?;
+        let lock = self.lock_at_last(&id).await?;
         let Some(mut taken) = self.table().take(&id) else {
             return Ok(progress.is_some_and(|progress| progress.state() == State::Error));
         };
@@ -31,6 +34,7 @@ impl Shared {
             None => self.remove(&id).await,
         };
         if let Err(error) = removed {
+            turn.change(Entry::goes_on);
             turn.give_back(None, taken.place);
             return Err(error);
         }
@@ -41,6 +45,29 @@ impl Shared {
             self.tracker.resume(&upload, kept).fail(why);
         }
         Ok(true)
+    }
+
+    /// From now on nobody begins a turn at the upload, unless all of it is being stored. Its record is given back; `None`
+    /// when there is nothing to end.
+    fn announce_end(&self, id: &UploadId, why: &Error) -> Option<Option<Arc<Progress>>> {
+        let mut table = self.table();
+        let entry = table.get_mut(id).filter(|entry| !entry.is_ending())?;
+        // Somebody has come back just in time.
+        if matches!(why, Error::Expired) && entry.has_writer() {
+            return None;
+        }
+        entry.announce_end();
+        Some(entry.progress.clone())
+    }
+
+    /// Takes the upload, however many come behind.
+    async fn lock_at_last(&self, id: &UploadId) -> Result<Lock, Error> {
+        loop {
+            match self.lock(id).await {
+                Err(Error::Superseded) => tokio::task::yield_now().await,
+                taken => return taken,
+            }
+        }
     }
 
     /// Ends what is too old, and goes on with what can go on by itself.

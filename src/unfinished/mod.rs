@@ -236,7 +236,7 @@ impl Shared {
 
     fn look(&self, id: &UploadId) -> Option<Status> {
         let table = self.table();
-        let entry = table.get(id)?;
+        let entry = table.get(id).filter(|entry| !entry.is_ending())?;
         let old = !entry.has_writer() && self.is_expired(entry.kept.at());
         match old && !table.needed().contains(id) {
             true => None,

@@ -35,6 +35,8 @@ pub(super) struct Entry {
     writer: Option<Writer>,
     /// All bytes are there, and the writer makes them visible: nothing can be taken from it any more.
     storing: bool,
+    /// Somebody ends it: nobody who comes from now on finds it.
+    ending: bool,
 }
 
 /// Who has the upload; a newer one makes an older one a stranger.
@@ -66,6 +68,7 @@ impl Entry {
             parked: None,
             writer: None,
             storing: false,
+            ending: false,
         }
     }
 
@@ -82,6 +85,20 @@ impl Entry {
     pub(super) fn has_writer(&self) -> bool {
         self.writer.is_some()
     }
+
+    pub(super) fn is_ending(&self) -> bool {
+        self.ending
+    }
+
+    /// It is being ended, unless it is being stored: that cannot be stopped.
+    pub(super) fn announce_end(&mut self) {
+        self.ending = !self.storing;
+    }
+
+    /// It could not be ended.
+    pub(super) fn goes_on(&mut self) {
+        self.ending = false;
+    }
 }
 
 impl Table {
@@ -94,6 +111,10 @@ impl Table {
 
     pub(super) fn get(&self, id: &UploadId) -> Option<&Entry> {
         self.entries.get(id)
+    }
+
+    pub(super) fn get_mut(&mut self, id: &UploadId) -> Option<&mut Entry> {
+        self.entries.get_mut(id)
     }
 
     pub(super) fn iter(&self) -> impl Iterator<Item = (&UploadId, &Entry)> {

@@ -1,5 +1,6 @@
 //! What becomes of unfinished uploads, whatever happens to them.
 
+mod crowd;
 mod ends;
 mod faulty;
 mod handlers;
