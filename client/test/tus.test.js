@@ -122,8 +122,8 @@ for (const [way, options] of Object.entries({ PATCH: {}, "POST in its place": { 
   });
 }
 
-test("the newest request wins over one whose line is dead, at once, and what the dead one sends later is not taken", async (t) => {
-  const stand = await stage(t);
+test("the newest request wins over one whose line is dead, which is asked to let go and does so at once", async (t) => {
+  const stand = await stage(t, { flags: ["--let-go-time", "1h"] });
   const old = send(t, stand, { retryDelays: null });
   const stream = await sendUntil(stand, old, 2 * MB);
   stand.line.lose();
