@@ -15,6 +15,10 @@ use tokio::runtime::{Builder, Handle};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
+mod outlive;
+
+pub(crate) use outlive::Outliving;
+
 thread_local! {
     static ON_DATA_THREAD: Cell<bool> = const { Cell::new(false) };
 }

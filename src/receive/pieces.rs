@@ -107,12 +107,17 @@ impl Received {
         if self.session.is_none() {
             self.open_session().await?;
         }
-        let (length, taken) = (self.upload.length, self.taken);
-        let expect = length.map(|length| length.saturating_sub(taken));
+        let expect = self.still_to_come();
         self.session().begin_file(&head, expect).await?;
         self.tap().begin_file(&head);
         self.current = Current::File(head.into());
         Ok(())
+    }
+
+    /// How many bytes may still come; `None` when nobody knows, or they come with requests to follow.
+    fn still_to_come(&self) -> Option<u64> {
+        let length = self.upload.length.filter(|_| self.resumable.is_none());
+        length.map(|length| length.saturating_sub(self.taken))
     }
 
     pub(super) async fn open_session(&mut self) -> Result<(), Error> {

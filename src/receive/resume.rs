@@ -185,6 +185,7 @@ impl Received {
         resumable.torn = resumable.sums.is_some();
         let declared = body.declared();
         let end = declared.map(|bytes| self.taken.saturating_add(bytes));
+        self.expect(declared).await;
         let flowed = self.flow(&mut body, &mut *split).await;
         let taken = self.taken;
         let resumable = self.resumable_mut();
@@ -198,6 +199,17 @@ impl Received {
             resumable.torn = false;
         }
         Ok(())
+    }
+
+    /// Tells the store what the request brings, so that no room is left over behind it.
+    async fn expect(&mut self, declared: Option<u64>) {
+        let left = self
+            .upload
+            .length
+            .map(|length| length.saturating_sub(self.taken));
+        if let (Some(session), Some(more)) = (&mut self.session, declared.or(left)) {
+            session.expect(more).await;
+        }
     }
 
     /// Makes all that has come durable; what a client may be told from now on is in [`Received::kept`].

@@ -225,6 +225,12 @@ pub trait Session: Send {
     /// As [`Session::begin_file`]. A failed sync is never retried.
     async fn checkpoint(&mut self, checkpoint: Checkpoint) -> Result<u64, Error>;
 
+    /// Says that at most `more` bytes of the last file come before the next pause: the store may reserve room for them. By
+    /// default nothing happens.
+    async fn expect(&mut self, more: u64) {
+        let _ = more;
+    }
+
     /// Says that nothing comes for a while: the store may give back room that it has reserved. By default nothing happens.
     async fn rest(&mut self) {}
 

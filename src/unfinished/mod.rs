@@ -22,11 +22,16 @@
 //! | `end.rs` | ended from outside, and by time |
 //! | `start.rs` | what the store has from before |
 
+use std::future::poll_fn;
 use std::net::IpAddr;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::Poll;
 use std::time::{Duration, SystemTime};
 
 use http::request::Parts;
+use tokio::runtime::Handle;
 use tokio::sync::Notify;
 
 use crate::admission::Admission;
@@ -34,7 +39,7 @@ use crate::error::Error;
 use crate::lock::{Lock, Locks};
 use crate::progress::Tracker;
 use crate::receive::{Body, Check, Naming, Receiver, WindowOptions};
-use crate::threads::{DataThreads, on_data_thread};
+use crate::threads::{DataThreads, Outliving, on_data_thread};
 use crate::upload::{Concat, FileHead, Remembered, Upload, UploadId};
 
 mod append;
@@ -221,13 +226,13 @@ impl Shared {
         T: Send + 'static,
         W: Future<Output = Result<T, Error>> + Send + 'static,
     {
-        let work = Box::pin(work);
-        let task = match on_data_thread() {
-            true => tokio::spawn(work),
-            false => self.data.spawn(work),
-        };
-        // A handler's panic has been reported, and the upload is at rest or gone.
-        task.await.unwrap_or_else(|panic| Err(Error::store(panic)))
+        let work = caught(Box::pin(work));
+        if on_data_thread() {
+            // In the caller's task: another one would have to be woken for every read.
+            return Outliving::new(work, Handle::current()).await;
+        }
+        let task = self.data.spawn(work);
+        task.await.unwrap_or_else(|lost| Err(Error::store(lost)))
     }
 
     fn table(&self) -> MutexGuard<'_, Table> {
@@ -337,6 +342,19 @@ impl Shared {
             time: self.options.checkpoint_time,
         }
     }
+}
+
+/// Ends `work` with an error when it panics, of a handler say: that has been reported, and the upload is at rest or gone.
+fn caught<T, W>(mut work: Pin<Box<W>>) -> impl Future<Output = Result<T, Error>>
+where
+    W: Future<Output = Result<T, Error>>,
+{
+    poll_fn(
+        move |cx| match catch_unwind(AssertUnwindSafe(|| work.as_mut().poll(cx))) {
+            Ok(polled) => polled,
+            Err(_) => Poll::Ready(Err(Error::store("a step of this upload has panicked"))),
+        },
+    )
 }
 
 #[cfg(test)]

@@ -189,9 +189,34 @@ fn room_kept_ahead_is_given_back_while_an_upload_rests_and_when_its_session_goes
         assert!(room(&file) < 64 << 10, "{} bytes after it", room(&file));
 
         let mut session = disk.open(&id, Open::Take).await.unwrap();
+        session.expect(length - 5000).await;
         write(&mut session, 5000).await.unwrap();
         assert!(room(&file) >= length, "whoever goes on takes it again");
         assert_eq!(commit(session, "a").await, 10_000);
+    });
+}
+
+#[test]
+fn room_is_kept_ahead_for_what_a_request_brings_and_no_more() {
+    let dir = tempfile::tempdir().unwrap();
+    let disk = open(dir.path(), Durability::Close);
+    let (id, brings) = (UploadId::random(), 1 << 20);
+    block_on(async {
+        let mut session = begin(&disk, &id, None).await;
+        let file = under_way(dir.path());
+        for requests in 1..=2 {
+            session.expect(brings).await;
+            write(&mut session, 5000).await.unwrap();
+            let taken = room(&file);
+            let so_far = requests * brings;
+            assert!((so_far..so_far + (64 << 10)).contains(&taken), "{taken}");
+            write(&mut session, usize::try_from(brings).unwrap() - 5000)
+                .await
+                .unwrap();
+            assert_eq!(room(&file), taken);
+            session.rest().await;
+            assert_eq!(room(&file), taken, "nothing is left to be given back");
+        }
     });
 }
 

@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 /// The modules of the crate by rows, the first row at the top. `ARCHITECTURE.md` says what each is for.
 const ROWS: [&[&str]; 12] = [
     &["error", "sizes", "upload"],
-    &["name"],
-    &["handlers", "lock", "progress", "store", "threads"],
+    &["name", "threads"],
+    &["handlers", "lock", "progress", "store"],
     &["admission", "sweep"],
     &["receive"],
     &["unfinished"],

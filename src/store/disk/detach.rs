@@ -1,12 +1,12 @@
-//! Work that runs to its end, whoever stops waiting for it.
+//! The thread on which work of the store runs to its end when nobody waits for it any more.
 
 use std::future::Future;
 use std::io;
-use std::pin::Pin;
-use std::task::{Context, Poll};
 
 use tokio::runtime::Handle;
 use tokio::sync::oneshot;
+
+use crate::threads::Outliving;
 
 /// A thread that finishes what others have begun and dropped.
 #[derive(Debug)]
@@ -34,11 +34,8 @@ impl Finisher {
     pub(super) fn detached<T: Send + 'static>(
         &self,
         work: impl Future<Output = T> + Send + 'static,
-    ) -> Detached<T> {
-        Detached {
-            work: Some(Box::pin(work)),
-            handle: self.handle.clone(),
-        }
+    ) -> Outliving<T> {
+        Outliving::new(work, self.handle.clone())
     }
 
     /// Runs `work` on the finisher's thread and blocks until it is done; `None` when it panicked.
@@ -51,36 +48,5 @@ impl Finisher {
             let _ = tell.send(work.await);
         });
         told.recv().ok()
-    }
-}
-
-/// See [`Finisher::detached`].
-pub(super) struct Detached<T: Send + 'static> {
-    work: Option<Pin<Box<dyn Future<Output = T> + Send>>>,
-    handle: Handle,
-}
-
-impl<T: Send + 'static> Future for Detached<T> {
-    type Output = T;
-
-    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<T> {
-        // Taken out, so that work which panics is not begun again by the drop.
-        let mut work = self
-            .work
-            .take()
-            .expect("no future is polled when it is done");
-        let done = work.as_mut().poll(context);
-        if done.is_pending() {
-            self.work = Some(work);
-        }
-        done
-    }
-}
-
-impl<T: Send + 'static> Drop for Detached<T> {
-    fn drop(&mut self) {
-        if let Some(work) = self.work.take() {
-            self.handle.spawn(work);
-        }
     }
 }

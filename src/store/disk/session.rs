@@ -109,11 +109,7 @@ impl DiskSession {
             }
             self.scratch.files.push(file);
         }
-        let length = checkpoint.upload.as_ref().and_then(|upload| upload.length);
-        if let Some(last) = self.scratch.files.last_mut() {
-            last.expect(length.unwrap_or_default().saturating_sub(checkpoint.offset));
-            self.writing = true;
-        }
+        self.writing = !self.scratch.files.is_empty();
         Ok(())
     }
 
@@ -289,6 +285,12 @@ impl Session for DiskSession {
         }
         self.broken = false;
         Ok(offset)
+    }
+
+    async fn expect(&mut self, more: u64) {
+        if let Some(last) = self.scratch.files.last_mut() {
+            last.expect(more);
+        }
     }
 
     async fn rest(&mut self) {
