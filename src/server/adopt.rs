@@ -39,7 +39,9 @@ pub(super) fn run(config: &Config, folder: &Path) -> anyhow::Result<()> {
         folder: folder.to_owned(),
         metadata_bytes: usize::try_from(config.max_metadata).unwrap_or(usize::MAX),
     };
-    let runtime = tokio::runtime::Builder::new_current_thread().build()?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .build()?;
     let (all, left) = (names.len(), runtime.block_on(adopter.all(names))?);
     match left {
         0 => Ok(()),

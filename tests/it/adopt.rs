@@ -66,8 +66,8 @@ impl Stage {
         command
     }
 
-    fn serve(&self) -> Server {
-        Server::start_in(&self.ours(), &[])
+    fn serve(&self, flags: &[&str]) -> Server {
+        Server::start_in(&self.ours(), flags)
     }
 }
 
@@ -115,7 +115,7 @@ fn a_finished_upload_of_tusds_is_here_under_its_id_and_its_name() {
     assert_eq!(visible(&stage.tusd()), [""; 0], "it is there no more");
     assert_eq!(temporary(&stage.ours()), [""; 0]);
 
-    let server = stage.serve();
+    let server = stage.serve(&[]);
     assert_eq!(server.read("paella.jpg"), content);
     assert_eq!(server.get(&format!("/files/{ID}")).body, content);
     let head = tus(ID).head(server.address).unwrap();
@@ -145,7 +145,7 @@ fn an_unfinished_upload_of_tusds_goes_on_here() {
     ];
     assert_eq!(said.lines, expected);
     assert_eq!(visible(&stage.tusd()), [""; 0]);
-    let server = stage.serve();
+    let server = stage.serve(&[]);
     assert_eq!(server.files(), [""; 0], "nothing is visible before its end");
     for (id, name) in [(ID, "paella.jpg"), (OTHER, "later")] {
         let mut tus = tus(id);
@@ -170,7 +170,7 @@ fn parts_of_tusds_can_be_put_together_here_and_what_it_has_put_together_is_one_f
         format!("adopted {OTHER} as a part of 3 bytes")
     );
     assert_eq!(said.lines[1], format!("adopted {whole} as paella.jpg"));
-    let server = stage.serve();
+    let server = stage.serve(&[]);
     assert_eq!(server.files(), ["paella.jpg"], "parts are never visible");
     let head = tus(ID).head(server.address).unwrap();
     assert_eq!(head.header("upload-concat"), Some("partial"));
@@ -286,7 +286,7 @@ fn the_servers_own_rules_hold_for_what_is_taken_over() {
 fn an_adopted_upload_is_seen_by_none_until_the_server_does_not_run() {
     let stage = Stage::new();
     stage.lay(ID, 3, b"abc", &json!({}));
-    let server = stage.serve();
+    let server = stage.serve(&[]);
     let said = stage.adopt(&[]);
     assert!(
         !said.well && said.errors.contains("another Dumbwaiter serves"),
@@ -363,9 +363,9 @@ fn killed_at_any_moment_and_run_again_it_takes_everything_over_once() {
         let about = json!({"MetaData": {"filename": id}});
         stage.lay(id, size, bytes, &about);
     }
+    let flags = ["--checkpoint-bytes", "256KiB", "--digest", "sha256"];
     let mut kills = 0;
     for round in 1..200_u64 {
-        let flags = ["--checkpoint-bytes", "256KiB", "--digest", "sha256"];
         let mut child = stage.command(&flags).spawn().unwrap();
         // A little longer each time, so that it comes to an end.
         std::thread::sleep(Duration::from_millis(10 + 5 * round));
@@ -379,7 +379,7 @@ fn killed_at_any_moment_and_run_again_it_takes_everything_over_once() {
     }
     assert_eq!(visible(&stage.tusd()), [""; 0], "after {kills} kills");
     assert!(kills > 1, "it was never killed");
-    let server = stage.serve();
+    let server = stage.serve(&flags);
     for (n, id) in ids.iter().enumerate() {
         let bytes = &content[..content.len() >> (n % 8)];
         match n % 2 {
