@@ -1,5 +1,7 @@
 //! Each command of the docs, and how it is proved.
 
+use std::fs;
+
 use super::stage::Stage;
 use super::{uploads, whole};
 use crate::support::needs::needs;
@@ -35,6 +37,7 @@ pub(super) const TABLE: &[Row] = &[
     row_of("dumbwaiter config", prints_the_configuration),
     row_of("dumbwaiter man", prints_a_man_page),
     row_of("dumbwaiter completions bash", prints_completions),
+    row_of("dumbwaiter adopt …", takes_over_what_a_tusd_has_left),
     row_of(
         "curl -F picture=@paella.jpg -F id=12 …",
         uploads::a_form_is_stored,
@@ -203,6 +206,19 @@ fn prints_the_configuration(command: &str) {
 fn prints_a_man_page(command: &str) {
     let page = says(command);
     assert!(page.contains(".TH dumbwaiter 1"), "{page}");
+}
+
+fn takes_over_what_a_tusd_has_left(command: &str) {
+    let stage = Stage::new();
+    let id = "5d89b2a3c4e5f60718293a4b5c6d7e8f";
+    fs::create_dir(stage.path().join("data")).unwrap();
+    stage.write(&format!("data/{id}"), "abc");
+    let info = format!(r#"{{"ID": "{id}", "Size": 3, "MetaData": {{"filename": "notes"}}}}"#);
+    stage.write(&format!("data/{id}.info"), &info);
+    let done = stage.run(command);
+    assert!(done.status.success(), "{done:?}");
+    let notes = fs::read_to_string(stage.path().join("uploads/notes"));
+    assert_eq!(notes.unwrap(), "abc");
 }
 
 fn prints_completions(command: &str) {
