@@ -92,7 +92,7 @@ pub(super) fn man() -> std::io::Result<Vec<u8>> {
 
 /// Where `args`, the program's name first, say what is to be done in front of the flags that it is about, they are
 /// parsed with those words behind the flags.
-pub(super) fn task_goes_last(args: &mut Vec<OsString>) {
+pub(super) fn task_goes_last(args: &mut [OsString]) {
     let words = match args.get(1).and_then(|word| word.to_str()) {
         Some("config") => 1,
         // With its folder, unless that is missing, which the parser tells.

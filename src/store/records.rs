@@ -39,6 +39,9 @@ mod queue;
 mod rows;
 mod writer;
 
+/// A checkpoint, or why it cannot be read.
+type MaybeSaved = Result<Saved, Unread>;
+
 /// The open database and its writer.
 #[derive(Debug)]
 pub(super) struct Records {
@@ -113,7 +116,7 @@ impl Records {
     }
 
     /// The checkpoint of an upload, as it stands now.
-    pub(super) fn saved(&self, id: &UploadId) -> Result<Option<Result<Saved, Unread>>, Error> {
+    pub(super) fn saved(&self, id: &UploadId) -> Result<Option<MaybeSaved>, Error> {
         self.database.read(|database| {
             let table = database.begin_read()?.open_table(CHECKPOINTS)?;
             let row = table.get(id.as_bytes())?;
@@ -127,7 +130,7 @@ impl Records {
         &self,
         after: Option<&UploadId>,
         most: usize,
-    ) -> Result<Vec<(UploadId, Result<Saved, Unread>)>, Error> {
+    ) -> Result<Vec<(UploadId, MaybeSaved)>, Error> {
         self.database.read(|database| {
             let table = database.begin_read()?.open_table(CHECKPOINTS)?;
             let (mut found, mut readable) = (Vec::new(), 0);
