@@ -7,12 +7,19 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use sha2::Digest as _;
+
 use super::check::PARTS;
 use super::content::{Way, content, length};
 use super::random::Random;
 use super::told::{Open, Told};
 use crate::support::tus::{Tus, offset, pair, request};
 use crate::support::{Reply, form, part, post};
+
+/// Of longer requests no checksum is sent: it would cost more than all the rest.
+const CHECKED: usize = 256 << 10;
 
 /// The furthest offset that a watcher saw of each upload.
 pub(super) type Seen = Mutex<BTreeMap<String, u64>>;
@@ -167,11 +174,14 @@ impl Client {
             false => self.random.bytes(rest.len()),
         };
         let says = *deferred && (rest.is_empty() || self.random.one_in(3));
-        let length = match says {
+        let mut headers = match says {
             true => format!("Upload-Length: {}\r\n", content.len()),
             false => String::new(),
         };
-        let reply = open.tus.patch(round.server, at, &length, &rest[..some])?;
+        if some < CHECKED && self.random.one_in(3) {
+            headers += &checksum(&rest[..some]);
+        }
+        let reply = open.tus.patch(round.server, at, &headers, &rest[..some])?;
         if matches!(reply.status, 400 | 409) && open.cut_at == Some(round.server) {
             // What was cut before came in after all, as the newer request: it has moved the offset, or has the upload.
             return Ok(offset(&open.tus.head(round.server)?));
@@ -232,6 +242,11 @@ fn answer(server: SocketAddr, head: &[u8], body: &[u8]) -> io::Result<Reply> {
     line.write_all(head)?;
     line.write_all(body)?;
     Reply::try_read(&mut line)
+}
+
+fn checksum(bytes: &[u8]) -> String {
+    let sum = STANDARD.encode(sha2::Sha256::digest(bytes));
+    format!("Upload-Checksum: sha256 {sum}\r\n")
 }
 
 /// The files' URLs.

@@ -12,6 +12,7 @@
 //!
 //! `CRASH_KILLS` and `CRASH_CUTS` say how many kills and moments: a few unless said, more in `make crash`.
 
+mod change;
 mod check;
 mod clients;
 mod content;

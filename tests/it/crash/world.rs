@@ -4,8 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
+use super::change::{What, what};
 use super::random::Random;
-use crate::support::traced::Call;
+use crate::support::traced::{Call, parse};
 
 /// What a device writes as one: the rest of a write may be missing after a power cut.
 const SECTOR: usize = 512;
@@ -40,37 +41,13 @@ struct Step {
     file: Option<usize>,
 }
 
-#[derive(Debug)]
-enum What {
-    Create(PathBuf),
-    Folder(PathBuf),
-    Write(PathBuf, usize, Vec<u8>),
-    Cut(PathBuf, usize),
-    Rename(PathBuf, PathBuf),
-    Link(PathBuf, PathBuf),
-    Remove(PathBuf),
-    Sync(PathBuf),
-    Answer,
-}
-
 impl World {
     /// What strace saw of a server whose folder lies below `root`, which is as the server has left it.
+    ///
+    /// # Panics
+    /// When the calls do not make the folder that is there.
     pub(super) fn new(root: &Path, calls: &[Call], random: &mut Random) -> Self {
-        let mut names = Names::default();
-        let steps = calls.iter().filter_map(|call| {
-            let what = what(root, &call.text)?;
-            Some(Step {
-                began: call.began,
-                ended: call.ended,
-                file: names.file(&what),
-                what,
-            })
-        });
-        let mut world = Self {
-            root: root.to_owned(),
-            steps: steps.collect(),
-            modified: BTreeMap::new(),
-        };
+        let mut world = Self::of(root, calls);
         let end = world.at(usize::MAX, Left::All, random);
         for (name, file) in &end.names {
             let there = std::fs::read(name).unwrap_or_else(|e| panic!("{}: {e}", name.display()));
@@ -83,6 +60,24 @@ impl World {
             world.modified.insert(*file, modified);
         }
         world
+    }
+
+    fn of(root: &Path, calls: &[Call]) -> Self {
+        let mut names = Names::default();
+        let steps = calls.iter().filter_map(|call| {
+            let what = what(root, &call.text)?;
+            Some(Step {
+                began: call.began,
+                ended: call.ended,
+                file: names.file(&what),
+                what,
+            })
+        });
+        Self {
+            root: root.to_owned(),
+            steps: steps.collect(),
+            modified: BTreeMap::new(),
+        }
     }
 
     /// The moments between any two changes, and within those that another thread saw begun.
@@ -152,19 +147,6 @@ impl World {
             };
             sync.began > step.ended && sync.ended < moment && of_this
         })
-    }
-}
-
-impl What {
-    /// The folders whose entries it changes.
-    fn folders(&self) -> [Option<&Path>; 2] {
-        match self {
-            Self::Create(name) | Self::Folder(name) | Self::Remove(name) | Self::Link(_, name) => {
-                [name.parent(), None]
-            }
-            Self::Rename(from, to) => [from.parent(), to.parent()],
-            Self::Write(..) | Self::Cut(..) | Self::Sync(_) | Self::Answer => [None; 2],
-        }
     }
 }
 
@@ -273,97 +255,70 @@ impl State {
     }
 }
 
-/// What a call has changed below `root`; `None` where that is nothing.
-///
-/// # Panics
-/// When it changes something there in a way that is not known here.
-fn what(root: &Path, text: &str) -> Option<What> {
-    let (name, rest) = text.split_once('(')?;
-    // One that never ended was under way when the tracing did.
-    let (arguments, result) = rest.rsplit_once(" = ")?;
-    let arguments = arguments.trim_end().strip_suffix(')')?;
-    let result: i64 = result.split([' ', '<']).next()?.parse().ok()?;
-    if result < 0 {
-        return None;
-    }
-    let arguments = split(arguments);
-    let path = |fd: usize, name: Option<usize>| {
-        let mut path = PathBuf::from(text_of(arguments.get(fd)?));
-        if let Some(name) = name {
-            path.push(text_of(arguments.get(name)?));
-        }
-        let is_gone = arguments[fd].ends_with("(deleted)");
-        (path.starts_with(root) && path != root && !is_gone).then_some(path)
+#[test]
+fn a_power_cut_leaves_what_a_sync_covers_and_of_the_rest_some() {
+    let hex =
+        |text: &str| -> String { text.bytes().map(|byte| format!("\\x{byte:02x}")).collect() };
+    let (root, folder, a, b) = (hex("/r"), hex("/r/d"), hex("/r/d/a"), hex("/r/d/b"));
+    let log = [
+        format!("mkdir(\"{folder}\", 0777) = 0"),
+        format!("fsync(3<{root}>) = 0"),
+        format!(
+            "openat(4<{folder}>, \"{}\", O_RDWR|O_CREAT, 0666) = 5<{a}>",
+            hex("a")
+        ),
+        format!("pwrite64(5<{a}>, \"{}\", 3, 0) = 3", hex("one")),
+        format!("fdatasync(5<{a}>) = 0"),
+        format!("fsync(4<{folder}>) = 0"),
+        format!(
+            "pwritev(5<{a}>, [{{iov_base=\"{}\", iov_len=3}}], 1, 3) = 3",
+            hex("two")
+        ),
+        format!(
+            "renameat2(4<{folder}>, \"{}\", 4<{folder}>, \"{}\", RENAME_NOREPLACE) = 0",
+            hex("a"),
+            hex("b")
+        ),
+        format!("fdatasync(5<{b}>) = 0"),
+        format!(
+            "write(6<{}>, \"{}\", 15) = 15",
+            hex("TCP"),
+            hex("HTTP/1.1 200 OK")
+        ),
+    ];
+    let text: String = log.iter().map(|line| format!("7 {line}\n")).collect();
+    let world = World::of(Path::new("/r"), &parse(&text));
+    let mut random = Random::new();
+    let mut at = |moment, left| {
+        let state = world.at(moment, left, &mut random);
+        let files = state
+            .names
+            .iter()
+            .map(|(name, file)| (name, &state.files[*file]));
+        files
+            .map(|(name, bytes)| {
+                (
+                    name.to_str().unwrap().to_owned(),
+                    String::from_utf8_lossy(bytes).into_owned(),
+                )
+            })
+            .collect::<Vec<_>>()
     };
-    let number = |index: usize| arguments[index].parse::<usize>().unwrap();
-    match name {
-        "open" => made(path(0, None)?, arguments[1]),
-        "openat" | "openat2" => made(path(0, Some(1))?, arguments[2]),
-        "mkdir" => Some(What::Folder(path(0, None)?)),
-        "mkdirat" => Some(What::Folder(path(0, Some(1))?)),
-        "pwrite64" | "pwritev" | "pwritev2" => {
-            let bytes = bytes(arguments[1]);
-            assert_eq!(i64::try_from(bytes.len()), Ok(result), "cut short: {name}");
-            Some(What::Write(path(0, None)?, number(3), bytes))
-        }
-        "ftruncate" => Some(What::Cut(path(0, None)?, number(1))),
-        "rename" => Some(What::Rename(path(0, None)?, path(1, None)?)),
-        "renameat" | "renameat2" => Some(What::Rename(path(0, Some(1))?, path(2, Some(3))?)),
-        "linkat" => Some(What::Link(path(0, Some(1))?, path(2, Some(3))?)),
-        "unlinkat" => Some(What::Remove(path(0, Some(1))?)),
-        "fsync" | "fdatasync" => Some(What::Sync(text_of(arguments[0]).into()))
-            .filter(|_| path(0, None).is_some() || is_root(root, arguments[0])),
-        "fallocate" if arguments[1].contains("KEEP_SIZE") => None,
-        "write" | "writev" | "sendto" | "sendmsg" if path(0, None).is_none() => {
-            let said = bytes(arguments[1]);
-            let is_answer = said.starts_with(b"HTTP/1.1 ") && !said.starts_with(b"HTTP/1.1 100");
-            is_answer.then_some(What::Answer)
-        }
-        _ => {
-            let touches = (0..arguments.len()).any(|index| path(index, None).is_some());
-            assert!(!touches, "a change that is not known here: {name}");
-            None
-        }
+    let file = |name: &str, content: &str| vec![(name.to_owned(), content.to_owned())];
+    for (moment, all, synced) in [
+        (2, vec![], vec![]),
+        (4, file("/r/d/a", "one"), vec![]),
+        (5, file("/r/d/a", "one"), vec![]),
+        (6, file("/r/d/a", "one"), file("/r/d/a", "one")),
+        (8, file("/r/d/b", "onetwo"), file("/r/d/a", "one")),
+        (9, file("/r/d/b", "onetwo"), file("/r/d/a", "onetwo")),
+    ] {
+        assert_eq!(at(moment, Left::All), all, "{moment}");
+        assert_eq!(at(moment, Left::Synced), synced, "{moment}");
     }
-}
-
-/// Whether the opening made the file.
-fn made(file: PathBuf, flags: &str) -> Option<What> {
-    assert!(!flags.contains("O_TRUNC"), "{}", file.display());
-    flags.contains("O_CREAT").then_some(What::Create(file))
-}
-
-fn is_root(root: &Path, argument: &str) -> bool {
-    Path::new(&text_of(argument)) == root
-}
-
-/// Arguments, one by one. With `-xx` no string holds a character that means something here.
-fn split(arguments: &str) -> Vec<&str> {
-    let (mut found, mut depth, mut from) = (Vec::new(), 0_i32, 0);
-    for (at, byte) in arguments.bytes().enumerate() {
-        match byte {
-            b'[' | b'{' | b'(' => depth += 1,
-            b']' | b'}' | b')' => depth -= 1,
-            b',' if depth == 0 => {
-                found.push(arguments[from..at].trim());
-                from = at + 1;
-            }
-            _ => {}
-        }
-    }
-    found.push(arguments[from..].trim());
-    found
-}
-
-/// All that stands in hexadecimal.
-fn bytes(argument: &str) -> Vec<u8> {
-    let digit = |byte: u8| char::from(byte).to_digit(16).unwrap();
-    let codes = argument.as_bytes().split(|byte| *byte == b'\\').skip(1);
-    codes
-        .map(|code| u8::try_from(digit(code[1]) << 4 | digit(code[2])).unwrap())
-        .collect()
-}
-
-fn text_of(argument: &str) -> String {
-    String::from_utf8(bytes(argument)).unwrap_or_default()
+    let some: BTreeSet<_> = (0..100).map(|_| at(8, Left::Some)).collect();
+    let expected = [("a", "one"), ("a", "onetwo"), ("b", "one"), ("b", "onetwo")];
+    let expected = expected.map(|(name, content)| file(&format!("/r/d/{name}"), content));
+    assert_eq!(some, BTreeSet::from(expected));
+    assert_eq!((world.answers(9), world.answers(10)), (0, 1));
 }
