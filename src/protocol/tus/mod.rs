@@ -14,7 +14,7 @@
 //! | `create.rs`, `patch.rs`, `look.rs`, `end.rs`, `options.rs` | one for each thing that a client asks |
 //! | `told.rs` | what is told of an upload, as header fields; refusals |
 //!
-//! What an upload is between its requests, who writes to it and what is kept of it is [`crate::unfinished`]'s. The rule
+//! What an upload is between its requests, who writes to it and what is kept of it is the affair of `unfinished`. The rule
 //! for all of this is <https://tus.io/protocols/resumable-upload>, which the names of sections in these files are of.
 //! Other protocols will live at the same URLs: a request that speaks none is refused only where tus alone takes its method.
 

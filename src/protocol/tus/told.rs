@@ -93,7 +93,6 @@ pub(super) fn refused_at(
     let mut answer = refused(asked, error);
     let headers = answer.headers_mut();
     match (error, inbound.unfinished.look(id)) {
-        (Error::NotFound, _) => {}
         (_, Some(status)) => {
             offset(headers, &status);
             expires(headers, &status);
