@@ -36,12 +36,12 @@ fn an_unfinished_upload_expires_and_its_client_is_told_when() {
     let name = |request: String| request.replace("{id}", &id);
     let reply = head(&name(patch("id", 0, "he")), &talk);
     assert!(reply.header("upload-expires").is_some() || reply.status == 404);
-    eventually(|| server.under_way(), Vec::is_empty);
-    let record = server.get(&format!("/uploads/{id}")).json();
-    assert_eq!(
-        (&record["state"], &record["error"]["code"]),
-        (&"error".into(), &"expired".into())
+    let record = eventually(
+        || server.get(&format!("/uploads/{id}")).json(),
+        |record| record["state"] == "error",
     );
+    assert_eq!(record["error"]["code"], "expired");
+    assert!(server.under_way().is_empty());
     let gone = head(&name(ask("HEAD", "id")), &talk);
     assert_eq!((gone.status, gone.header("upload-offset")), (404, None));
     let connection = not_found().replacen("vary", "connection: close\nvary", 1);
