@@ -65,6 +65,16 @@ fn restore(handler: &mut dyn UploadHandler, state: &[u8]) -> Result<bool, Error>
     }
 }
 
+fn saved(resume: Resume) -> Result<Vec<u8>, Error> {
+    match resume {
+        Resume::Saved(state) => Ok([&[STATE], &state[..]].concat()),
+        Resume::Recompute => Ok(vec![NO_STATE]),
+        Resume::No => Err(Error::NotResumable {
+            why: "a handler cannot go on after an interruption".into(),
+        }),
+    }
+}
+
 fn changed() -> Error {
     Error::NotResumable {
         why: "the handlers here are not those with which it was begun".into(),
@@ -77,14 +87,7 @@ impl FileHandlers {
     /// # Errors
     /// [`Error::NotResumable`] when one cannot.
     pub(crate) fn save(&self) -> Result<Vec<Vec<u8>>, Error> {
-        let save = |handler: &Box<dyn UploadHandler>| match handler.resume() {
-            Resume::Saved(state) => Ok([&[STATE], &state[..]].concat()),
-            Resume::Recompute => Ok(vec![NO_STATE]),
-            Resume::No => Err(Error::NotResumable {
-                why: "a handler cannot go on after an interruption".into(),
-            }),
-        };
-        self.handlers.iter().map(save).collect()
+        self.resume().into_iter().map(saved).collect()
     }
 
     /// Whether one of them is to see the file once more.

@@ -187,41 +187,30 @@ impl Table {
         writer: Writer,
         place: Option<Place>,
         open: Option<Box<Received>>,
-    ) -> Vec<Box<Received>> {
+    ) -> Option<Box<Received>> {
         let Some(entry) = self.of(id, writer) else {
-            return open.into_iter().collect();
+            return open;
         };
         entry.writer = None;
         entry.storing = false;
         entry.place = place;
-        match open {
-            Some(open) => self.park(*id, open),
-            None => Vec::new(),
-        }
+        self.park(*id, open?)
     }
 
-    fn park(&mut self, id: UploadId, open: Box<Received>) -> Vec<Box<Received>> {
+    fn park(&mut self, id: UploadId, open: Box<Received>) -> Option<Box<Received>> {
         if self.most_parked == 0 {
-            return vec![open];
+            return Some(open);
         }
-        let mut gone = Vec::new();
-        while self.parked.len() >= self.most_parked {
-            let Some((_, oldest)) = self.parked.pop_first() else {
-                break;
-            };
-            let oldest = self.entries.get_mut(&oldest);
-            gone.extend(
-                oldest
-                    .and_then(|entry| entry.parked.take())
-                    .map(|(_, open)| open),
-            );
-        }
+        let full = self.parked.len() >= self.most_parked;
+        let oldest = full.then(|| self.parked.pop_first()).flatten();
+        let oldest = oldest.and_then(|(_, oldest)| self.entries.get_mut(&oldest));
+        let gone = oldest.and_then(|entry| entry.parked.take());
         self.count += 1;
         self.parked.insert(self.count, id);
         if let Some(entry) = self.entries.get_mut(&id) {
             entry.parked = Some((self.count, open));
         }
-        gone
+        gone.map(|(_, open)| open)
     }
 
     /// Forgets an upload that has come to its end with this writer.
