@@ -7,12 +7,8 @@ use crate::store::Memory;
 use crate::upload::{Owner, Protocol};
 
 /// Admission whose disk is not looked at, and the count that it changes.
-fn admission(options: AdmissionOptions) -> (Admission, Arc<Held>) {
-    let options = AdmissionOptions {
-        keep_free: 0,
-        keep_free_inodes: 0,
-        ..options
-    };
+fn admission(mut options: AdmissionOptions) -> (Admission, Arc<Held>) {
+    (options.keep_free, options.keep_free_inodes) = (0, 0);
     let store: Arc<dyn Store> = Arc::new(Memory::new());
     let held = store.held().unwrap();
     let data = DataThreads::start(1).unwrap();

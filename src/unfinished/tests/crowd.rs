@@ -174,7 +174,7 @@ fn given(patience: u64, max_parked: usize) -> Given {
     }
 }
 
-fn meet(rig: Rig, clients: Vec<Vec<Visit>>) {
+fn meet(rig: &Rig, clients: Vec<Vec<Visit>>) {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()
@@ -237,7 +237,7 @@ proptest! {
         max_parked in 0..2_usize,
         clients in clients(),
     ) {
-        meet(Rig::start(Memory::new(), given(patience, max_parked)), clients);
+        meet(&Rig::start(Memory::new(), given(patience, max_parked)), clients);
     }
 }
 
@@ -254,7 +254,7 @@ proptest! {
         let mut options = Disk::options();
         options.durability = Durability::Close;
         let disk = Disk::open_with(dir.path(), options).unwrap();
-        meet(Rig::start(disk, given(patience, max_parked)), clients);
+        meet(&Rig::start(disk, given(patience, max_parked)), clients);
         let under_way = std::fs::read_dir(dir.path().join(".dumbwaiter/tmp")).unwrap();
         assert_eq!(under_way.count(), 0);
     }
