@@ -7,8 +7,10 @@
 //! | `checksum.rs` | "Checksum", in head and trailer |
 //! | `concat.rs` | "Concatenation", of finished and unfinished uploads |
 //! | `ends.rs` | "Expiration", "Termination" |
+//! | `any_order.rs` | all of them, in any order, with cut lines and servers that go |
 //! | `around.rs` | what the protocol leaves to us: who may, foreign origins, proxies, limits, stores that cannot resume |
 
+mod any_order;
 mod around;
 mod checksum;
 mod concat;
