@@ -1,5 +1,6 @@
 /** tus-js-client in Chromium, in a page of another origin, over a line that breaks; the event stream beside it. */
 import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
 import { after, before, test } from "node:test";
 import { MB, browser, file, folder, serve, until } from "./support.js";
 import { HEADS, assertDone, assertHonest, followers, idOf } from "./support/follow.js";
@@ -73,6 +74,35 @@ test("a page of another origin sends a file by tus, and reads all that the answe
     [["POST", 201, "0", "1.0.0"], ["PATCH", 204, String(4 * MB), "1.0.0"]]);
   assert.ok(stand.server.read("paella.bin").equals(stand.sent.bytes));
   assert.deepEqual(stand.server.stored(), ["paella.bin"]);
+});
+
+test("the guide's page sends and goes on as it is written there", async (t) => {
+  const guide = readFileSync(new URL("../../docs/resumable.md", import.meta.url), "utf8");
+  const code = /^```js\n(.*?)^```$/ms.exec(guide)[1];
+  assert.ok(code.includes("http://127.0.0.1:7070/"));
+  const stand = await stage(t);
+  const run = () => stand.tab.evaluate((code) => {
+    window.ended = new Promise((resolve) => {
+      const shown = [];
+      const show = (what) => shown.push(what) && typeof what === "string" && resolve(shown);
+      const [file] = document.getElementById("file").files;
+      new (async () => {}).constructor("tus", "file", "show", code)(window.tus, file, show);
+    });
+  }, code.replace("http://127.0.0.1:7070/", stand.line.url));
+  const watch = () => fetch(`${stand.server.url}uploads?X-Progress-ID=42`).then((answer) => answer.json());
+  stand.line.allow(2 * MB);
+  await run();
+  await until(watch, ([record]) => record?.received > 2 * MB - HEADS);
+  await stand.tab.reload();
+  await until(watch, ([record]) => record.state === "interrupted");
+  await choose(stand.tab, stand.sent);
+  stand.line.flow();
+  await run();
+  const shown = await stand.tab.evaluate(() => window.ended);
+  assert.equal(shown.pop(), "done");
+  assert.ok(shown[0] > 40 && shown.at(-1) === 100 && shown.every((percent, i) => i === 0 || percent >= shown[i - 1]), `${shown}`);
+  assert.equal((await watch())[0].state, "done");
+  assert.ok(stand.server.read("paella.bin").equals(stand.sent.bytes));
 });
 
 test("in a page, a line that breaks costs nothing that has come", async (t) => {

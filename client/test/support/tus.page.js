@@ -1,5 +1,7 @@
 /** In the page: tus-js-client, as its documentation starts it. Runs in the browser. */
-import { Upload } from "tus-js-client";
+import * as tus from "tus-js-client";
+
+window.tus = tus;
 
 /** What went over the wire, for the test to read; and `window.before`, which the test brings, waits for its follower. */
 window.requests = [];
@@ -9,7 +11,7 @@ window.upload = (options, streamed) => {
   const [file] = document.getElementById("file").files;
   const input = streamed ? file.stream().getReader() : file;
   window.ended = new Promise((resolve) => {
-    window.current = new Upload(input, {
+    window.current = new tus.Upload(input, {
       metadata: { filename: file.name, filetype: file.type },
       retryDelays: [0, ...Array(20).fill(100)],
       ...options,
