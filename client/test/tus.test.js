@@ -1,71 +1,11 @@
-/** tus-js-client in Node against the binary, over a line that holds, breaks and goes dead; the event stream beside it. */
+/** tus-js-client in Node against the binary, over a line that holds and breaks; the event stream beside it. */
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
-import { createReadStream } from "node:fs";
-import { join } from "node:path";
 import { Readable } from "node:stream";
 import { test } from "node:test";
-import tus from "tus-js-client";
-import { MB, file, folder, serve, until } from "./support.js";
-import { HEADS, assertDone, assertHonest, followers, idOf } from "./support/follow.js";
-import { line } from "./support/line.js";
-
-/** A server, a line to it, a file to send, and who follows each upload. */
-async function stage(t, { size = 4 * MB, flags = [] } = {}) {
-  const server = await serve(t, ...flags);
-  return { server, line: await line(t, server), sent: file(folder(t), "paella.bin", size), seen: followers(t, server) };
-}
-
-/** An upload of tus-js-client over that line: `done` is how it ends, `requests` what went over the wire and came back. */
-function send(t, { line, sent, seen }, options = {}, input = createReadStream(sent.path)) {
-  const requests = [];
-  let upload;
-  const done = new Promise((resolve, reject) => {
-    upload = new tus.Upload(input, {
-      endpoint: `${line.url}files/`, retryDelays: [0, ...Array(20).fill(100)],
-      metadata: { filename: sent.name, filetype: "application/x-paella" },
-      onSuccess: resolve, onError: reject, ...options,
-      async onBeforeRequest(request) {
-        if (idOf(request.getURL())) await seen?.before(request.getURL());
-        await options.onBeforeRequest?.(request);
-      },
-      onAfterResponse(request, answer) {
-        const headers = (name) => answer.getHeader(name);
-        requests.push({ method: request.getMethod(), url: request.getURL(), from: request.getHeader("Upload-Offset"), status: answer.getStatus(), headers });
-      },
-    });
-  });
-  // Who only looks at how it was aborted does not wait for its end.
-  done.catch(() => {});
-  t.after(() => upload.abort());
-  return { upload, done, requests, start: () => upload.start(), wire: () => requests.map(({ method, status }) => `${method} ${status}`) };
-}
-
-/** Sends until about `bytes` have come, held there; gives the stream. */
-async function sendUntil(stage, sending, bytes) {
-  stage.line.allow(bytes);
-  sending.start();
-  const [stream] = await stage.seen.first();
-  await stream.receives(bytes - HEADS);
-  return stream;
-}
-
-/** Lets what was broken off go on, far enough to be seen to, and then to its end. */
-async function goOn({ line }, sending, stream, go) {
-  await stream.goesOn(line, go);
-  line.flow();
-  await sending.done;
-  await stream.becomes("done");
-}
-
-/** Where the upload goes on: the offset that the last HEAD told, which is where the next PATCH began. */
-function resumedAt({ requests }) {
-  const at = requests.findLastIndex(({ method }) => method === "HEAD");
-  const offset = Number(requests[at].headers("upload-offset"));
-  const next = requests.slice(at + 1).find(({ method }) => method === "PATCH");
-  assert.equal(Number(next.from), offset);
-  return offset;
-}
+import { MB } from "./support.js";
+import { HEADS, assertDone } from "./support/follow.js";
+import { goOn, resumedAt, send, sendUntil, stage } from "./support/tus.js";
 
 test("a file goes up by tus, its stream rises to done, and it stands under its name", async (t) => {
   const stand = await stage(t);
@@ -105,7 +45,11 @@ for (const location of ["relative", "absolute"]) {
   });
 }
 
-for (const [way, options] of Object.entries({ PATCH: {}, "POST in its place": { overridePatchMethod: true }, "creation with upload": { uploadDataDuringCreation: true, chunkSize: 1 * MB } })) {
+for (const [way, options, method] of [
+  ["PATCH", {}, "PATCH"],
+  ["POST in its place", { overridePatchMethod: true }, "POST"],
+  ["creation with upload", { uploadDataDuringCreation: true, chunkSize: 1 * MB }, "PATCH"],
+]) {
   test(`a line that breaks costs nothing that has come (${way})`, async (t) => {
     const stand = await stage(t);
     const sending = send(t, stand, options);
@@ -114,31 +58,14 @@ for (const [way, options] of Object.entries({ PATCH: {}, "POST in its place": { 
     const { offset } = await stream.becomes("interrupted");
     assert.ok(offset > 2.5 * MB - HEADS, `only ${offset} are kept`);
     await goOn(stand, sending, stream);
-    assert.equal(resumedAt({ requests: sending.requests.map((one) => ({ ...one, method: one.from && one.method === "POST" ? "PATCH" : one.method })) }), offset);
+    assert.equal(resumedAt(sending), offset);
+    assert.equal(sending.requests.at(-1).sent, method);
     assert.deepEqual(stream.states().slice(-4), ["uploading", "interrupted", "uploading", "done"]);
     assertDone(stream.records, 4 * MB);
     assert.ok(stand.server.read("paella.bin").equals(stand.sent.bytes));
     assert.deepEqual(stand.server.stored(), ["paella.bin"]);
   });
 }
-
-test("the newest request wins over one whose line is dead, which is asked to let go and does so at once", async (t) => {
-  const stand = await stage(t, { flags: ["--let-go-time", "1h"] });
-  const old = send(t, stand, { retryDelays: null });
-  const stream = await sendUntil(stand, old, 2 * MB);
-  stand.line.lose();
-  const url = old.upload.url;
-  old.upload.abort();
-  const better = await line(t, stand.server);
-  const newer = send(t, { ...stand, line: better }, { uploadUrl: better.url + new URL(url).pathname.slice(1) });
-  newer.start();
-  await newer.done;
-  await stream.becomes("done");
-  assert.deepEqual(newer.wire(), ["HEAD 204", "PATCH 204"]);
-  assert.ok(resumedAt(newer) > 2 * MB - HEADS);
-  assertDone(stream.records, 4 * MB);
-  assert.ok(stand.server.read("paella.bin").equals(stand.sent.bytes));
-});
 
 test("parallel parts are uploads of their own, each with its stream, until the final one joins them", async (t) => {
   const stand = await stage(t, { size: 6 * MB });
@@ -176,26 +103,6 @@ test("a length that nobody knows before the end is told by the last request, and
   assert.ok(stand.server.read("paella.bin").equals(stand.sent.bytes));
 });
 
-for (const dead of [false, true]) {
-  test(`terminated in the middle, its line ${dead ? "dead" : "closed"}, an upload is gone, and nothing of it is left`, async (t) => {
-    const stand = await stage(t);
-    const sending = send(t, stand);
-    const stream = await sendUntil(stand, sending, 2 * MB);
-    if (dead) stand.line.lose();
-    const terminated = sending.upload.abort(true);
-    if (!dead) await stream.becomes("interrupted");
-    stand.line.flow();
-    await terminated;
-    const { error } = await stream.becomes("error");
-    assert.equal(error.code, "cancelled");
-    assertHonest(stream.records);
-    assert.equal(sending.wire().at(-1), "DELETE 204");
-    const gone = await fetch(sending.upload.url, { method: "HEAD", headers: { "tus-resumable": "1.0.0" } });
-    assert.ok([404, 410].includes(gone.status) && !gone.headers.has("upload-offset"), `HEAD answers ${gone.status}`);
-    await until(stand.server.stored, (names) => names.length === 0);
-  });
-}
-
 test("a wrong checksum is refused and nothing of its part kept; the right one is taken", async (t) => {
   const stand = await stage(t, { size: 3 * MB });
   let lies = 1;
@@ -216,52 +123,6 @@ test("a wrong checksum is refused and nothing of its part kept; the right one is
   assert.ok(stand.server.read("paella.bin").equals(stand.sent.bytes));
 });
 
-for (const [signal, end, flags, ready] of [
-  ["SIGKILL", "kill", [], (stream) => stream.keeps(2.5 * MB - HEADS)],
-  ["SIGTERM", "stop", ["--shutdown-grace", "1s", "--checkpoint-time", "1h"], () => {}],
-]) {
-  test(`${signal} in the middle, and the upload goes on against the next server`, async (t) => {
-    const stand = await stage(t, { flags });
-    const sending = send(t, stand);
-    const before = await sendUntil(stand, sending, 2.5 * MB);
-    await ready(before);
-    stand.line.block();
-    await stand.server[end]();
-    const server = await stand.server.again();
-    const stream = await followers(t, server).before(sending.upload.url);
-    const [{ state, offset }] = stream.records;
-    assert.equal(state, "interrupted");
-    assert.ok(offset > 2.5 * MB - HEADS, `only ${offset} are kept`);
-    await goOn(stand, sending, stream, () => stand.line.lead(server));
-    assert.equal(resumedAt(sending), offset);
-    assert.deepEqual(stream.states(), ["interrupted", "uploading", "done"]);
-    assertHonest(before.records);
-    assertDone(stream.records, 4 * MB);
-    assert.equal(sending.wire().includes("PATCH 503"), signal === "SIGTERM");
-    assert.ok(server.read("paella.bin").equals(stand.sent.bytes));
-    assert.deepEqual(server.stored(), ["paella.bin"]);
-  });
-}
-
-test("another process finds the upload in the client's own list and goes on with it", async (t) => {
-  const stand = await stage(t);
-  const list = join(folder(t), "uploads.json");
-  const storage = () => ({ urlStorage: new tus.FileUrlStorage(list), removeFingerprintOnSuccess: true });
-  const first = send(t, stand, storage());
-  const stream = await sendUntil(stand, first, 2.5 * MB);
-  await first.upload.abort();
-  const { offset } = await stream.becomes("interrupted");
-  const second = send(t, stand, storage());
-  const [known] = await second.upload.findPreviousUploads();
-  assert.equal(known.uploadUrl, first.upload.url);
-  second.upload.resumeFromPreviousUpload(known);
-  await goOn(stand, second, stream, () => second.start());
-  assert.equal(resumedAt(second), offset);
-  assertDone(stream.records, 4 * MB);
-  assert.ok(stand.server.read("paella.bin").equals(stand.sent.bytes));
-  await until(() => second.upload.findPreviousUploads(), (known) => known.length === 0);
-});
-
 test("an empty file is there once it is created", async (t) => {
   const stand = await stage(t, { size: 0 });
   const sending = send(t, stand);
@@ -272,23 +133,6 @@ test("an empty file is there once it is created", async (t) => {
   await stream.becomes("done");
   assertDone(stream.records, 0);
   assert.deepEqual(stand.server.stored(), ["paella.bin"]);
-});
-
-test("an upload that has expired is told so, and the client sends it anew", async (t) => {
-  const stand = await stage(t, { flags: ["--expire-after", "4s"] });
-  const sending = send(t, stand);
-  const stream = await sendUntil(stand, sending, 2.5 * MB);
-  const lost = sending.upload.url;
-  await sending.upload.abort();
-  const { error } = await stream.becomes("error");
-  assert.equal(error.code, "expired");
-  assertHonest(stream.records);
-  await until(stand.server.stored, (names) => names.length === 0);
-  stand.line.flow();
-  sending.start();
-  await sending.done;
-  assert.notEqual(sending.upload.url, lost);
-  assert.ok(stand.server.read("paella.bin").equals(stand.sent.bytes));
 });
 
 /** The bytes again, cut into pieces: a stream that does not know its length. */

@@ -23,7 +23,8 @@ def note(send):
 
     def sent(session, request, **options):
         answer = send(session, request, **options)
-        say(method=request.method, at=request.headers.get("upload-offset"), status=answer.status_code, offset=answer.headers.get("upload-offset"))
+        at, offset = request.headers.get("upload-offset"), answer.headers.get("upload-offset")
+        say(method=request.method, at=at, status=answer.status_code, offset=offset)
         return answer
 
     return sent

@@ -19,8 +19,8 @@ window.upload = (options, streamed) => {
       onError: (error) => resolve(String(error)),
       onBeforeRequest: (request) => window.before(request.getURL()),
       onAfterResponse(request, answer) {
-        window.requests.push({ method: request.getMethod(), status: answer.getStatus(), from: request.getHeader("Upload-Offset"),
-          offset: answer.getHeader("Upload-Offset"), extensions: answer.getHeader("Tus-Extension"), version: answer.getHeader("Tus-Resumable") });
+        const [offset, version] = ["Upload-Offset", "Tus-Resumable"].map((name) => answer.getHeader(name));
+        window.requests.push({ method: request.getMethod(), from: request.getHeader("Upload-Offset"), status: answer.getStatus(), offset, version });
       },
     });
   });
