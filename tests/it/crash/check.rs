@@ -258,7 +258,7 @@ fn asked(server: &Server, url: &str) -> Reply {
 /// The file's name in `Upload-Metadata`.
 fn name(reply: &Reply) -> Option<String> {
     let pairs = reply.header("upload-metadata")?.split(',');
-    let name = pairs.filter_map(|pair| pair.trim().strip_prefix("filename "));
-    let bytes = STANDARD.decode(name.last()?).ok()?;
+    let mut name = pairs.filter_map(|pair| pair.trim().strip_prefix("filename "));
+    let bytes = STANDARD.decode(name.next()?).ok()?;
     String::from_utf8(bytes).ok()
 }
