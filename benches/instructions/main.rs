@@ -38,7 +38,6 @@ use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
-use tokio::io::{AsyncRead, AsyncWrite};
 use tower_service::Service as _;
 
 use crate::pump::Tracking;
@@ -141,9 +140,15 @@ fn run(mode: &str, size: u64, folder: &Path) -> anyhow::Result<()> {
         total: None,
         ..PaceOptions::default()
     };
-    let (mode, stream) = (mode.to_owned(), Prepared::form(size << 20));
+    let lift = match mode {
+        "tracked" => lift.pace(off),
+        "bounded" => bounded(lift).pace(off),
+        _ => bounded(lift),
+    };
     let data = DataThreads::start(1)?;
-    let threads = data.clone();
+    let service = lift.data_threads(data.clone()).into_service();
+    let (mode, size) = (mode.to_owned(), size << 20);
+    let stream = Prepared::form(size);
     let runtime = tokio::runtime::Builder::new_current_thread().build()?;
     let answered = runtime.block_on(data.spawn(async move {
         match mode.as_str() {
@@ -152,11 +157,9 @@ fn run(mode: &str, size: u64, folder: &Path) -> anyhow::Result<()> {
             "strict" => pump::serve(strict(stream), sink, Tracking::Nothing).await,
             "counts" => pump::serve(strict(stream), sink, Tracking::Counts(tracker())).await,
             "hears" => pump::serve(strict(stream), sink, Tracking::Hears(tracker())).await,
-            "tracked" => whole(strict(stream), lift.pace(off), threads).await,
-            "bounded" => whole(strict(stream), bounded(lift).pace(off), threads).await,
-            "put" => put(size << 20, bounded(lift), threads).await,
-            "patch" => patch(size << 20, bounded(lift), threads).await,
-            _ => whole(strict(stream), bounded(lift), threads).await,
+            "put" => whole(Prepared::raw("PUT /files/a.bin", "", size), service).await,
+            "patch" => patch(size, service).await,
+            _ => whole(stream, service).await,
         }
     }));
     answered?
@@ -178,19 +181,8 @@ fn bounded(lift: Dumbwaiter) -> Dumbwaiter {
     lift.handler(|| Limit::bytes(1 << 40))
 }
 
-/// A raw body that is taken or lost whole.
-async fn put(size: u64, lift: Dumbwaiter, threads: DataThreads) -> anyhow::Result<()> {
-    whole(
-        strict(Prepared::raw("PUT /files/a.bin", "", size)),
-        lift,
-        threads,
-    )
-    .await
-}
-
 /// A raw body for an upload that a request before has created.
-async fn patch(size: u64, lift: Dumbwaiter, threads: DataThreads) -> anyhow::Result<()> {
-    let mut service = lift.data_threads(threads).into_service();
+async fn patch(size: u64, mut service: Service) -> anyhow::Result<()> {
     let create = Request::post("/files/")
         .header("Host", "a")
         .header("Tus-Resumable", "1.0.0")
@@ -200,23 +192,11 @@ async fn patch(size: u64, lift: Dumbwaiter, threads: DataThreads) -> anyhow::Res
     let place = created.headers().get("Location").context("no place told")?;
     let fields = "Tus-Resumable: 1.0.0\r\nUpload-Offset: 0\r\nContent-Type: application/offset+octet-stream\r\n";
     let stream = Prepared::raw(&format!("PATCH {}", place.to_str()?), fields, size);
-    serve(strict(stream), service).await
+    whole(stream, service).await
 }
 
-/// The whole service.
-async fn whole(
-    stream: impl AsyncRead + AsyncWrite + Unpin,
-    lift: Dumbwaiter,
-    threads: DataThreads,
-) -> anyhow::Result<()> {
-    serve(stream, lift.data_threads(threads).into_service()).await
-}
-
-/// One request, which must end well.
-async fn serve(
-    stream: impl AsyncRead + AsyncWrite + Unpin,
-    service: Service,
-) -> anyhow::Result<()> {
+/// One request through the whole service, which must end well.
+async fn whole(stream: Prepared, service: Service) -> anyhow::Result<()> {
     let answer = service_fn(move |request: Request<Incoming>| {
         let answer = service.clone().call(request);
         async move {
@@ -226,6 +206,6 @@ async fn serve(
         }
     });
     Ok(http1::Builder::new()
-        .serve_connection(TokioIo::new(stream), answer)
+        .serve_connection(TokioIo::new(strict(stream)), answer)
         .await?)
 }
