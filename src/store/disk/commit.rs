@@ -46,10 +46,13 @@ impl Commit {
             on_conflict: self.on_conflict,
         };
         // A single file moves at once or not at all, and a crash before its move takes nothing that anybody was told
-        // of, unless there was a checkpoint. So most uploads make one entry in the records instead of three.
-        let promised = self.has_checkpoint || promise.temps.len() > 1;
-        sync(&inner, &self.scratch, promised).await?;
+        // of, unless there was a checkpoint; then its record says what to do. So most uploads make one entry in the
+        // records instead of three.
+        let promised = promise.temps.len() > 1;
+        sync(&inner, &self.scratch, promised || self.has_checkpoint).await?;
         let mut record = self.record(&claim)?;
+        let in_record = self.has_checkpoint && !promised;
+        record.promise = in_record.then(|| promise.clone());
         let (id, epoch, had) = (self.id, self.epoch, self.has_checkpoint);
         inner
             .records
@@ -81,6 +84,7 @@ impl Commit {
                 .collect::<Result<_, _>>()?,
             owner: self.owner,
             at: now(),
+            promise: None,
             remembered: self.remembered.take(),
         })
     }

@@ -119,6 +119,7 @@ impl Keep {
             files,
             owner: self.owner,
             at: now(),
+            promise: None,
             remembered: self.remembered.clone(),
         })
     }

@@ -1,6 +1,9 @@
 //! What a crash has left, finished or cleared before the first upload comes.
 
 use std::collections::HashSet;
+use std::ffi::{OsStr, OsString};
+use std::os::fd::AsFd;
+use std::os::unix::ffi::OsStrExt;
 use std::sync::Arc;
 
 use rustix::fs::{AtFlags, Dir};
@@ -10,10 +13,10 @@ use super::Inner;
 use super::commit::{fulfil, how};
 use super::put::Put;
 use super::reserve::Writing;
-use super::root::{Root, io_error};
+use super::root::{Root, io_error, stat};
 use super::session::LOST;
 use crate::error::Error;
-use crate::store::records::{Promise, Record, Saved};
+use crate::store::records::{Kept, Promise, Record, Saved};
 use crate::upload::UploadId;
 
 /// How many rows are read at once.
@@ -21,7 +24,10 @@ const AT_ONCE: usize = 1000;
 
 /// Keeps the promises that stand, then removes every temporary file that no checkpoint needs.
 pub(super) fn clear(inner: &Arc<Inner>) -> Result<(), Error> {
-    for (id, promise, record) in inner.records.promises()? {
+    let needed = still_needed(inner)?;
+    let mut promises = inner.records.promises()?;
+    promises.extend(left_to_move(inner, &needed)?);
+    for (id, promise, record) in promises {
         let work = roll_forward(Arc::clone(inner), id, promise, record);
         match inner.finisher.block_on(work) {
             Some(Ok(())) => {}
@@ -31,7 +37,39 @@ pub(super) fn clear(inner: &Arc<Inner>) -> Result<(), Error> {
             None => return Err(Error::store("finishing what a crash has left has failed")),
         }
     }
-    sweep(&inner.root, &still_needed(inner)?)
+    sweep(&inner.root, &needed)
+}
+
+/// The files whose records say that they are to be moved, as promises.
+fn left_to_move(inner: &Inner, needed: &Needed) -> Result<Vec<(UploadId, Promise, Record)>, Error> {
+    let mut left = Vec::new();
+    for temp in temps(&inner.root)? {
+        let temp = temp.to_string_lossy().into_owned();
+        let id = temp.split('.').next().and_then(|id| id.parse().ok());
+        let Some(id) = id.filter(|_| !needed.has(&temp)) else {
+            continue;
+        };
+        let Some(record) = inner.records.record(&id)? else {
+            continue;
+        };
+        if let (Some(promise), [kept]) = (&record.promise, &record.files[..])
+            && promise.temps == [temp]
+            && is_its_file(&inner.root, &promise.temps[0], kept)?
+        {
+            left.push((id, promise.clone(), record));
+        }
+    }
+    Ok(left)
+}
+
+/// Whether `temp` is the file that was to be kept, and still is to be moved: an upload that was begun by the same id
+/// later, when that was gone, may have left one of the same name.
+fn is_its_file(root: &Root, temp: &str, kept: &Kept) -> Result<bool, Error> {
+    let Some(file) = root.open_temp(temp)? else {
+        return Ok(false);
+    };
+    let is_whole = stat(file.as_fd())?.stx_size == kept.facts.length;
+    Ok(is_whole && root.open_kept(kept)?.is_none())
 }
 
 /// The temporary files that stay.
@@ -155,19 +193,30 @@ fn exists(root: &Root, temp: &str) -> Result<bool, Error> {
 
 fn sweep(root: &Root, needed: &Needed) -> Result<(), Error> {
     let mut removed = 0_u64;
-    for entry in Dir::read_from(root.tmp()).map_err(io_error)? {
-        let entry = entry.map_err(io_error)?;
-        let name = entry.file_name().to_string_lossy();
-        if name == "." || name == ".." || needed.has(&name) {
+    for name in temps(root)? {
+        if needed.has(&name.to_string_lossy()) {
             continue;
         }
-        rustix::fs::unlinkat(root.tmp(), entry.file_name(), AtFlags::empty()).map_err(io_error)?;
+        rustix::fs::unlinkat(root.tmp(), &name, AtFlags::empty()).map_err(io_error)?;
         removed += 1;
     }
     if removed > 0 {
         tracing::info!(removed, "cleared what a crash had left");
     }
     Ok(())
+}
+
+/// What is in the folder of files under way.
+fn temps(root: &Root) -> Result<Vec<OsString>, Error> {
+    let mut names = Vec::new();
+    for entry in Dir::read_from(root.tmp()).map_err(io_error)? {
+        let entry = entry.map_err(io_error)?;
+        let name = OsStr::from_bytes(entry.file_name().to_bytes());
+        if name != "." && name != ".." {
+            names.push(name.to_owned());
+        }
+    }
+    Ok(names)
 }
 
 #[cfg(test)]
@@ -181,8 +230,8 @@ mod tests {
     use super::super::{Disk, Durability};
     use super::*;
     use crate::name::OnConflict;
-    use crate::store::records::{Identity, Kept};
-    use crate::store::{Session, Store};
+    use crate::store::records::Identity;
+    use crate::store::{Checkpoint, FilePoint, Session, Store};
     use crate::upload::{FileFacts, FileHead};
 
     const NAMES: [&str; 3] = ["a", "sub/b", "c"];
@@ -224,6 +273,7 @@ mod tests {
                     .collect(),
                 owner: None,
                 at: None,
+                promise: None,
                 remembered: None,
             };
             disk.inner
@@ -291,6 +341,83 @@ mod tests {
                 assert!(none.is_none() && is_clean(dir.path()), "{on_conflict:?}");
             }
         }
+    }
+
+    /// Leaves the folder as a crash does that comes between the record of a single file that had a checkpoint and its move.
+    fn crash_before_the_move(dir: &Path, on_conflict: OnConflict) -> UploadId {
+        let (disk, id) = (open(dir), UploadId::random());
+        let mut session = DiskSession::create(&disk.inner, id);
+        block_on(async {
+            let head = FileHead::default();
+            session.begin_file(&head, None).await.unwrap();
+            let mut frames = vec![Bytes::from_static(b"a")];
+            session.write(&mut frames).await.unwrap();
+            let mut checkpoint = Checkpoint::at(1, Vec::new());
+            checkpoint.files.push(FilePoint::default());
+            session.checkpoint(checkpoint).await.unwrap();
+            let record = Record {
+                files: vec![kept(dir, "a", &session.scratch().temps()[0])],
+                owner: None,
+                at: None,
+                promise: Some(Promise {
+                    temps: session.scratch().temps(),
+                    from: 0,
+                    on_conflict,
+                }),
+                remembered: None,
+            };
+            let records = &disk.inner.records;
+            records.promise(id, 0, true, None, &record).await.unwrap();
+        });
+        session.scratch().all_moved();
+        id
+    }
+
+    #[test]
+    fn a_file_that_had_a_checkpoint_gets_its_name_after_a_crash_between_its_record_and_its_move() {
+        for on_conflict in [OnConflict::Rename, OnConflict::Replace, OnConflict::Reject] {
+            let dir = tempfile::tempdir().unwrap();
+            if on_conflict == OnConflict::Replace {
+                std::fs::write(dir.path().join("a"), "old").unwrap();
+            }
+            let id = crash_before_the_move(dir.path(), on_conflict);
+            for _ in 0..2 {
+                let [a, ..] = contents(&open(dir.path()), &id);
+                assert_eq!(a.as_deref(), Some(&b"a"[..]), "{on_conflict:?}");
+                assert!(is_clean(dir.path()), "{on_conflict:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn such_a_file_keeps_to_its_rule_where_its_name_was_taken_meanwhile() {
+        for (on_conflict, name) in [
+            (OnConflict::Rename, Some("a-1")),
+            (OnConflict::Reject, None),
+        ] {
+            let dir = tempfile::tempdir().unwrap();
+            let id = crash_before_the_move(dir.path(), on_conflict);
+            std::fs::write(dir.path().join("a"), "somebody else's").unwrap();
+            let disk = open(dir.path());
+            let stored = block_on(disk.stored(&id)).unwrap();
+            let stored = stored.map(|files| files[0].name.clone().unwrap());
+            assert_eq!(stored.as_deref(), name);
+            let theirs = std::fs::read_to_string(dir.path().join("a")).unwrap();
+            assert_eq!(theirs, "somebody else's");
+            assert!(is_clean(dir.path()), "{on_conflict:?}");
+        }
+    }
+
+    #[test]
+    fn what_was_left_over_beside_a_finished_file_never_takes_its_place() {
+        let dir = tempfile::tempdir().unwrap();
+        let id = crash_before_the_move(dir.path(), OnConflict::Replace);
+        drop(open(dir.path()));
+        let stray = dir.path().join(".dumbwaiter/tmp").join(format!("{id}.0.0"));
+        std::fs::write(stray, "b").unwrap();
+        let [a, ..] = contents(&open(dir.path()), &id);
+        assert_eq!(a.as_deref(), Some(&b"a"[..]));
+        assert!(is_clean(dir.path()));
     }
 
     #[test]

@@ -27,6 +27,10 @@ pub(in crate::store) struct Record {
     /// When it was finished, in seconds since 1970; `None` as with the owner.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(in crate::store) at: Option<u64>,
+    /// The promise to move its only file, which had a checkpoint. It counts as long as the temporary file is there, so
+    /// nobody need take it away again, as he must one among the [`PROMISES`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(in crate::store) promise: Option<Promise>,
     /// What its last checkpoint said of it, without addresses; `None` where there was none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(in crate::store) remembered: Option<Remembered>,
@@ -57,7 +61,7 @@ pub(in crate::store) struct Identity {
 
 /// What an upload's commit has promised to do: put each temporary file in the place that its record names. Files before
 /// the first of them are in their places already.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(in crate::store) struct Promise {
     pub(in crate::store) temps: Vec<String>,
     /// Where in the record the file of the first of `temps` stands.
