@@ -363,10 +363,11 @@ fn head_takes_the_upload_from_a_request_that_is_silent() {
     assert_eq!(server.read(&server.files()[0]), b"hello world");
 }
 
-/// Of two at once the newer one wins.
+/// Of two that go on at the same place the newer one wins. It finds kept what the older one has brought.
 #[test]
 fn a_newer_patch_takes_the_upload_from_an_older_one() {
-    let server = Server::start(&[]);
+    // What comes is kept when the older one ends, and not before.
+    let server = Server::start(&["--checkpoint-time", "1h"]);
     let mut talk = Talk::with(&server);
     talk.says(&post("Upload-Length: 11"), &created("id", 0));
     let whole = talk.bytes(&patch("id", 0, "HELLO WORLD"));
