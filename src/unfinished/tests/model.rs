@@ -4,15 +4,19 @@
 //! sent behind its offset, and each sends other bytes. What a client was told is there must be there from then on,
 //! whatever happens; what nobody sent must never be; and a finished file is the model's bytes, all of them.
 
+mod checks;
+mod home;
 mod known;
+mod requests;
 mod steps;
 mod world;
 
 use proptest::prelude::*;
 use proptest::test_runner::Config;
 
+use home::Home;
 use steps::{Step, steps};
-use world::{Home, World};
+use world::World;
 
 fn config(cases: u32) -> Config {
     Config {
