@@ -168,7 +168,8 @@ test("parallel parts go on after the page is loaded anew, and one that was compl
   const parts = await stand.seen.first(3);
   const [short, ...long] = [1, 2, 3].map((size) => parts.find(({ last }) => last.length === size * MB));
   await short.becomes("done");
-  for (const part of long) await part.receives(1.5 * MB - HEADS);
+  // The browser may send one of them over the connection that has carried the short one.
+  for (const part of long) await part.receives(0.5 * MB - HEADS);
   stand.line.allow(0);
   await stand.tab.reload();
   for (const part of long) await part.becomes("interrupted");
