@@ -100,12 +100,20 @@ fn per_mib(mode: &str) -> anyhow::Result<f64> {
     Ok((large? - small?) / (SIZES[1] - SIZES[0]) as f64)
 }
 
-/// A table of `counts` without `copy`, which is no mode's own, and beside the first of them.
+/// A table of `counts` without `copy`, which is no mode's own, and how much more each is than the first of them, without
+/// it and with it.
 fn rows(body: &str, modes: &[(&str, &str)], counts: &[f64], copy: f64) {
-    println!("\n| the way of a {body}'s bytes | instructions per MiB | more |\n|---|---|---|");
+    println!(
+        "\n| the way of a {body}'s bytes | instructions per MiB | more | with the copy |\n|---|---|---|---|"
+    );
     for ((_, words), count) in modes.iter().zip(counts) {
-        let more = ((count - copy) / (counts[0] - copy) - 1.0) * 100.0;
-        println!("| {words} | {:.0} | {more:+.2} % |", count - copy);
+        let more = |without: f64| ((count - without) / (counts[0] - without) - 1.0) * 100.0;
+        let own = count - copy;
+        println!(
+            "| {words} | {own:.0} | {:+.2} % | {:+.2} % |",
+            more(copy),
+            more(0.0)
+        );
     }
 }
 

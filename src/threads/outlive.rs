@@ -7,14 +7,17 @@ use std::task::{Context, Poll};
 use tokio::runtime::Handle;
 
 /// Driven in the caller's task for as long as that wants it, and else in a task of its own.
-pub(crate) struct Outliving<T: Send + 'static> {
-    work: Option<Pin<Box<dyn Future<Output = T> + Send>>>,
+pub(crate) struct Outliving<W>
+where
+    W: Future<Output: Send> + Send + 'static,
+{
+    work: Option<Pin<Box<W>>>,
     runtime: Handle,
 }
 
-impl<T: Send + 'static> Outliving<T> {
+impl<W: Future<Output: Send> + Send + 'static> Outliving<W> {
     /// `work` that `runtime` finishes where the caller does not.
-    pub(crate) fn new(work: impl Future<Output = T> + Send + 'static, runtime: Handle) -> Self {
+    pub(crate) fn new(work: W, runtime: Handle) -> Self {
         Self {
             work: Some(Box::pin(work)),
             runtime,
@@ -22,10 +25,10 @@ impl<T: Send + 'static> Outliving<T> {
     }
 }
 
-impl<T: Send + 'static> Future for Outliving<T> {
-    type Output = T;
+impl<W: Future<Output: Send> + Send + 'static> Future for Outliving<W> {
+    type Output = W::Output;
 
-    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<T> {
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<W::Output> {
         // Taken out, so that work which panics is not begun again by the drop.
         let mut work = self
             .work
@@ -39,7 +42,7 @@ impl<T: Send + 'static> Future for Outliving<T> {
     }
 }
 
-impl<T: Send + 'static> Drop for Outliving<T> {
+impl<W: Future<Output: Send> + Send + 'static> Drop for Outliving<W> {
     fn drop(&mut self) {
         if let Some(work) = self.work.take() {
             self.runtime.spawn(work);

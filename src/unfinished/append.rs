@@ -1,13 +1,15 @@
 //! A request brings more of an upload.
 
+use std::future::Future;
 use std::sync::Arc;
+use std::task::{Context, Wake, Waker};
 
 use super::turn::Turn;
 use super::{Append, Shared, Status};
 use crate::admission::Place;
 use crate::error::Error;
 use crate::lock::Lock;
-use crate::progress::{Tap, Why};
+use crate::progress::{Progress, Tap, Why};
 use crate::receive::{Body, Check, Received};
 use crate::store::Open;
 use crate::upload::{Concat, FileHead, Remembered, Upload, UploadId};
@@ -130,17 +132,25 @@ async fn flow(
     body: Body,
     check: Option<Check>,
 ) -> Result<(), Error> {
-    let progress = received.progress();
-    let mut append = std::pin::pin!(received.append(body, check));
-    tokio::select! {
-        biased;
-        came = &mut append => return came,
-        () = turn.lock().asked() => {}
+    let asked = std::pin::pin!(turn.lock().asked());
+    if let Some(progress) = received.progress() {
+        // Whoever asks halts it there and then, so that nobody need look with every read.
+        let let_go = Arc::new(LetGo(progress));
+        let waker = Waker::from(Arc::clone(&let_go));
+        if asked.poll(&mut Context::from_waker(&waker)).is_ready() {
+            let_go.wake();
+        }
     }
-    if let Some(progress) = progress {
-        progress.halt(Why::Superseded);
+    received.append(body, check).await
+}
+
+/// Has a writer let go.
+struct LetGo(Arc<Progress>);
+
+impl Wake for LetGo {
+    fn wake(self: Arc<Self>) {
+        self.0.halt(Why::Superseded);
     }
-    append.await
 }
 
 /// Whether the request goes on where the upload stands.

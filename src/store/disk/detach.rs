@@ -31,10 +31,10 @@ impl Finisher {
     }
 
     /// Drives `work` in the caller's task for as long as that wants it, and else on the finisher's thread.
-    pub(super) fn detached<T: Send + 'static>(
+    pub(super) fn detached<W: Future<Output: Send> + Send + 'static>(
         &self,
-        work: impl Future<Output = T> + Send + 'static,
-    ) -> Outliving<T> {
+        work: W,
+    ) -> Outliving<W> {
         Outliving::new(work, self.handle.clone())
     }
 
