@@ -9,6 +9,7 @@
 //! Whatever stops it on the way, it can be run again: what is here already is not begun twice, and goes on where its last
 //! checkpoint stands. What cannot be taken over is told and left as it is.
 
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -92,13 +93,13 @@ impl Adopter<'_> {
         let mut left = 0;
         for name in names {
             match self.one(&name).await {
-                Ok(words) => println!("adopted {name} {words}"),
+                Ok(words) => say(&format!("adopted {name} {words}")),
                 Err(Left::Full) => bail!(
                     "the disk is full: make room and run this again; {name} and what follows it is left"
                 ),
                 Err(Left::Because(why)) => {
                     left += 1;
-                    println!("left {name}: {why}");
+                    say(&format!("left {name}: {why}"));
                 }
             }
         }
@@ -186,6 +187,11 @@ impl Adopter<'_> {
             (false, None) => format!("with {offset} bytes"),
         })
     }
+}
+
+/// Whoever does not listen any more wants the work done all the same.
+fn say(line: &str) {
+    let _ = writeln!(std::io::stdout().lock(), "{line}");
 }
 
 /// tusd knows no owners: whoever has the id has the upload, as with every tus upload.

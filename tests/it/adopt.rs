@@ -283,7 +283,7 @@ fn the_servers_own_rules_hold_for_what_is_taken_over() {
 }
 
 #[test]
-fn an_adopted_upload_is_seen_by_none_until_the_server_does_not_run() {
+fn nothing_is_taken_over_while_a_server_runs() {
     let stage = Stage::new();
     stage.lay(ID, 3, b"abc", &json!({}));
     let server = stage.serve(&[]);
