@@ -2,14 +2,14 @@
 
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
 use super::super::rig::{Given, Rig, until};
 use super::world::World;
 use crate::progress::Why;
-use crate::store::{Disk, Durability, Memory};
+use crate::store::{Disk, DiskOptions, Durability, Memory};
 use crate::unfinished::ResumeOptions;
 
 /// Where the store lies that servers hand on to each other.
@@ -45,9 +45,21 @@ impl Home {
             Self::Disk(dir) => {
                 let mut options = Disk::options();
                 options.durability = Durability::Close;
-                Rig::start(Disk::open_with(dir.path(), options).unwrap(), given)
+                Rig::start(open(dir.path(), &options), given)
             }
         }
+    }
+}
+
+/// Opens the folder as soon as the server before has closed it.
+fn open(dir: &Path, options: &DiskOptions) -> Disk {
+    let begun = Instant::now();
+    loop {
+        match Disk::open_with(dir, options.clone()) {
+            Ok(disk) => return disk,
+            Err(error) => assert!(begun.elapsed() < Duration::from_secs(60), "{error:?}"),
+        }
+        std::thread::yield_now();
     }
 }
 
