@@ -52,14 +52,17 @@ const SUPERSEDED: u64 = 3;
 const STEP: u64 = 4;
 
 impl Halt {
-    /// The first reason counts.
     fn tell(&self, why: Why) {
+        self.tell_writer(self.writer(), why);
+    }
+
+    /// The first reason counts; whoever has let go already hears nothing.
+    fn tell_writer(&self, Writer(now): Writer, why: Why) {
         let reason = match why {
             Why::Cancelled => CANCELLED,
             Why::ShuttingDown => SHUTTING_DOWN,
             Why::Superseded => SUPERSEDED,
         };
-        let Writer(now) = self.writer();
         let _ = self
             .told
             .compare_exchange(now, now + reason, Ordering::Relaxed, Ordering::Relaxed);
@@ -114,6 +117,11 @@ impl Progress {
         self.until_halted(writer).await
     }
 
+    /// The same for one writer alone, and never for one who has taken the upload up since.
+    pub(super) fn halt_writer(&self, writer: Writer, why: Why) {
+        self.halt.tell_writer(writer, why);
+    }
+
     /// One relaxed atomic.
     pub(super) fn may_write(&self, writer: Writer) -> Result<(), Error> {
         self.halt.check(writer)
@@ -164,6 +172,8 @@ mod tests {
         assert!(progress.may_write(newer).is_ok());
         assert_eq!(progress.may_write(older).unwrap_err().code(), "superseded");
         assert_eq!(waits.await.code(), "superseded");
+        progress.halt_writer(older, Why::Superseded);
+        assert!(progress.may_write(newer).is_ok(), "it was not meant");
         progress.halt(Why::Cancelled);
         assert_eq!(progress.may_write(newer).unwrap_err().code(), "cancelled");
         assert_eq!(progress.may_write(older).unwrap_err().code(), "superseded");

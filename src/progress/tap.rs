@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use super::halt::Writer;
+use super::halt::{Why, Writer};
 use super::known::{File, Known};
 use super::ledger::End;
 use super::tracker::Shared;
@@ -70,6 +70,12 @@ impl Tap {
     /// Waits until it is not to go on.
     pub fn halted(&self) -> impl Future<Output = Error> + Send + 'static {
         Arc::clone(&self.progress).until_halted(self.writer)
+    }
+
+    /// What has this writer let go of the upload, whenever it is called: not one who has taken it up since.
+    pub fn lets_go(&self) -> impl Fn() + Send + Sync + use<> {
+        let (progress, writer) = (Arc::clone(&self.progress), self.writer);
+        move || progress.halt_writer(writer, Why::Superseded)
     }
 
     /// Counts body bytes off the wire: one relaxed atomic. The first ones make the upload `uploading`.

@@ -18,7 +18,7 @@ use super::window::Window;
 use super::{Body, Check, Current, Naming, Raw, Received, Receiver, Split, WindowOptions};
 use crate::admission::Place;
 use crate::error::Error;
-use crate::progress::{Progress, Tap};
+use crate::progress::Tap;
 use crate::store::{Checkpoint, Session};
 use crate::upload::{FileFacts, FileHead, Remembered, Upload};
 
@@ -153,9 +153,9 @@ impl Received {
         self.place = Some(place);
     }
 
-    /// What is known of it, while a request has it.
-    pub(crate) fn progress(&self) -> Option<Arc<Progress>> {
-        self.tap.as_ref().map(|tap| Arc::clone(tap.progress()))
+    /// What has the request at hand let go of it.
+    pub(crate) fn lets_go(&self) -> impl Fn() + Send + Sync + use<> {
+        self.tap().lets_go()
     }
 
     /// A request has come that goes on with the upload.

@@ -9,7 +9,7 @@ use super::{Append, Shared, Status};
 use crate::admission::Place;
 use crate::error::Error;
 use crate::lock::Lock;
-use crate::progress::{Progress, Tap, Why};
+use crate::progress::Tap;
 use crate::receive::{Body, Check, Received};
 use crate::store::Open;
 use crate::upload::{Concat, FileHead, Remembered, Upload, UploadId};
@@ -133,23 +133,22 @@ async fn flow(
     check: Option<Check>,
 ) -> Result<(), Error> {
     let asked = std::pin::pin!(turn.lock().asked());
-    if let Some(progress) = received.progress() {
-        // Whoever asks halts it there and then, so that nobody need look with every read.
-        let let_go = Arc::new(LetGo(progress));
-        let waker = Waker::from(Arc::clone(&let_go));
-        if asked.poll(&mut Context::from_waker(&waker)).is_ready() {
-            let_go.wake();
-        }
+    // Whoever asks halts it there and then, so that nobody need look with every read; and this turn alone: on a slow disk
+    // the newer one may have begun before this one hears of it.
+    let let_go = Arc::new(LetGo(received.lets_go()));
+    let waker = Waker::from(Arc::clone(&let_go));
+    if asked.poll(&mut Context::from_waker(&waker)).is_ready() {
+        let_go.wake();
     }
     received.append(body, check).await
 }
 
 /// Has a writer let go.
-struct LetGo(Arc<Progress>);
+struct LetGo<F>(F);
 
-impl Wake for LetGo {
+impl<F: Fn() + Send + Sync + 'static> Wake for LetGo<F> {
     fn wake(self: Arc<Self>) {
-        self.0.halt(Why::Superseded);
+        (self.0)();
     }
 }
 

@@ -1,7 +1,8 @@
 //! A store that fails when it is told to.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::mpsc;
+use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -31,6 +32,8 @@ pub(super) struct Faults {
     pub(super) hang: AtomicBool,
     pub(super) hangs: AtomicBool,
     pub(super) go: Notify,
+    /// The next write takes its bytes and holds its thread up, until this is gone.
+    pub(super) slow: Mutex<Option<mpsc::Receiver<()>>>,
     /// How often an upload was taken up.
     pub(super) taken: AtomicUsize,
     /// How many checkpoints were taken.
@@ -42,6 +45,16 @@ impl Faults {
         if self.hang.swap(false, Ordering::SeqCst) {
             self.hangs.store(true, Ordering::SeqCst);
             self.go.notified().await;
+        }
+    }
+}
+
+impl Faults {
+    fn hold_up(&self) {
+        let slow = self.slow.lock().unwrap().take();
+        if let Some(slow) = slow {
+            self.hangs.store(true, Ordering::SeqCst);
+            let _ = slow.recv();
         }
     }
 }
@@ -115,7 +128,9 @@ impl Session for FaultySession {
     async fn write(&mut self, frames: &mut Vec<Bytes>) -> Result<(), Error> {
         self.faults.hang().await;
         full(&self.faults.full)?;
-        self.session.write(frames).await
+        let written = self.session.write(frames).await;
+        self.faults.hold_up();
+        written
     }
 
     async fn discard_file(&mut self) -> Result<(), Error> {

@@ -105,7 +105,8 @@ impl Default for Given {
 impl Rig {
     pub(super) fn start(store: impl Store, given: Given) -> Self {
         let store: Arc<dyn Store> = Arc::new(store);
-        let data = DataThreads::start(2).unwrap();
+        // One may be held up, another one sweeps.
+        let data = DataThreads::start(3).unwrap();
         let tracker = Tracker::start(TrackerOptions::default());
         let receiver = Receiver {
             store: Arc::clone(&store),

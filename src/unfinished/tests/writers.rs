@@ -77,6 +77,23 @@ async fn a_writer_that_hangs_loses_the_upload_and_changes_nothing_when_it_wakes(
 }
 
 #[tokio::test]
+async fn a_writer_whose_disk_is_slow_does_not_send_the_newer_one_away() {
+    let faulty = Faulty::default();
+    let rig = Rig::start(faulty.clone(), patience(Duration::ZERO));
+    let id = rig.create(Some(8)).await.id;
+    let (written, slow) = std::sync::mpsc::channel();
+    *faulty.faults.slow.lock().unwrap() = Some(slow);
+    let older = rig.begin(&id, 0, "XXXX").await;
+    until(|| faulty.faults.hangs.load(Ordering::SeqCst)).await;
+    let newer = rig.begin(&id, 0, "abcde").await;
+    drop(written);
+    assert_eq!(older.answer().await.unwrap_err().code(), "superseded");
+    newer.line.send("fgh");
+    assert!(newer.end().await.unwrap().complete);
+    assert_eq!(faulty.memory.bytes("dish").unwrap(), "abcdefgh");
+}
+
+#[tokio::test]
 async fn what_is_being_stored_is_not_taken_away() {
     let faulty = Faulty::default();
     let rig = Rig::start(faulty.clone(), patience(Duration::ZERO));
