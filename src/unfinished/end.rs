@@ -73,7 +73,7 @@ impl Shared {
     /// Ends what is too old, and goes on with what can go on by itself.
     pub(super) async fn sweep(self: &Arc<Self>) {
         for id in self.too_old() {
-            match Arc::clone(self).expire(id).await {
+            match self.on_its_own(Arc::clone(self).expire(id)).await {
                 Ok(()) => {}
                 Err(error) => {
                     let cause = std::error::Error::source(&error).map(ToString::to_string);
@@ -87,8 +87,8 @@ impl Shared {
             tokio::task::yield_now().await;
         }
         for id in self.left_whole() {
-            // Its record says what came of it.
-            let _ = Arc::clone(self).store_whole(id).await;
+            // Its record says what came of it. A handler that panics at it ends no sweep.
+            let _ = self.on_its_own(Arc::clone(self).store_whole(id)).await;
         }
         self.join_ready();
     }

@@ -2,11 +2,14 @@
 
 use std::time::{Duration, SystemTime};
 
+use bytes::Bytes;
+
 use super::rig::{Given, Rig, left, until};
+use crate::handlers::{Resume, Stop, UploadHandler};
 use crate::progress::State;
 use crate::store::{Checkpoint, Disk, Memory, Open, Store};
 use crate::unfinished::ResumeOptions;
-use crate::upload::{Concat, UploadId};
+use crate::upload::{Concat, FileFacts, UploadId};
 
 fn expire_after(time: Option<Duration>) -> Given {
     Given {
@@ -128,4 +131,36 @@ async fn a_checkpoint_that_does_not_say_of_what_it_is_is_left_alone() {
     let rig = Rig::start(memory.clone(), Given::default());
     assert!(rig.unfinished.look(&id).is_none());
     assert!(memory.unfinished(&id).await.unwrap().is_some());
+}
+
+/// A handler that panics at the end of its file.
+struct Panics;
+
+impl UploadHandler for Panics {
+    fn chunk(&mut self, chunk: Bytes) -> Result<Bytes, Stop> {
+        Ok(chunk)
+    }
+
+    fn file_complete(&mut self, _: &mut FileFacts) -> Result<Bytes, Stop> {
+        panic!("as the test wants it")
+    }
+
+    fn resume(&self) -> Resume {
+        Resume::Recompute
+    }
+}
+
+#[tokio::test]
+async fn a_handler_that_panics_at_what_was_left_whole_leaves_the_others_to_their_time() {
+    let mut given = expire_after(Some(Duration::from_secs(1)));
+    given.options.checkpoint_bytes = 4;
+    given.chain.push(|| Panics);
+    let (rig, _) = Rig::memory_with(given);
+    let whole = rig.create(Some(4)).await.id;
+    let other = rig.create(Some(8)).await.id;
+    let error = rig.send(&whole, 0, "abcd").await.unwrap_err();
+    assert_eq!(error.code(), "store_failed");
+    assert_eq!(rig.unfinished.look(&whole).unwrap().offset, 4);
+    until(|| rig.state(&other) == State::Error).await;
+    until(|| rig.unfinished.held() == (0, 0)).await;
 }
