@@ -33,6 +33,11 @@ impl Kept {
         self.offset.load(Ordering::Acquire)
     }
 
+    /// Whether there is one at all.
+    pub(crate) fn stands(&self) -> bool {
+        self.at.load(Ordering::Acquire) > 0
+    }
+
     /// When that became so.
     pub(crate) fn at(&self) -> SystemTime {
         UNIX_EPOCH + Duration::from_secs(self.at.load(Ordering::Acquire))

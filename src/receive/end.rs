@@ -1,6 +1,6 @@
 //! How an upload ends: named and visible, or gone.
 
-use super::{Naming, Received};
+use super::{Naming, Received, Resumable};
 use crate::error::Error;
 use crate::name::Values;
 use crate::progress::Tap;
@@ -89,8 +89,14 @@ impl Received {
 }
 
 impl Drop for Received {
-    /// A writer may vanish at any `.await`: that too is an end.
+    /// A writer may vanish at any `.await`: that too is an end, unless there is a checkpoint to go on from.
     fn drop(&mut self) {
-        self.broken(&Error::ClientGone);
+        let stays = |resumable: &Resumable| resumable.kept.stands();
+        if self.tap.is_some() && self.resumable.as_deref().is_some_and(stays) {
+            drop(self.session.take());
+            drop(self.interrupt(&Error::ClientGone));
+        } else {
+            self.broken(&Error::ClientGone);
+        }
     }
 }

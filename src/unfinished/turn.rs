@@ -9,6 +9,8 @@
 
 use std::sync::Arc;
 
+use http::Request;
+
 use super::table::{Entry, Writer};
 use super::{Shared, Status};
 use crate::admission::Place;
@@ -191,13 +193,29 @@ impl Turn {
     }
 
     /// The upload is as it was: nothing has come of this turn.
-    pub(super) fn give_back(mut self, received: Option<Box<Received>>, place: Option<Place>) {
+    pub(super) fn give_back(&mut self, received: Option<Box<Received>>, place: Option<Place>) {
         self.closed = true;
         let gone = self
             .shared
             .table()
             .let_go(&self.id, self.writer, place, received);
         drop(gone);
+    }
+
+    /// The upload is at its last checkpoint, and counts on; what has none was never begun.
+    fn vanish(&mut self) {
+        let known = |entry: &mut Entry| (entry.about.clone(), Arc::clone(&entry.kept));
+        let known = self.shared.table().of(&self.id, self.writer).map(known);
+        match known {
+            Some((about, kept)) if kept.stands() => {
+                let (head, ()) = Request::new(()).into_parts();
+                let upload = about.upload(self.id, Arc::new(head));
+                let place = self.shared.admission.restore(&upload, kept.offset());
+                self.give_back(None, Some(place));
+            }
+            Some(_) => drop(self.forget()),
+            None => {}
+        }
     }
 
     /// The upload is unfinished no more; tells how it was last. Whoever waits for it still waits, until its record says
@@ -216,11 +234,7 @@ impl Drop for Turn {
     /// A handler may have panicked.
     fn drop(&mut self) {
         if !self.closed {
-            let gone = self
-                .shared
-                .table()
-                .let_go(&self.id, self.writer, None, None);
-            drop(gone);
+            self.vanish();
         }
         self.shared.let_go.notify_waiters();
     }

@@ -11,7 +11,7 @@ use crate::name::{OnConflict, Template};
 use crate::progress::{State, Why};
 use crate::receive::{Naming, PaceOptions};
 use crate::unfinished::{ResumeOptions, Status};
-use crate::upload::UploadId;
+use crate::upload::{FileHead, Upload, UploadId};
 
 /// What is left of an upload of which `abcd` had come.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -338,6 +338,48 @@ async fn a_handler_that_panics_leaves_the_upload_to_the_next_request() {
     assert_eq!(rig.unfinished.look(&id).unwrap().offset, 0);
     assert!(rig.send(&id, 0, "abcd").await.unwrap().complete);
     assert_eq!(memory.bytes("dish").unwrap(), "abcd");
+}
+
+/// A handler that panics before its first byte.
+struct PanicsAtOnce;
+
+impl UploadHandler for PanicsAtOnce {
+    fn new_file(&mut self, _: &Upload, _: &FileHead) -> Result<(), Stop> {
+        panic!("as the test wants it")
+    }
+
+    fn chunk(&mut self, chunk: bytes::Bytes) -> Result<bytes::Bytes, Stop> {
+        Ok(chunk)
+    }
+
+    fn resume(&self) -> Resume {
+        Resume::Recompute
+    }
+}
+
+#[tokio::test]
+async fn an_upload_that_a_handler_did_not_let_begin_is_none() {
+    let mut given = Given::default();
+    given.options.expire_after = None;
+    given.chain.push(|| PanicsAtOnce);
+    let (rig, _) = Rig::memory_with(given);
+    let error = rig.create_as(Some(4), None).await.unwrap_err();
+    assert_eq!(error.code(), "store_failed");
+    assert_eq!(rig.unfinished.held(), (0, 0));
+}
+
+#[tokio::test]
+async fn an_upload_at_which_a_handler_panicked_counts_on() {
+    static PANICKED: AtomicBool = AtomicBool::new(false);
+    let mut given = Given::default();
+    given.admission.unfinished = 1;
+    given.chain.push(|| Panics(&PANICKED));
+    let (rig, _) = Rig::memory_with(given);
+    let id = rig.create(Some(4)).await.id;
+    rig.send(&id, 0, "abcd").await.unwrap_err();
+    assert_eq!(rig.state(&id), State::Interrupted);
+    let refused = rig.create_as(Some(4), None).await.unwrap_err();
+    assert_eq!(refused.code(), "too_many_unfinished");
 }
 
 #[tokio::test]
