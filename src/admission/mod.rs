@@ -88,9 +88,11 @@ impl AdmissionOptions {
         }
     }
 
-    /// How far an upload may come that [`Self::check_sizes`] lets pass, in a request that found `before` bytes of it.
-    fn most_bytes(&self, before: u64) -> u64 {
-        let request = self.request_bytes.map(|most| most.saturating_add(before));
+    /// How far an upload may come that [`Self::check_sizes`] lets pass, in a request that found `before` bytes of it;
+    /// `None` in no request.
+    fn most_bytes(&self, before: Option<u64>) -> u64 {
+        let request = self.request_bytes.zip(before);
+        let request = request.map(|(most, before)| most.saturating_add(before));
         let limits = [self.upload_bytes, request];
         limits.into_iter().flatten().min().unwrap_or(u64::MAX)
     }

@@ -24,6 +24,8 @@ pub struct Place {
     received: u64,
     /// How many there were when the request at hand began.
     before: u64,
+    /// They come from uploads that are here, with no request.
+    from_within: bool,
     /// Up to here nothing needs to be looked at.
     until: u64,
     /// What of it counts in all, and with the owner.
@@ -42,6 +44,7 @@ impl Place {
             length: None,
             received: 0,
             before: 0,
+            from_within: false,
             until: 0,
             in_all: 0,
             with_owner: 0,
@@ -76,6 +79,20 @@ impl Place {
     /// Says how long the upload will be, without asking whether there is room: it has been asked before.
     pub(super) fn declare(&mut self, length: Option<u64>) {
         self.length = length;
+    }
+
+    /// Says that the bytes to come are taken from other uploads: no bound of requests is theirs.
+    pub(crate) fn comes_from_within(&mut self) {
+        self.from_within = true;
+        self.until = self.next_look();
+    }
+
+    /// How much of it has come with the request at hand.
+    fn of_request(&self) -> u64 {
+        match self.from_within {
+            true => 0,
+            false => self.received - self.before,
+        }
     }
 
     pub(super) fn is_running(&self) -> bool {
@@ -137,7 +154,7 @@ impl Place {
     #[cold]
     fn look(&mut self) -> Result<(), Error> {
         let Shared { options, room, .. } = &*self.shared;
-        options.check_sizes(self.received, self.received - self.before)?;
+        options.check_sizes(self.received, self.of_request())?;
         if room.sheds() {
             return Err(Error::DiskFull);
         }
@@ -173,7 +190,8 @@ impl Place {
 
     fn next_look(&self) -> u64 {
         let options = &self.shared.options;
-        let most = options.most_bytes(self.before);
+        let before = (!self.from_within).then_some(self.before);
+        let most = options.most_bytes(before);
         match (options.store_bytes, options.owner_bytes) {
             (Some(_), _) => self.received,
             (None, Some(_)) => self.with_owner.max(self.received).min(most),

@@ -105,6 +105,7 @@ impl Found {
         let tap = shared.tracker.resume(upload, offset);
         if matches!(self.about.concat, Some(Concat::Final { .. })) {
             tap.joining();
+            self.place.comes_from_within();
         }
         let opened = match self.parked.take() {
             Some(open) => Ok(open),

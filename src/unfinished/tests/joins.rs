@@ -184,3 +184,13 @@ async fn a_final_upload_can_be_ended_while_it_waits() {
     assert!(rig.unfinished.settle(&joined).await.is_err());
     assert_eq!(rig.unfinished.held(), (1, 2));
 }
+
+#[tokio::test]
+async fn what_is_put_together_comes_with_no_request_that_could_be_too_large() {
+    let mut given = Given::default();
+    given.admission.request_bytes = Some(3);
+    let (rig, memory) = Rig::memory_with(given);
+    let (a, b) = (part(&rig, "abc").await, part(&rig, "de").await);
+    assert!(join(&rig, &[a, b]).await.unwrap().complete);
+    assert_eq!(memory.bytes("dish").unwrap(), "abcde");
+}
