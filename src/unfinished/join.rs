@@ -12,6 +12,7 @@ use bytes::Bytes;
 use http_body::Frame;
 use tokio::sync::mpsc::{Receiver, Sender, channel};
 
+use super::table::Table;
 use super::{Append, Shared, Status};
 use crate::error::Error;
 use crate::receive::Body;
@@ -39,7 +40,13 @@ impl Shared {
             return Ok(status);
         }
         let this = Arc::clone(&self);
-        let joined = self.on_its_own(async move { this.put_together(id).await });
+        let joined = self.on_its_own(async move {
+            match Arc::clone(&this).put_together(id).await {
+                // The last part may have come at the same moment.
+                Err(Error::Superseded | Error::NotFound) => this.joined(id).await,
+                joined => joined,
+            }
+        });
         match tokio::time::timeout(PATIENCE, joined).await {
             Ok(joined) => joined,
             Err(_) => self.look(&id).ok_or(Error::NotFound),
@@ -73,6 +80,23 @@ impl Shared {
                 // Its record says what came of it.
                 let _ = this.put_together(id).await;
             }));
+        }
+    }
+
+    /// Somebody else puts it together: waits for what becomes of it.
+    async fn joined(&self, id: UploadId) -> Result<Status, Error> {
+        loop {
+            let mut let_go = std::pin::pin!(self.let_go.notified());
+            let_go.as_mut().enable();
+            let Some(status) = self.look(&id) else {
+                return self.finished(id).await;
+            };
+            let rests = |table: &Table| table.get(&id).is_some_and(|e| !e.has_writer());
+            let waits = |table: &Table| rests(table) && table.parts_of(&id).is_none();
+            if waits(&self.table()) {
+                return Ok(status);
+            }
+            let_go.await;
         }
     }
 

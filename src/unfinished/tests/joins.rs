@@ -1,5 +1,7 @@
 //! Uploads that are put together of others.
 
+use std::sync::Arc;
+use std::sync::mpsc::TryRecvError;
 use std::time::{Duration, SystemTime};
 
 use super::rig::{Given, Rig, left, until};
@@ -193,4 +195,22 @@ async fn what_is_put_together_comes_with_no_request_that_could_be_too_large() {
     let (a, b) = (part(&rig, "abc").await, part(&rig, "de").await);
     assert!(join(&rig, &[a, b]).await.unwrap().complete);
     assert_eq!(memory.bytes("dish").unwrap(), "abcde");
+}
+
+#[tokio::test]
+async fn a_client_that_has_parts_put_together_hears_of_it_whoever_else_sees_that_they_are_there() {
+    let (rig, _) = Rig::memory();
+    let (a, b) = (part(&rig, "abc").await, part(&rig, "de").await);
+    let (stop, stopped) = std::sync::mpsc::channel::<()>();
+    let shared = Arc::clone(&rig.unfinished.shared);
+    let others = std::thread::spawn(move || {
+        while stopped.try_recv() == Err(TryRecvError::Empty) {
+            shared.join_ready();
+        }
+    });
+    for _ in 0..500 {
+        assert!(join(&rig, &[a, b]).await.unwrap().complete);
+    }
+    drop(stop);
+    others.join().unwrap();
 }
