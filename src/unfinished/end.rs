@@ -95,10 +95,16 @@ impl Shared {
 
     async fn expire(self: Arc<Self>, id: UploadId) -> Result<(), Error> {
         // Somebody may just have come back.
-        match self.too_old().contains(&id) {
+        match self.is_too_old(&id) {
             true => self.end(id, &Error::Expired).await.map(drop),
             false => Ok(()),
         }
+    }
+
+    fn is_too_old(&self, id: &UploadId) -> bool {
+        let table = self.table();
+        let old = |entry: &Entry| !entry.has_writer() && self.is_expired(entry.kept.at());
+        table.get(id).is_some_and(old) && !table.needed().contains(id)
     }
 
     /// Those that nobody has touched for too long, and that nobody waits for.

@@ -22,8 +22,12 @@
 //! | `end.rs` | ended from outside, and by time |
 //! | `start.rs` | what the store has from before |
 
+use std::future::poll_fn;
 use std::net::IpAddr;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::Poll;
 use std::time::{Duration, SystemTime};
 
 use http::request::Parts;
@@ -222,13 +226,13 @@ impl Shared {
         T: Send + 'static,
         W: Future<Output = Result<T, Error>> + Send + 'static,
     {
+        let work = caught(Box::pin(work));
         if on_data_thread() {
             // In the caller's task: another one would have to be woken for every read.
             return Outliving::new(work, Handle::current()).await;
         }
         let task = self.data.spawn(work);
-        // A handler's panic has been reported, and the upload is at rest or gone.
-        task.await.unwrap_or_else(|panic| Err(Error::store(panic)))
+        task.await.unwrap_or_else(|lost| Err(Error::store(lost)))
     }
 
     fn table(&self) -> MutexGuard<'_, Table> {
@@ -338,6 +342,19 @@ impl Shared {
             time: self.options.checkpoint_time,
         }
     }
+}
+
+/// Ends `work` with an error when it panics, of a handler say: that has been reported, and the upload is at rest or gone.
+fn caught<T, W>(mut work: Pin<Box<W>>) -> impl Future<Output = Result<T, Error>>
+where
+    W: Future<Output = Result<T, Error>>,
+{
+    poll_fn(
+        move |cx| match catch_unwind(AssertUnwindSafe(|| work.as_mut().poll(cx))) {
+            Ok(polled) => polled,
+            Err(_) => Poll::Ready(Err(Error::store("a step of this upload has panicked"))),
+        },
+    )
 }
 
 #[cfg(test)]
