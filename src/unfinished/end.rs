@@ -94,27 +94,25 @@ impl Shared {
     }
 
     async fn expire(self: Arc<Self>, id: UploadId) -> Result<(), Error> {
-        // Somebody may just have come back.
-        match self.is_too_old(&id) {
-            true => self.end(id, &Error::Expired).await.map(drop),
-            false => Ok(()),
+        // Somebody may just have come back, or need it now.
+        match self.look(&id) {
+            Some(_) => Ok(()),
+            None => self.end(id, &Error::Expired).await.map(drop),
         }
-    }
-
-    fn is_too_old(&self, id: &UploadId) -> bool {
-        let table = self.table();
-        let old = |entry: &Entry| !entry.has_writer() && self.is_expired(entry.kept.at());
-        table.get(id).is_some_and(old) && !table.needed().contains(id)
     }
 
     /// Those that nobody has touched for too long, and that nobody waits for.
     fn too_old(&self) -> Vec<UploadId> {
         let table = self.table();
-        let needed = table.needed();
-        let old = table.iter().filter(|(id, entry)| {
-            !entry.has_writer() && self.is_expired(entry.kept.at()) && !needed.contains(*id)
-        });
-        old.map(|(id, _)| *id).collect()
+        let old = table
+            .iter()
+            .filter(|(_, entry)| !entry.has_writer() && self.is_expired(entry.kept.at()));
+        let mut old: Vec<_> = old.map(|(id, _)| *id).collect();
+        if !old.is_empty() {
+            let needed = table.needed();
+            old.retain(|id| !needed.contains(id));
+        }
+        old
     }
 
     /// Whether all bytes of it are there, and nobody makes it visible: a crash came in between.

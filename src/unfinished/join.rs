@@ -36,17 +36,10 @@ impl Shared {
         upload.length = self.length_of(&about)?;
         about.length = upload.length;
         let status = Arc::clone(&self).create(upload, about, head).await?;
-        if status.complete || self.table().parts_of(&id).is_none() {
+        if status.complete {
             return Ok(status);
         }
-        let this = Arc::clone(&self);
-        let joined = self.on_its_own(async move {
-            match Arc::clone(&this).put_together(id).await {
-                // The last part may have come at the same moment.
-                Err(Error::Superseded | Error::NotFound) => this.joined(id).await,
-                joined => joined,
-            }
-        });
+        let joined = self.put_together_once(id);
         match tokio::time::timeout(PATIENCE, joined).await {
             Ok(joined) => joined,
             Err(_) => self.look(&id).ok_or(Error::NotFound),
@@ -74,12 +67,36 @@ impl Shared {
 
     /// Has everything put together that waits for nothing more.
     pub(super) fn join_ready(self: &Arc<Self>) {
-        for id in self.table().ready() {
+        let ready = self.table().ready();
+        self.join_all(ready);
+    }
+
+    /// Has put together what waited for this part alone.
+    pub(super) fn join_with(self: &Arc<Self>, part: &UploadId) {
+        let ready = self.table().ready_with(part);
+        self.join_all(ready);
+    }
+
+    fn join_all(self: &Arc<Self>, ready: Vec<UploadId>) {
+        for id in ready {
             let this = Arc::clone(self);
             self.data.spawn(Box::pin(async move {
                 // Its record says what came of it.
                 let _ = this.put_together(id).await;
             }));
+        }
+    }
+
+    /// The last part may have come at the same moment, and have it done.
+    async fn put_together_once(self: &Arc<Self>, id: UploadId) -> Result<Status, Error> {
+        if self.table().parts_of(&id).is_none() {
+            return self.joined(id).await;
+        }
+        let together = Arc::clone(self).put_together(id);
+        match self.on_its_own(together).await {
+            Ok(status) if status.complete => Ok(status),
+            Ok(_) | Err(Error::Superseded | Error::NotFound) => self.joined(id).await,
+            Err(error) => Err(error),
         }
     }
 

@@ -243,7 +243,7 @@ impl Shared {
         let table = self.table();
         let entry = table.get(id).filter(|entry| !entry.is_ending())?;
         let old = !entry.has_writer() && self.is_expired(entry.kept.at());
-        match old && !table.needed().contains(id) {
+        match old && !table.is_needed(id) {
             true => None,
             false => table.status(id, self.options.expire_after),
         }

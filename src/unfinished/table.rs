@@ -240,13 +240,33 @@ impl Table {
         self.finals.iter().filter(ready).copied().collect()
     }
 
+    /// Those of them of which `part` is one. Of all that wait for others nothing is looked up.
+    pub(super) fn ready_with(&self, part: &UploadId) -> Vec<UploadId> {
+        let with = self.finals.iter().filter(|id| self.waits_for(id, part));
+        let ready = |id: &&UploadId| self.parts_of(id).is_some();
+        with.filter(ready).copied().collect()
+    }
+
+    /// Whether others wait for it, to be put together of it.
+    pub(super) fn is_needed(&self, part: &UploadId) -> bool {
+        self.finals.iter().any(|id| self.waits_for(id, part))
+    }
+
+    fn waits_for(&self, id: &UploadId, part: &UploadId) -> bool {
+        self.parts(id).contains(part)
+    }
+
+    /// Of what an upload is put together, if it is.
+    fn parts(&self, id: &UploadId) -> &[UploadId] {
+        match self.get(id).map(|entry| &entry.about.concat) {
+            Some(Some(Concat::Final { parts, .. })) => parts,
+            _ => &[],
+        }
+    }
+
     /// Which uploads others wait for, to be put together of them.
     pub(super) fn needed(&self) -> HashSet<UploadId> {
-        let finals = self.finals.iter().filter_map(|id| self.get(id));
-        let parts = finals.flat_map(|entry| match &entry.about.concat {
-            Some(Concat::Final { parts, .. }) => parts.as_slice(),
-            _ => &[],
-        });
+        let parts = self.finals.iter().flat_map(|id| self.parts(id));
         parts.copied().collect()
     }
 

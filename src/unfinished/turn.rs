@@ -134,12 +134,10 @@ impl Turn {
             true => received.is_a_part(),
             false => received.rest(),
         };
-        self.let_go(received, place);
+        let status = self.let_go(received, place);
         if whole {
-            shared.join_ready();
+            shared.join_with(&id);
         }
-        let table = shared.table();
-        let status = table.status(&id, shared.options.expire_after);
         status.ok_or(Error::Superseded)
     }
 
@@ -174,8 +172,12 @@ impl Turn {
         self.shared.table().of(&self.id, self.writer).is_some()
     }
 
-    /// The upload rests; it stays open if it may.
-    pub(super) fn let_go(mut self, received: Box<Received>, place: Option<Place>) {
+    /// The upload rests; it stays open if it may. Tells how far it is, before anybody else has it.
+    pub(super) fn let_go(
+        mut self,
+        received: Box<Received>,
+        place: Option<Place>,
+    ) -> Option<Status> {
         self.closed = true;
         let (about, kept) = (received.about().clone(), Arc::clone(received.kept()));
         let mut table = self.shared.table();
@@ -188,8 +190,10 @@ impl Turn {
         }
         let open = received.is_sound().then_some(received);
         let gone = table.let_go(&self.id, self.writer, place, open);
+        let status = table.status(&self.id, self.shared.options.expire_after);
         drop(table);
         drop(gone);
+        status
     }
 
     /// The upload is as it was: nothing has come of this turn.
