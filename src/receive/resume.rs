@@ -275,6 +275,8 @@ impl Received {
             return Ok(());
         }
         self.keep().await?;
+        // Whoever has seen only some of it cannot stay: the next turn begins with handlers that have seen nothing.
+        self.resumable_mut().torn = true;
         let (store, id) = (Arc::clone(&self.receiver.store), self.upload.id);
         let reader = store.read_unfinished(&id, self.files.len()).await?;
         let mut reader = reader.ok_or_else(|| Error::store("what was kept is not there"))?;
@@ -296,6 +298,7 @@ impl Received {
         if let Some(handlers) = self.handlers.last_mut() {
             handlers.caught_up();
         }
+        self.resumable_mut().torn = false;
         Ok(())
     }
 

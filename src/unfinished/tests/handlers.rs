@@ -1,15 +1,15 @@
 //! Handlers over interruptions: saved, shown the file once more, or in the way.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
 use sha2::{Digest as _, Sha256};
 
-use super::rig::{Given, Rig};
+use super::rig::{Given, Rig, append, whole};
 use crate::error::Error;
 use crate::handlers::{Algorithm, Chain, Digest, Resume, Sniff, Stop, UploadHandler};
-use crate::progress::State;
+use crate::progress::{State, Tracker, Why};
 use crate::store::Memory;
 use crate::unfinished::ResumeOptions;
 use crate::upload::FileFacts;
@@ -218,4 +218,49 @@ async fn an_upload_whose_file_is_left_out_goes_on_to_its_end() {
         assert!(memory.names().is_empty());
         assert_eq!(rig.unfinished.held(), (0, 0));
     }
+}
+
+/// Counts what it is shown, keeps no state, and has the server stop when it is shown the file once more.
+struct Stops(u64, Arc<Mutex<Option<Tracker>>>);
+
+impl UploadHandler for Stops {
+    fn chunk(&mut self, chunk: Bytes) -> Result<Bytes, Stop> {
+        self.0 += chunk.len() as u64;
+        if let Some(tracker) = self.1.lock().unwrap().take() {
+            tracker.halt_all(Why::ShuttingDown);
+        }
+        Ok(chunk)
+    }
+
+    fn file_complete(&mut self, facts: &mut FileFacts) -> Result<Bytes, Stop> {
+        facts.digest = Some(format!("{}", self.0));
+        Ok(Bytes::new())
+    }
+
+    fn resume(&self) -> Resume {
+        Resume::Recompute
+    }
+}
+
+#[tokio::test]
+async fn a_file_that_was_shown_only_in_part_once_more_is_shown_from_its_begin() {
+    let stops = Arc::new(Mutex::new(None));
+    let tracker = Arc::clone(&stops);
+    let chain = chain(|chain| chain.push(move || Stops(0, Arc::clone(&tracker))));
+    let (rig, _) = Rig::memory_with(given(1, chain));
+    let many = 600 * 1024;
+    let id = rig.create(Some(many + 1)).await.id;
+    let bytes = Bytes::from(vec![7; usize::try_from(many).unwrap()]);
+    rig.unfinished
+        .append(&id, append(0, whole(bytes)))
+        .await
+        .unwrap();
+    // Another one takes the only place among those that stay open.
+    rig.create(Some(1)).await;
+    *stops.lock().unwrap() = Some(rig.tracker.clone());
+    let error = rig.send(&id, many, "x").await.unwrap_err();
+    assert_eq!(error.code(), "shutting_down");
+    assert!(rig.unfinished.settle(&id).await.unwrap().complete);
+    let facts = rig.store.stored(&id).await.unwrap().unwrap().remove(0);
+    assert_eq!(facts.digest, Some(format!("{}", many + 1)));
 }
