@@ -90,6 +90,10 @@ impl Shared {
             // Its record says what came of it. A handler that panics at it ends no sweep.
             let _ = self.on_its_own(Arc::clone(self).store_whole(id)).await;
         }
+        let forlorn = self.table().forlorn();
+        for id in forlorn {
+            self.end_forlorn(id).await;
+        }
         self.join_ready();
     }
 

@@ -36,6 +36,11 @@ impl Shared {
         upload.length = self.length_of(&about)?;
         about.length = upload.length;
         let status = Arc::clone(&self).create(upload, about, head).await?;
+        // One of them may have gone meanwhile, when nobody waited for it yet.
+        if self.table().is_forlorn(&id) {
+            self.end_forlorn(id).await;
+            return Err(Error::NotFound);
+        }
         if status.complete {
             return Ok(status);
         }
@@ -100,6 +105,29 @@ impl Shared {
         }
     }
 
+    /// A part is gone: what waits for it will never be whole.
+    pub(super) fn end_without(self: &Arc<Self>, part: &UploadId) {
+        let forlorn = self.table().waiting_for(part);
+        if forlorn.is_empty() {
+            return;
+        }
+        let this = Arc::clone(self);
+        self.data.spawn(Box::pin(async move {
+            for id in forlorn {
+                this.end_forlorn(id).await;
+            }
+        }));
+    }
+
+    /// Ends an upload one of whose parts is not there.
+    pub(super) async fn end_forlorn(self: &Arc<Self>, id: UploadId) {
+        if let Err(error) = Arc::clone(self).end(id, &Error::NotFound).await {
+            let cause = std::error::Error::source(&error).map(ToString::to_string);
+            let upload = id.short();
+            tracing::warn!(upload, cause, "cannot end an upload whose part is gone");
+        }
+    }
+
     /// Somebody else puts it together: waits for what becomes of it.
     async fn joined(&self, id: UploadId) -> Result<Status, Error> {
         loop {
@@ -130,13 +158,25 @@ impl Shared {
         let (tell, piped) = channel(AHEAD);
         let store = Arc::clone(&self.receiver.store);
         let offset = status.offset;
-        let reading = tokio::spawn(async move { read(&*store, parts, offset, &tell).await });
+        let reading = tokio::spawn(async move {
+            let read = read(&*store, parts, offset, &tell).await;
+            if read.is_err() {
+                // Else what came before would pass for all.
+                let _ = tell.send(Err(Error::ClientGone)).await;
+            }
+            read
+        });
         let mut append = Append::by_itself(&status, Body::new(Piped(piped)));
         append.length = Some(length);
-        let joined = self.go_on(id, lock, append).await;
+        let joined = Arc::clone(&self).go_on(id, lock, append).await;
         match reading.await {
             // What could not be read says more than that the bytes broke off.
-            Ok(Err(error)) if joined.is_err() => Err(error),
+            Ok(Err(error)) if joined.is_err() => {
+                if matches!(error, Error::NotFound) {
+                    self.end_forlorn(id).await;
+                }
+                Err(error)
+            }
             _ => joined,
         }
     }

@@ -264,6 +264,28 @@ impl Table {
         }
     }
 
+    /// Whether it waits for a part that is not there any more.
+    pub(super) fn is_forlorn(&self, id: &UploadId) -> bool {
+        let lacks = |part: &UploadId| !self.entries.contains_key(part);
+        self.rests(id) && self.parts(id).iter().any(lacks)
+    }
+
+    /// All of which that is so.
+    pub(super) fn forlorn(&self) -> Vec<UploadId> {
+        let forlorn = |id: &&UploadId| self.is_forlorn(id);
+        self.finals.iter().filter(forlorn).copied().collect()
+    }
+
+    /// Those that wait for `part`, perhaps among others.
+    pub(super) fn waiting_for(&self, part: &UploadId) -> Vec<UploadId> {
+        let waits = |id: &&UploadId| self.rests(id) && self.waits_for(id, part);
+        self.finals.iter().filter(waits).copied().collect()
+    }
+
+    fn rests(&self, id: &UploadId) -> bool {
+        self.get(id).is_some_and(|entry| !entry.has_writer())
+    }
+
     /// Which uploads others wait for, to be put together of them.
     pub(super) fn needed(&self) -> HashSet<UploadId> {
         let parts = self.finals.iter().flat_map(|id| self.parts(id));

@@ -228,9 +228,12 @@ impl Turn {
         self.closed = true;
         let mut table = self.shared.table();
         let status = table.status(&self.id, None);
-        let entry = table.forget(&self.id, self.writer);
+        let entry = table.forget(&self.id, self.writer)?;
         drop(table);
-        entry.and(status)
+        if entry.about.concat == Some(Concat::Partial) {
+            self.shared.end_without(&self.id);
+        }
+        status
     }
 }
 

@@ -1,9 +1,11 @@
 //! Uploads that are put together of others.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::sync::mpsc::TryRecvError;
 use std::time::{Duration, SystemTime};
 
+use super::faulty::Faulty;
 use super::rig::{Given, Rig, left, until};
 use crate::error::Error;
 use crate::handlers::{Digest, Sniff};
@@ -213,4 +215,59 @@ async fn a_client_that_has_parts_put_together_hears_of_it_whoever_else_sees_that
     }
     drop(stop);
     others.join().unwrap();
+}
+
+#[tokio::test]
+async fn what_waits_for_a_part_ends_with_it() {
+    let (rig, _) = Rig::memory();
+    let (a, b) = (
+        part(&rig, "abc").await,
+        rig.create_as(Some(2), Some(Concat::Partial)).await.unwrap(),
+    );
+    let ids = [
+        join(&rig, &[a, b.id]).await.unwrap().id,
+        join(&rig, &[b.id, a]).await.unwrap().id,
+    ];
+    let other = join(&rig, &[b.id]).await.unwrap().id;
+    assert!(rig.unfinished.end(&a, Error::Cancelled).await.unwrap());
+    for id in ids {
+        until(|| rig.state(&id) == State::Error).await;
+        assert!(rig.unfinished.look(&id).is_none());
+    }
+    rig.send(&b.id, 0, "de").await.unwrap();
+    until(|| rig.state(&other) == State::Done).await;
+}
+
+#[tokio::test]
+async fn what_lacked_a_part_when_the_server_went_ends_when_it_is_back() {
+    let (memory, now) = (Memory::new(), SystemTime::now());
+    let there = left(&memory, Some(4), now, Some(Concat::Partial)).await;
+    let concat = Concat::Final {
+        parts: vec![there, UploadId::random()],
+        given: String::new(),
+    };
+    let joined = left(&memory, None, now, Some(concat)).await;
+    let rig = Rig::start(memory.clone(), Given::default());
+    until(|| rig.unfinished.held().0 == 1).await;
+    assert!(rig.unfinished.look(&joined).is_none());
+}
+
+#[tokio::test]
+async fn a_part_that_goes_while_it_is_read_ends_what_is_put_together() {
+    let faulty = Faulty::default();
+    let (rig, faults) = (Rig::start(faulty.clone(), Given::default()), &faulty.faults);
+    let (a, b) = (part(&rig, "abc").await, part(&rig, "de").await);
+    faults.hang.store(true, Ordering::SeqCst);
+    // More of them than are read ahead.
+    let mut parts = vec![a; 200];
+    parts.push(b);
+    let joining = join(&rig, &parts);
+    let meanwhile = async {
+        until(|| faults.hangs.load(Ordering::SeqCst)).await;
+        assert!(rig.unfinished.end(&b, Error::Cancelled).await.unwrap());
+        faults.go.notify_one();
+    };
+    let (joined, ()) = tokio::join!(joining, meanwhile);
+    assert_eq!(joined.unwrap_err().code(), "not_found");
+    until(|| rig.unfinished.held() == (1, 3)).await;
 }
