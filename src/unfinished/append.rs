@@ -3,6 +3,7 @@
 use std::future::Future;
 use std::sync::Arc;
 use std::task::{Context, Wake, Waker};
+use std::time::Duration;
 
 use super::turn::Turn;
 use super::{Append, Shared, Status};
@@ -14,6 +15,9 @@ use crate::receive::{Body, Check, Received};
 use crate::store::Open;
 use crate::upload::{Concat, FileHead, Remembered, Upload, UploadId};
 
+/// How long the end of a body is waited for that can have no bytes.
+const PATIENCE: Duration = Duration::from_secs(10);
+
 impl Shared {
     pub(super) async fn append(
         self: Arc<Self>,
@@ -21,14 +25,16 @@ impl Shared {
         append: Append,
     ) -> Result<Status, Error> {
         let lock = self.lock(&id).await?;
-        let Some(status) = self.look(&id) else {
-            return fits(self.finished(id).await?, &append);
+        let status = match self.look(&id) {
+            Some(status) => status,
+            None => self.finished(id).await?,
         };
         let status = fits(status, &append)?;
-        match status.complete {
-            true => Ok(status),
-            false => self.go_on(id, lock, append).await,
+        if status.complete {
+            drop(lock);
+            return nothing_more(status, append.body).await;
         }
+        self.go_on(id, lock, append).await
     }
 
     /// Takes the upload up where its last checkpoint left it, and takes the request's bytes in.
@@ -151,6 +157,23 @@ impl<F: Fn() + Send + Sync + 'static> Wake for LetGo<F> {
     fn wake(self: Arc<Self>) {
         (self.0)();
     }
+}
+
+/// All bytes of the upload are there: the request may say so once more, and bring none. Chunks tell only when they come.
+async fn nothing_more(status: Status, mut body: Body) -> Result<Status, Error> {
+    let mut frames = Vec::new();
+    let came = tokio::time::timeout(PATIENCE, body.frames(&mut frames)).await;
+    let stalled = |_| Error::Stalled {
+        seconds: PATIENCE.as_secs(),
+    };
+    if !came.map_err(stalled)?? {
+        return Ok(status);
+    }
+    let more: u64 = frames.iter().map(|frame| frame.len() as u64).sum();
+    Err(Error::LengthMismatch {
+        length: status.offset,
+        given: status.offset.saturating_add(more),
+    })
 }
 
 /// Whether the request goes on where the upload stands.

@@ -435,6 +435,32 @@ fn a_patch_of_nothing_at_the_end_of_a_complete_upload_goes_well() {
     assert_eq!(server.files().len(), 1);
 }
 
+/// What says in chunks that it goes on behind the end is not told that its bytes were kept.
+#[test]
+fn bytes_behind_the_end_of_a_complete_upload_are_refused_in_chunks_too() {
+    let server = Server::start(&[]);
+    let mut talk = Talk::with(&server);
+    talk.says(&post("Upload-Length: 3"), &created("id", 0));
+    talk.says(&patch("id", 0, "abc"), &completed(3));
+    let chunks = |body: &str| {
+        let fields = "Upload-Offset: 3\nContent-Type: application/offset+octet-stream\nTransfer-Encoding: chunked";
+        format!(
+            "PATCH /files/{{id}} HTTP/1.1\nHost: localhost\nTus-Resumable: 1.0.0\n{fields}\n\n{body}0\r\n\r\n"
+        )
+    };
+    talk.says(
+        &chunks("2\r\nde\r\n"),
+        &refused(
+            "400 Bad Request",
+            "connection: close",
+            "length_mismatch",
+            "the upload's length is 3, not 5",
+        ),
+    );
+    let ends = completed(3) + "\nconnection: close";
+    talk.says(&chunks(""), &ends);
+}
+
 /// "OPTIONS": it tells the version, what there is besides the core and how large an upload may be, whatever version it
 /// says itself.
 #[test]
