@@ -56,7 +56,7 @@ lint: ## formatting and clippy, a warning fails
 	cargo clippy --all-targets --all-features -- -D warnings
 	cargo clippy --all-targets --no-default-features -- -D warnings
 
-unit: ## tests in Rust; all must run, none may be left out
+unit: client/node_modules/.package-lock.json ## tests in Rust; all must run, none may be left out
 	TEST_ALL=1 SOAK_SECONDS=60 cargo test --all-features
 	cargo test --no-default-features --lib
 

@@ -8,9 +8,10 @@
 
 #![no_main]
 
-use dumbwaiter::protocol::tus::concat::{self, Concatenation};
+use dumbwaiter::protocol::tus::concat;
 use dumbwaiter::protocol::tus::head::{Appending, Creation};
 use dumbwaiter::protocol::tus::metadata;
+use dumbwaiter::upload::Concat;
 use http::{HeaderMap, HeaderValue};
 use libfuzzer_sys::fuzz_target;
 
@@ -35,12 +36,12 @@ fuzz_target!(|input: &[u8]| {
             pairs_come_back(metadata);
         }
         match &creation.concat {
-            Some(Concatenation::Final { parts, given }) => {
+            Some(Concat::Final { parts, given }) => {
                 assert_eq!(headers["upload-concat"], given);
                 assert!((1..=3).contains(&parts.len()) && creation.length.is_none());
                 parts_come_back(parts);
             }
-            Some(Concatenation::Partial) | None => {
+            Some(Concat::Partial) | None => {
                 let digits = headers["upload-length"].as_bytes();
                 assert!(creation.length.is_some() && digits.iter().all(u8::is_ascii_digit));
             }
@@ -68,12 +69,15 @@ fn pairs_come_back(metadata: &metadata::Metadata) {
     assert_eq!(again.pairs, metadata.pairs);
     let (file, fields) = metadata.split();
     let used = metadata.pairs.len() - fields.len();
-    let said = [&file.name, &file.content_type].into_iter().flatten().count();
+    let said = [&file.name, &file.content_type]
+        .into_iter()
+        .flatten()
+        .count();
     assert!(used <= 2 && said <= used);
 }
 
 fn parts_come_back(parts: &[dumbwaiter::UploadId]) {
     let urls: Vec<_> = parts.iter().map(|id| format!("/up/files/{id}")).collect();
     let again = concat::read(&format!("final;{}", urls.join(" ")), 3).expect("we told it");
-    assert!(matches!(again, Concatenation::Final { parts: read, .. } if read == parts));
+    assert!(matches!(again, Concat::Final { parts: read, .. } if read == parts));
 }

@@ -23,7 +23,18 @@ const NAMED: [&str; 8] = [
 ];
 
 /// Types that implement `serde`'s traits: a store of one's own has to write them down.
-const WRITTEN_DOWN: [&str; 4] = ["Checkpoint", "FileFacts", "FilePoint", "OwnerKey"];
+const WRITTEN_DOWN: [&str; 10] = [
+    "Checkpoint",
+    "Concat",
+    "FileFacts",
+    "FilePoint",
+    "Owner",
+    "OwnerKey",
+    "ProgressId",
+    "Protocol",
+    "Remembered",
+    "UploadId",
+];
 
 #[test]
 fn the_public_api_names_only_the_crates_that_it_promises() {

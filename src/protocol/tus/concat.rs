@@ -4,36 +4,13 @@ use super::head::CONCAT;
 use crate::error::Error;
 use crate::upload::{Concat, UploadId};
 
-/// What an upload is to those with which it is put together, as a head says it.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub enum Concatenation {
-    /// A part of one to come.
-    Partial,
-    /// It is put together of others.
-    Final {
-        /// The others, in their order.
-        parts: Vec<UploadId>,
-        /// The field's value as it came.
-        given: String,
-    },
-}
-
-impl From<Concatenation> for Concat {
-    fn from(concat: Concatenation) -> Self {
-        match concat {
-            Concatenation::Partial => Self::Partial,
-            Concatenation::Final { parts, given } => Self::Final { parts, given },
-        }
-    }
-}
-
 /// Reads the field's value, with as many parts at most.
 ///
 /// # Errors
 /// [`Error::BadRequest`], [`Error::LimitExceeded`]; [`Error::NotFound`] for a part that can be nobody's.
-pub fn read(text: &str, most: usize) -> Result<Concatenation, Error> {
+pub fn read(text: &str, most: usize) -> Result<Concat, Error> {
     if text == "partial" {
-        return Ok(Concatenation::Partial);
+        return Ok(Concat::Partial);
     }
     let urls = text.strip_prefix("final;").ok_or(CONCAT.bad())?;
     if urls.split(' ').count() > most {
@@ -43,7 +20,7 @@ pub fn read(text: &str, most: usize) -> Result<Concatenation, Error> {
         });
     }
     let parts = urls.split(' ').map(part).collect::<Result<_, _>>()?;
-    Ok(Concatenation::Final {
+    Ok(Concat::Final {
         parts,
         given: text.to_owned(),
     })
@@ -75,8 +52,8 @@ mod tests {
 
     fn parts(text: &str) -> Result<usize, &'static str> {
         match read(text, 3).map_err(|error| error.code())? {
-            Concatenation::Partial => Ok(0),
-            Concatenation::Final { parts, given } => {
+            Concat::Partial => Ok(0),
+            Concat::Final { parts, given } => {
                 assert_eq!(given, text);
                 Ok(parts.len())
             }

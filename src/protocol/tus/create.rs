@@ -3,13 +3,12 @@
 use bytes::Bytes;
 use http::{Response, StatusCode, header};
 
-use super::concat::Concatenation;
 use super::head::{self, Creation};
 use super::{Asked, Inbound, Tus, check_owner, told};
 use crate::error::Error;
 use crate::receive::{Body, Check};
 use crate::unfinished::{Append, Status};
-use crate::upload::{FileHead, Protocol, Remembered, Upload, UploadId};
+use crate::upload::{Concat, FileHead, Protocol, Remembered, Upload, UploadId};
 
 /// Begins an upload, and takes in what the body holds of it.
 pub(super) async fn post(
@@ -52,7 +51,7 @@ impl Announced {
             head::check_content_type(headers)?;
         }
         match (&creation.concat, creation.length, body.declared()) {
-            (Some(Concatenation::Final { .. }), ..) if brings => return Err(Error::FinalUpload),
+            (Some(Concat::Final { .. }), ..) if brings => return Err(Error::FinalUpload),
             (_, Some(length), Some(given)) if given > length => {
                 return Err(Error::LengthMismatch { length, given });
             }
@@ -69,7 +68,7 @@ impl Announced {
 
 /// Parts that are somebody else's are unknown.
 async fn check_parts(inbound: &Inbound, asked: &Asked, read: &Announced) -> Result<(), Error> {
-    if let Some(Concatenation::Final { parts, .. }) = &read.creation.concat {
+    if let Some(Concat::Final { parts, .. }) = &read.creation.concat {
         for part in parts {
             check_owner(inbound, asked, *part).await?;
         }
@@ -124,7 +123,7 @@ async fn begin(
 /// What is kept of the upload besides its bytes, and what is said of its file.
 fn remembered(upload: &Upload, creation: Creation) -> (Remembered, FileHead) {
     let mut about = Remembered::of(upload);
-    about.concat = creation.concat.map(Into::into);
+    about.concat = creation.concat;
     let Some(metadata) = creation.metadata else {
         return (about, FileHead::default());
     };

@@ -3,10 +3,11 @@
 use http::request::Parts;
 use http::{HeaderMap, HeaderName, header};
 
-use super::concat::{self, Concatenation};
+use super::concat;
 use super::metadata::{self, Metadata};
 use crate::error::Error;
 use crate::receive::{Check, Checksum};
+use crate::upload::Concat;
 
 /// The version that is spoken here.
 pub(crate) const VERSION: &str = "1.0.0";
@@ -116,7 +117,7 @@ pub struct Creation {
     /// Bytes in all; `None` when they are said later, or follow from the parts.
     pub length: Option<u64>,
     /// What it is to those with which it is put together.
-    pub concat: Option<Concatenation>,
+    pub concat: Option<Concat>,
     /// What the client says of the file.
     pub metadata: Option<Metadata>,
 }
@@ -137,7 +138,7 @@ impl Creation {
             Some("1") => true,
             Some(_) => return Err(DEFER_LENGTH.bad()),
         };
-        let is_final = matches!(concat, Some(Concatenation::Final { .. }));
+        let is_final = matches!(concat, Some(Concat::Final { .. }));
         match (is_final, length, deferred) {
             (true, None, false) | (false, Some(_), false) | (false, None, true) => {}
             (true, ..) => return Err(bad("the length of a final upload follows from its parts")),
