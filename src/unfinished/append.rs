@@ -65,7 +65,7 @@ impl Shared {
         upload.address = append.address;
         upload.length = upload.length.or(append.length);
         let (about, head, offset) = (entry.about.clone(), entry.head.clone(), entry.kept.offset());
-        let taken = table.take(&id).ok_or(Error::NotFound)?;
+        let taken = table.take(&id).ok_or(Error::Superseded)?;
         drop(table);
         let place = taken.place;
         Ok(Found {

@@ -147,9 +147,10 @@ impl Table {
     }
 
     /// Gives the upload to a new writer, with the checkpoint that it starts from; what it cannot have, an older one has.
+    /// `None` when there is none, or it is being stored.
     pub(super) fn take(&mut self, id: &UploadId) -> Option<Taken> {
         let writer = self.next_writer();
-        let entry = self.entries.get_mut(id)?;
+        let entry = self.entries.get_mut(id).filter(|entry| !entry.storing)?;
         entry.writer = Some(writer);
         let parked = entry.parked.take().map(|(since, received)| {
             self.parked.remove(&since);
@@ -168,10 +169,17 @@ impl Table {
         entry.filter(|entry| entry.writer == Some(writer))
     }
 
-    /// From now on nothing is taken from this writer.
-    pub(super) fn stores(&mut self, id: &UploadId, writer: Writer, storing: bool) {
+    /// From now on nothing is taken from this writer; `false` when a newer one has taken it already.
+    #[must_use]
+    pub(super) fn begin_store(&mut self, id: &UploadId, writer: Writer) -> bool {
+        let entry = self.of(id, writer);
+        entry.map(|entry| entry.storing = true).is_some()
+    }
+
+    /// It could not be stored.
+    pub(super) fn has_not_stored(&mut self, id: &UploadId, writer: Writer) {
         if let Some(entry) = self.of(id, writer) {
-            entry.storing = storing;
+            entry.storing = false;
         }
     }
 

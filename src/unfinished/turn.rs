@@ -78,7 +78,10 @@ impl Turn {
     }
 
     async fn store(mut self, mut received: Box<Received>) -> Result<Status, Error> {
-        self.shared.table().stores(&self.id, self.writer, true);
+        let is_ours = self.shared.table().begin_store(&self.id, self.writer);
+        if !is_ours {
+            return self.broken(received, Error::Superseded).await;
+        }
         match received.complete(&self.shared.naming).await {
             Ok(files) => {
                 let (about, kept) = (received.about().clone(), Arc::clone(received.kept()));
@@ -93,7 +96,7 @@ impl Turn {
                 status.map(stored).ok_or(Error::Superseded)
             }
             Err(error) => {
-                self.shared.table().stores(&self.id, self.writer, false);
+                self.shared.table().has_not_stored(&self.id, self.writer);
                 self.broken(received, error).await
             }
         }

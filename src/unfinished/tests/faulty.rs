@@ -31,6 +31,8 @@ pub(super) struct Faults {
     /// The next write or commit hangs until it is let go.
     pub(super) hang: AtomicBool,
     pub(super) hangs: AtomicBool,
+    /// The next who takes an upload up does.
+    pub(super) hang_open: AtomicBool,
     pub(super) go: Notify,
     /// The next write takes its bytes and holds its thread up, until this is gone.
     pub(super) slow: Mutex<Option<mpsc::Receiver<()>>>,
@@ -41,8 +43,8 @@ pub(super) struct Faults {
 }
 
 impl Faults {
-    async fn hang(&self) {
-        if self.hang.swap(false, Ordering::SeqCst) {
+    async fn hang(&self, hang: &AtomicBool) {
+        if hang.swap(false, Ordering::SeqCst) {
             self.hangs.store(true, Ordering::SeqCst);
             self.go.notified().await;
         }
@@ -62,6 +64,9 @@ impl Faults {
 #[async_trait]
 impl Store for Faulty {
     async fn open(&self, id: &UploadId, how: Open) -> Result<Box<dyn Session>, Error> {
+        if how == Open::Take {
+            self.faults.hang(&self.faults.hang_open).await;
+        }
         let session = self.memory.open(id, how).await?;
         self.faults
             .taken
@@ -126,7 +131,7 @@ impl Session for FaultySession {
     }
 
     async fn write(&mut self, frames: &mut Vec<Bytes>) -> Result<(), Error> {
-        self.faults.hang().await;
+        self.faults.hang(&self.faults.hang).await;
         full(&self.faults.full)?;
         let written = self.session.write(frames).await;
         self.faults.hold_up();
@@ -150,7 +155,7 @@ impl Session for FaultySession {
         files: Vec<Placed>,
         on_conflict: OnConflict,
     ) -> Result<Vec<FileFacts>, Error> {
-        self.faults.hang().await;
+        self.faults.hang(&self.faults.hang).await;
         full(&self.faults.full_commit)?;
         self.session.commit(files, on_conflict).await
     }

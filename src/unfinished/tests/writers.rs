@@ -94,6 +94,30 @@ async fn a_writer_whose_disk_is_slow_does_not_send_the_newer_one_away() {
 }
 
 #[tokio::test]
+async fn an_older_writer_that_was_passed_over_stores_nothing_behind_the_newer_one() {
+    let faulty = Faulty::default();
+    let rig = Rig::start(faulty.clone(), patience(Duration::ZERO));
+    let id = rig.create(Some(4)).await.id;
+    let (written, slow) = std::sync::mpsc::channel();
+    *faulty.faults.slow.lock().unwrap() = Some(slow);
+    let older = rig.begin(&id, 0, "abcd").await;
+    let hangs = || faulty.faults.hangs.swap(false, Ordering::SeqCst);
+    until(hangs).await;
+    faulty.faults.hang_open.store(true, Ordering::SeqCst);
+    let unfinished = rig.unfinished.clone();
+    let newer = tokio::spawn(async move { unfinished.append(&id, append(0, whole("abcd"))).await });
+    until(hangs).await;
+    drop(written);
+    assert_eq!(older.end().await.unwrap_err().code(), "superseded");
+    faulty.faults.go.notify_one();
+    let error = newer.await.unwrap().unwrap_err();
+    assert_eq!(error.to_string(), "offset 0 is not the kept 4");
+    // Nobody waits for that for longer than patience.
+    assert_eq!(rig.unfinished.settle(&id).await.unwrap().offset, 4);
+    until(|| rig.state(&id) == State::Done).await;
+}
+
+#[tokio::test]
 async fn what_is_being_stored_is_not_taken_away() {
     let faulty = Faulty::default();
     let rig = Rig::start(faulty.clone(), patience(Duration::ZERO));
