@@ -6,6 +6,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::{HeaderValue, Response, StatusCode, header};
 
+use super::tus::check_owner;
 use super::{Asked, Inbound, answer};
 use crate::error::Error;
 use crate::progress::{Bell, Key, Progress, State, Why};
@@ -32,10 +33,14 @@ impl From<Removed> for StatusCode {
     }
 }
 
-/// Answers a DELETE of `name`: only an upload's id gives the right to it. All other names are unknown.
+/// Answers a DELETE of `name`: only an upload's id gives the right to it, and where the app named an owner only to that
+/// one. All other names are unknown.
 pub async fn delete(inbound: &Inbound, name: &str, asked: &Asked) -> Response<Bytes> {
     let removed = match name.parse() {
-        Ok(id) => remove(inbound, id).await,
+        Ok(id) => match check_owner(inbound, asked, id).await {
+            Ok(()) => remove(inbound, id).await,
+            Err(error) => Err(error),
+        },
         Err(_) => Err(Error::NotFound),
     };
     removed.map_or_else(

@@ -91,7 +91,11 @@ pub(crate) async fn answer(
 
 /// Whether the upload is one that the asker may know of. Its id is the right to it, besides the app's word where it named
 /// an owner; cookies and addresses change while an upload lasts.
-async fn check_owner(inbound: &Inbound, asked: &Asked, id: UploadId) -> Result<(), Error> {
+pub(super) async fn check_owner(
+    inbound: &Inbound,
+    asked: &Asked,
+    id: UploadId,
+) -> Result<(), Error> {
     let remembered = match inbound.unfinished.look(&id) {
         Some(status) => Some(status.remembered),
         None => {

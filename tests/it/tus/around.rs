@@ -406,6 +406,9 @@ fn an_upload_that_the_app_gave_an_owner_is_unknown_to_others() {
                     assert_eq!(reply.status, 404, "{line} {other} {complete}");
                     assert_eq!(reply.header("upload-offset"), None);
                 }
+                let record = url.replace("/files/", "/uploads/");
+                let reply = send(&format!("DELETE {record}"), other, "", "");
+                assert_eq!(reply.status, 404, "{record} {other} {complete}");
             }
             assert_eq!(send("POST /files/", other, &join, "").status, 404);
         }
