@@ -26,8 +26,16 @@ const GATHER_FRAMES: usize = 64;
 pub struct Body {
     inner: UnsyncBoxBody<Bytes, Cause>,
     end: Option<End>,
-    /// Fields behind the body; on the heap, since hardly any has them.
-    trailers: Option<Box<HeaderMap>>,
+    /// What hardly any body has, on the heap.
+    rare: Option<Box<Rare>>,
+}
+
+#[derive(Default)]
+struct Rare {
+    /// Fields behind the body.
+    trailers: Option<HeaderMap>,
+    /// Frames that have been looked at and not been taken.
+    ahead: Vec<Bytes>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -49,7 +57,7 @@ impl Body {
         Self {
             inner: body.map_err(Into::into).boxed_unsync(),
             end: None,
-            trailers: None,
+            rare: None,
         }
     }
 
@@ -70,7 +78,26 @@ impl Body {
 
     /// The fields behind the body, once that has ended; of several trailers the last one.
     pub(super) fn trailers(&self) -> Option<&HeaderMap> {
-        self.trailers.as_deref()
+        self.rare.as_ref()?.trailers.as_ref()
+    }
+
+    /// Whether its line is known to be dead: a look at what has come, without waiting for more.
+    pub(crate) async fn is_dead(&mut self) -> bool {
+        // A connection may have to be woken before it says so.
+        for _ in 0..2 {
+            let mut ahead = std::mem::take(&mut self.rare.get_or_insert_default().ahead);
+            poll_fn(|cx| {
+                let _ = self.gather(cx, &mut ahead);
+                Poll::Ready(())
+            })
+            .await;
+            self.rare.get_or_insert_default().ahead = ahead;
+            if self.end == Some(End::Broken) {
+                return true;
+            }
+            tokio::task::yield_now().await;
+        }
+        false
     }
 
     pub(super) fn poll_frames(
@@ -78,6 +105,25 @@ impl Body {
         cx: &mut Context<'_>,
         frames: &mut Vec<Bytes>,
     ) -> Poll<Result<bool, Error>> {
+        if let Some(rare) = &mut self.rare
+            && !rare.ahead.is_empty()
+        {
+            frames.append(&mut rare.ahead);
+            return Poll::Ready(Ok(true));
+        }
+        ready!(self.gather(cx, frames));
+        // What came before the break is still told: where an upload can resume, it is kept.
+        match (frames.is_empty(), self.end) {
+            (true, Some(End::Broken)) => Poll::Ready(Err(Error::ClientGone)),
+            (true, Some(End::Malformed)) => Poll::Ready(Err(Error::BadRequest {
+                what: "the chunks of its body are malformed",
+            })),
+            (none, _) => Poll::Ready(Ok(!none)),
+        }
+    }
+
+    /// Appends what is ready to `frames`; waits while they are empty.
+    fn gather(&mut self, cx: &mut Context<'_>, frames: &mut Vec<Bytes>) -> Poll<()> {
         let mut gathered = 0;
         while self.end.is_none() && gathered < GATHER && frames.len() < GATHER_FRAMES {
             let frame = match (Pin::new(&mut self.inner).poll_frame(cx), frames.is_empty()) {
@@ -91,7 +137,9 @@ impl Body {
                         gathered += data.len();
                         frames.extend(Some(data).filter(|data| !data.is_empty()));
                     }
-                    Err(other) => self.trailers = other.into_trailers().ok().map(Box::new),
+                    Err(other) => {
+                        self.rare.get_or_insert_default().trailers = other.into_trailers().ok();
+                    }
                 },
                 Err(cause) => {
                     tracing::debug!(%cause, "the body broke off");
@@ -99,14 +147,7 @@ impl Body {
                 }
             }
         }
-        // What came before the break is still told: where an upload can resume, it is kept.
-        match (frames.is_empty(), self.end) {
-            (true, Some(End::Broken)) => Poll::Ready(Err(Error::ClientGone)),
-            (true, Some(End::Malformed)) => Poll::Ready(Err(Error::BadRequest {
-                what: "the chunks of its body are malformed",
-            })),
-            (none, _) => Poll::Ready(Ok(!none)),
-        }
+        Poll::Ready(())
     }
 }
 
@@ -167,6 +208,28 @@ mod tests {
         let (sizes, end) = sizes(vec![Ok(Bytes::from(vec![7; 16 * 1024])); 40]).await;
         assert_eq!(sizes, [GATHER, GATHER, 128 * 1024]);
         assert!(!end.unwrap());
+    }
+
+    #[tokio::test]
+    async fn a_look_at_a_line_takes_nothing_from_it() {
+        for (last, dead) in [
+            (Err("reset"), true),
+            (Ok(Bytes::from_static(b"more")), false),
+        ] {
+            let frames = vec![Ok(Bytes::from_static(b"kept")), last];
+            let mut body = Body::new(Ready(frames.into_iter()));
+            assert_eq!(body.is_dead().await, dead);
+            let mut frames = Vec::new();
+            assert!(body.frames(&mut frames).await.unwrap());
+            assert_eq!(frames[0], "kept");
+            frames.clear();
+            assert_eq!(body.frames(&mut frames).await.is_err(), dead);
+        }
+        assert!(
+            !Body::new(http_body_util::Empty::<Bytes>::new())
+                .is_dead()
+                .await
+        );
     }
 
     #[tokio::test]

@@ -22,8 +22,11 @@ impl Shared {
     pub(super) async fn append(
         self: Arc<Self>,
         id: UploadId,
-        append: Append,
+        mut append: Append,
     ) -> Result<Status, Error> {
+        if self.has_writer(&id) {
+            self.may_disturb(&id, &mut append).await?;
+        }
         let lock = self.lock(&id).await?;
         let status = match self.look(&id) {
             Some(status) => status,
@@ -35,6 +38,18 @@ impl Shared {
             return nothing_more(status, append.body).await;
         }
         self.go_on(id, lock, append).await
+    }
+
+    /// Whether the request may ask a writer to let go: not one that does not fit what is kept, nor one whose client has
+    /// gone already.
+    async fn may_disturb(&self, id: &UploadId, append: &mut Append) -> Result<(), Error> {
+        if let Some(status) = self.look(id) {
+            fits(status, append)?;
+        }
+        match !waits_for_word(&append.head) && append.body.is_dead().await {
+            true => Err(Error::ClientGone),
+            false => Ok(()),
+        }
     }
 
     /// Takes the upload up where its last checkpoint left it, and takes the request's bytes in.
@@ -174,6 +189,11 @@ async fn nothing_more(status: Status, mut body: Body) -> Result<Status, Error> {
         length: status.offset,
         given: status.offset.saturating_add(more),
     })
+}
+
+/// Whether the client waits for `100 Continue`: a look at its body would send it that.
+fn waits_for_word(head: &http::request::Parts) -> bool {
+    head.headers.contains_key(http::header::EXPECT)
 }
 
 /// Whether the request goes on where the upload stands.

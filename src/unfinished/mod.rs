@@ -273,8 +273,7 @@ impl Shared {
     /// Has whoever writes let go, within patience. What is whole then, or was left so by a crash, is stored: a client that
     /// hears of all its bytes does not come back.
     async fn quiet(self: &Arc<Self>, id: UploadId) {
-        let has_writer = self.table().get(&id).is_some_and(table::Entry::has_writer);
-        if has_writer {
+        if self.has_writer(&id) {
             // Somebody newer still may have come: what there is to tell is the same.
             drop(self.locks.take(id, self.options.patience).await);
         }
@@ -283,6 +282,10 @@ impl Shared {
             let stored = self.on_its_own(async move { this.store_whole(id).await });
             let _ = tokio::time::timeout(self.options.patience, stored).await;
         }
+    }
+
+    fn has_writer(&self, id: &UploadId) -> bool {
+        self.table().get(id).is_some_and(table::Entry::has_writer)
     }
 
     /// What is known of a finished upload that was begun here.

@@ -4,7 +4,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use super::faulty::Faulty;
-use super::rig::{Given, Rig, append, until, whole};
+use super::rig::{Given, Rig, append, line, until, whole};
 use crate::progress::State;
 use crate::unfinished::ResumeOptions;
 
@@ -32,6 +32,45 @@ async fn a_newer_request_gets_the_upload_where_the_older_one_has_left_it() {
     assert_eq!(rig.state(&id), State::Interrupted);
     assert!(rig.send(&id, 4, "efgh").await.unwrap().complete);
     assert_eq!(memory.bytes("dish").unwrap(), "abcdefgh");
+}
+
+#[tokio::test]
+async fn a_request_that_does_not_fit_or_is_dead_disturbs_nobody() {
+    let (rig, memory) = Rig::memory_with(patience(LONG));
+    let id = rig.create(Some(8)).await.id;
+    rig.send(&id, 0, "ab").await.unwrap();
+    let writes = rig.begin(&id, 2, "cd").await;
+    for (offset, bytes, code) in [
+        (0, "abcdefgh", "offset_mismatch"),
+        (4, "efgh", "offset_mismatch"),
+        (2, "cdefghi", "length_mismatch"),
+    ] {
+        let error = rig.send(&id, offset, bytes).await.unwrap_err();
+        assert_eq!(error.code(), code);
+    }
+    // Its client has gone already, whatever it has sent before.
+    for bytes in ["", "cd"] {
+        let (dead, body) = line();
+        dead.send(bytes);
+        dead.cut();
+        let error = rig.unfinished.append(&id, append(2, body)).await;
+        assert_eq!(error.unwrap_err().code(), "client_gone");
+    }
+    writes.line.send("efgh");
+    assert!(writes.end().await.unwrap().complete);
+    assert_eq!(memory.bytes("dish").unwrap(), "abcdefgh");
+}
+
+#[tokio::test]
+async fn what_a_dead_line_has_brought_is_kept_where_nobody_else_writes() {
+    let (rig, _) = Rig::memory_with(patience(LONG));
+    let id = rig.create(Some(8)).await.id;
+    let (dead, body) = line();
+    dead.send("ab");
+    dead.cut();
+    let error = rig.unfinished.append(&id, append(0, body)).await;
+    assert_eq!(error.unwrap_err().code(), "client_gone");
+    assert_eq!(rig.unfinished.look(&id).unwrap().offset, 2);
 }
 
 #[tokio::test]

@@ -9,6 +9,7 @@ use crate::support::{Reply, Server, connect_from, eventually, form, part, post};
 mod disk;
 mod memory;
 mod places;
+mod resume;
 mod room;
 mod watching;
 

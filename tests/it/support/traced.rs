@@ -24,13 +24,21 @@ pub(crate) fn traced(how: &[&str], log: &Path, program: impl AsRef<OsStr>) -> Co
 
 /// strace ends by itself when what it traces does; killed, it would leave that running.
 pub(crate) fn stop_traced(strace: u32) {
+    kill_process(child_of(strace), Signal::TERM).unwrap();
+}
+
+/// The same at once, also where strace keeps the program waiting.
+pub(crate) fn kill_traced(strace: u32) {
+    let child = child_of(strace);
+    let strace = Pid::from_raw(strace.try_into().unwrap()).unwrap();
+    kill_process(strace, Signal::KILL).unwrap();
+    kill_process(child, Signal::KILL).unwrap();
+}
+
+fn child_of(strace: u32) -> Pid {
     let children = format!("/proc/{strace}/task/{strace}/children");
-    let child = std::fs::read_to_string(children)
-        .unwrap()
-        .trim()
-        .parse()
-        .unwrap();
-    kill_process(Pid::from_raw(child).unwrap(), Signal::TERM).unwrap();
+    let child = std::fs::read_to_string(children).unwrap();
+    Pid::from_raw(child.trim().parse().unwrap()).unwrap()
 }
 
 /// The calls in the order in which they began; joins what strace splits where another thread's call comes in between.

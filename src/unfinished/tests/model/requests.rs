@@ -10,7 +10,7 @@ use super::world::World;
 use crate::error::Error;
 use crate::progress::State;
 use crate::receive::{Check, Checksum};
-use crate::unfinished::Append;
+use crate::unfinished::{Append, Status};
 
 impl World {
     pub(super) async fn create(&mut self, length: Option<u64>) {
@@ -45,6 +45,12 @@ impl World {
         let answer =
             tokio::spawn(async move { unfinished.append(&id, append(offset, body)).await });
         let mut open = Open { line, answer };
+        if let Some(older) = &known.open {
+            until(|| older.answer.is_finished() || open.answer.is_finished()).await;
+            if open.answer.is_finished() && self.rig.unfinished.shared.has_writer(&id) {
+                return disturbs_nobody(open.answer.await.unwrap());
+            }
+        }
         known.superseded().await;
         if let Some(code) = refusal {
             let error = open.answer.await.unwrap().unwrap_err();
@@ -119,7 +125,11 @@ impl World {
             ..append(offset, whole(bytes.clone()))
         };
         let (unfinished, id) = (self.rig.unfinished.clone(), known.id);
-        let (answer, ()) = tokio::join!(unfinished.append(&id, append), known.superseded());
+        let answer = unfinished.append(&id, append).await;
+        if unfinished.shared.has_writer(&id) {
+            return disturbs_nobody(answer);
+        }
+        known.superseded().await;
         match (answer, refusal) {
             (Ok(status), None) => {
                 known.length = known.length.or(length);
@@ -191,4 +201,10 @@ fn check(bytes: &[u8], right: bool) -> Check {
     let sum = crc32fast::hash(bytes) ^ u32::from(!right);
     let value = format!("crc32 {}", STANDARD.encode(sum.to_be_bytes()));
     Check::Given(Checksum::parse(&value).unwrap())
+}
+
+/// A request that does not fit what is kept leaves the upload to whoever writes.
+fn disturbs_nobody(answer: Result<Status, Error>) {
+    let code = answer.unwrap_err().code();
+    assert!(["offset_mismatch", "length_mismatch", "bad_request"].contains(&code));
 }
