@@ -37,7 +37,12 @@ impl Shared {
             drop(lock);
             return nothing_more(status, append.body).await;
         }
-        self.go_on(id, lock, append).await
+        let given = append.offset;
+        match Arc::clone(&self).go_on(id, lock, append).await {
+            // An older writer may have stored all of it at the last moment.
+            Err(Error::NotFound) => stands_at(self.finished(id).await?, given),
+            gone_on => gone_on,
+        }
     }
 
     /// Whether the request may ask a writer to let go: not one that does not fit what is kept, nor one whose client has
@@ -194,6 +199,15 @@ async fn nothing_more(status: Status, mut body: Body) -> Result<Status, Error> {
 /// Whether the client waits for `100 Continue`: a look at its body would send it that.
 fn waits_for_word(head: &http::request::Parts) -> bool {
     head.headers.contains_key(http::header::EXPECT)
+}
+
+/// Whether a request that brings nothing more goes on where the upload stands.
+fn stands_at(status: Status, given: u64) -> Result<Status, Error> {
+    let expected = status.offset;
+    match expected == given {
+        true => Ok(status),
+        false => Err(Error::OffsetMismatch { expected, given }),
+    }
 }
 
 /// Whether the request goes on where the upload stands.
