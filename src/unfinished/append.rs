@@ -27,7 +27,13 @@ impl Shared {
         if self.has_writer(&id) {
             self.may_disturb(&id, &mut append).await?;
         }
-        let lock = self.lock(&id).await?;
+        let lock = match self.lock(&id).await {
+            // Whoever came behind ends it, or has it stored already.
+            Err(Error::Superseded) if self.look(&id).is_none() => {
+                return stands_at(self.finished(id).await?, append.offset);
+            }
+            lock => lock?,
+        };
         let status = match self.look(&id) {
             Some(status) => status,
             None => self.finished(id).await?,
