@@ -250,7 +250,7 @@ pub struct Config {
     pub max_metadata: u64,
 
     /// Most uploads of which one is put together
-    #[arg(long, value_name = "N", default_value = "1000", value_parser = count, help_heading = RESUME)]
+    #[arg(long, value_name = "N", default_value = "300", value_parser = count, help_heading = RESUME)]
     pub max_partials: usize,
 
     /// Most uploads at once

@@ -59,7 +59,7 @@ impl Default for TusOptions {
         Self {
             absolute_location: false,
             metadata_bytes: 4096,
-            partials: 1000,
+            partials: 300,
         }
     }
 }
