@@ -50,7 +50,7 @@ pub struct TusOptions {
     pub absolute_location: bool,
     /// Bytes of `Upload-Metadata`; default 4 KiB. They are kept with the upload.
     pub metadata_bytes: usize,
-    /// Uploads of which one is put together; default 1,000.
+    /// Uploads of which one is put together; default 300.
     pub partials: usize,
 }
 
