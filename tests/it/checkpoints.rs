@@ -313,6 +313,34 @@ fn an_unfinished_upload_whose_bytes_are_gone_is_dropped_at_start_and_one_without
 }
 
 #[test]
+fn a_commit_that_finds_no_room_for_a_folder_leaves_the_checkpoint_and_what_it_speaks_of() {
+    for durability in BOTH {
+        let dir = tempfile::tempdir().unwrap();
+        let Some(_mounted) = Tmpfs::mount(dir.path(), "size=16m,nr_inodes=64") else {
+            return;
+        };
+        let (disk, id) = (open(dir.path(), durability), UploadId::random());
+        block_on(async {
+            let mut session = begin(&disk, &id, None).await;
+            write(&mut session, 7).await.unwrap();
+            session.checkpoint(at(7, Some(7))).await.unwrap();
+            let fillers = || (0..64).map(|n| dir.path().join(format!("filler {n}")));
+            let made = fillers().filter(|path| std::fs::File::create(path).is_ok());
+            assert!(made.count() < 64, "there were files left to be made");
+            let files = vec![place("dishes/paella")];
+            let how = session.commit(files, OnConflict::Rename).await;
+            assert!(matches!(how, Err(Error::DiskFull)), "{how:?}");
+            assert_eq!(disk.unfinished(&id).await.unwrap().unwrap().offset, 7);
+            assert!(disk.stored(&id).await.unwrap().is_none());
+
+            fillers().for_each(|path| drop(std::fs::remove_file(path)));
+            let session = disk.open(&id, Open::Take).await.unwrap();
+            assert_eq!(commit(session, "dishes/paella").await, 7);
+        });
+    }
+}
+
+#[test]
 fn an_upload_whose_bytes_went_while_we_ran_is_not_there_for_whoever_takes_it() {
     let dir = tempfile::tempdir().unwrap();
     let id = crash_behind_a_checkpoint(dir.path());

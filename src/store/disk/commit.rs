@@ -49,6 +49,14 @@ impl Commit {
         // of, unless there was a checkpoint; then its record says what to do. So most uploads make one entry in the
         // records instead of three.
         let promised = promise.temps.len() > 1;
+        let mut put = Put::new(
+            Arc::clone(&inner.root),
+            how(self.on_conflict, promise.temps.len()),
+        );
+        if self.has_checkpoint {
+            // As long as that stands: want of room for a folder must not take what was acknowledged.
+            put.make_folders(claim.names())?;
+        }
         sync(&inner, &self.scratch, promised || self.has_checkpoint).await?;
         let mut record = self.record(&claim)?;
         let in_record = self.has_checkpoint && !promised;
@@ -62,7 +70,6 @@ impl Commit {
         self.scratch.keep_nothing();
 
         let todo = 0..promise.temps.len();
-        let put = Put::new(Arc::clone(&inner.root), how(self.on_conflict, todo.len()));
         fulfil(&inner, id, &promise, &mut record, &mut claim, put, todo).await?;
         if promised {
             inner.records.settle(id);

@@ -72,6 +72,14 @@ impl Put {
         }
     }
 
+    /// Makes the folders of these places.
+    pub(super) fn make_folders(&mut self, places: &[String]) -> Result<(), Error> {
+        for place in places {
+            self.folder(place)?;
+        }
+        Ok(())
+    }
+
     /// Moves `temp` to `place`.
     pub(super) fn file(&mut self, temp: &str, place: &str) -> Result<(), NotPut> {
         let (folder, name) = self.folder(place)?;
