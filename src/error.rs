@@ -86,6 +86,15 @@ pub enum Error {
         /// What was said now.
         given: u64,
     },
+    /// What came has another digest than the client said; nothing of it is kept.
+    #[error("the bytes that came do not have the digest that was given")]
+    DigestMismatch,
+    /// All bytes of the upload are there already.
+    #[error("the upload is complete and takes no more bytes")]
+    CompletedUpload,
+    /// A chunk that is not the next one of its file.
+    #[error("chunks of one file come one after the other here: switch off parallel chunks")]
+    ParallelChunks,
     /// The upload was put together of others, and takes no bytes of its own.
     #[error("this upload is put together of others and takes no bytes itself")]
     FinalUpload,
@@ -311,6 +320,9 @@ impl Error {
             // tus 1.0, "Checksum".
             Self::ChecksumMismatch => ("checksum_mismatch", 460),
             Self::LengthMismatch { .. } => ("length_mismatch", 400),
+            Self::DigestMismatch => ("digest_mismatch", 400),
+            Self::CompletedUpload => ("completed_upload", 400),
+            Self::ParallelChunks => ("parallel_chunks", 409),
             Self::FinalUpload => ("final_upload", 403),
             Self::NotResumable { .. } => ("not_resumable", 501),
             Self::Expired => ("expired", 410),
@@ -393,6 +405,9 @@ mod tests {
             OffsetMismatch { .. } => OffsetMismatch { expected: 0, given: 0 },
             ChecksumMismatch => ChecksumMismatch,
             LengthMismatch { .. } => LengthMismatch { length: 0, given: 0 },
+            DigestMismatch => DigestMismatch,
+            CompletedUpload => CompletedUpload,
+            ParallelChunks => ParallelChunks,
             FinalUpload => FinalUpload,
             NotResumable { .. } => NotResumable { why: String::new() },
             Expired => Expired,

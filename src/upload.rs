@@ -127,6 +127,12 @@ pub enum Protocol {
     Put,
     /// tus 1.0: created by POST, filled by any number of PATCHes.
     Tus,
+    /// Resumable Uploads for HTTP: a raw body that is one file, created by a request that says whether it is complete.
+    Ietf,
+    /// FilePond's server: one form, or one file in chunks.
+    FilePond,
+    /// Dropzone: one file in chunks, each of them a form.
+    Dropzone,
 }
 
 impl Protocol {
@@ -137,6 +143,9 @@ impl Protocol {
             Self::Form => "form",
             Self::Put => "put",
             Self::Tus => "tus",
+            Self::Ietf => "ietf",
+            Self::FilePond => "filepond",
+            Self::Dropzone => "dropzone",
         }
     }
 }

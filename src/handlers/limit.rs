@@ -52,8 +52,9 @@ impl UploadHandler for Limit {
 
     fn new_file(&mut self, upload: &Upload, _: &FileHead) -> Result<(), Stop> {
         match (upload.protocol, upload.length) {
-            (Protocol::Put | Protocol::Tus, Some(length)) => self.check(length),
-            (Protocol::Put | Protocol::Tus, None) | (Protocol::Form, _) => Ok(()),
+            // What a form declares is more than its files.
+            (Protocol::Form | Protocol::FilePond, _) | (_, None) => Ok(()),
+            (_, Some(length)) => self.check(length),
         }
     }
 
