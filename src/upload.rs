@@ -197,7 +197,7 @@ impl Upload {
 }
 
 /// What the client says of a file before its first byte. All of it is data, none of it is trusted.
-#[derive(Clone, PartialEq, Eq, Default, Debug)]
+#[derive(Clone, PartialEq, Eq, Default, Debug, serde::Serialize, serde::Deserialize)]
 pub struct FileHead {
     /// The form field that carries it; `None` where there is no form.
     pub field: Option<String>,
@@ -220,6 +220,17 @@ pub struct FileFacts {
     pub length: u64,
     /// `algorithm:hex`, when a handler computed one.
     pub digest: Option<String>,
+}
+
+impl FileFacts {
+    /// What the client says of the file, while this is that.
+    pub(crate) fn head(&self) -> FileHead {
+        FileHead {
+            field: self.field.clone(),
+            name: self.name.clone(),
+            content_type: self.content_type.clone(),
+        }
+    }
 }
 
 impl From<FileHead> for FileFacts {

@@ -40,6 +40,7 @@ use std::time::{Duration, Instant, SystemTime};
 use crate::upload::{Owner, ProgressId, Protocol, Upload, UploadId, WatchId};
 
 pub use ledger::{End, Interruption, Ledger};
+pub use resume::Files;
 pub use tracker::TrackerOptions;
 
 // What is ours to use, but for our own tests.

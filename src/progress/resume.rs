@@ -20,7 +20,27 @@ use super::rate::Rate;
 use super::tracker::{Shared, Tracker};
 use super::{Progress, State, Tap, locked};
 use crate::error::Error;
-use crate::upload::{FileHead, Upload};
+use crate::upload::{FileFacts, FileHead, Upload};
+
+/// The files of an upload that rests.
+#[derive(Clone, Copy, Default, Debug)]
+pub struct Files<'a> {
+    /// Those that are complete.
+    pub complete: &'a [FileFacts],
+    /// The one of which more is to come.
+    pub open: Option<&'a FileHead>,
+}
+
+impl<'a> Files<'a> {
+    /// One at most, of which more is to come.
+    #[must_use]
+    pub fn open(open: Option<&'a FileHead>) -> Self {
+        Self {
+            complete: &[],
+            open,
+        }
+    }
+}
 
 impl Tracker {
     /// Goes on with an upload at `offset`, where what is kept of it ends: another writer, the same record. An older
@@ -48,7 +68,7 @@ impl Tracker {
         &self,
         upload: &Upload,
         offset: u64,
-        head: &FileHead,
+        files: Files<'_>,
         fields: &[(String, String)],
     ) {
         if self.shared.listed(&upload.id).is_some() {
@@ -56,7 +76,9 @@ impl Tracker {
         }
         let most = self.shared.options.max_field_bytes;
         let progress = Progress::revived(upload, offset, self.shared.now(), |known| {
-            known.files.push(File::begun(head));
+            let complete = files.complete.iter().cloned().map(File::complete);
+            known.files.extend(complete);
+            known.files.extend(files.open.map(File::begun));
             for (name, value) in fields {
                 known.keep_field(name, value, most);
             }

@@ -74,7 +74,7 @@ impl Received {
     /// Bytes have passed to the store; says whether a checkpoint is due.
     pub(super) fn has_passed(&mut self, bytes: u64) -> bool {
         match &mut self.resumable {
-            Some(resumable) => resumable.window.wrote(bytes) && resumable.sums.is_none(),
+            Some(resumable) => resumable.window.wrote(bytes) && !resumable.is_whole_or_nothing,
             None => false,
         }
     }
@@ -82,7 +82,7 @@ impl Received {
     /// Waits until a checkpoint is due while the client pauses.
     pub(super) async fn checkpoint_due(&mut self) {
         match &mut self.resumable {
-            Some(resumable) if resumable.sums.is_none() => resumable.window.due().await,
+            Some(resumable) if !resumable.is_whole_or_nothing => resumable.window.due().await,
             _ => std::future::pending().await,
         }
     }
@@ -117,6 +117,9 @@ impl Received {
                 resumable.window.clear();
                 resumable.news = false;
                 resumable.kept.set(offset, at);
+                if let Some(told) = &resumable.on_kept {
+                    told(offset);
+                }
                 if let Some(tap) = &self.tap {
                     tap.kept(offset);
                 }
@@ -145,6 +148,7 @@ impl Received {
         checkpoint.handlers = handlers;
         checkpoint.files = files;
         checkpoint.upload = Some(self.resumable().about.clone());
+        checkpoint.form = self.form_point().map(Box::new);
         // Whoever is told a time up to which the upload stays is not told too early a one.
         checkpoint.at = now.as_secs() + 1;
         Ok(checkpoint)
@@ -162,7 +166,7 @@ mod tests {
     use crate::admission::{Admission, AdmissionOptions};
     use crate::handlers::Chain;
     use crate::progress::{Tracker, TrackerOptions};
-    use crate::receive::{Body, Limits, PaceOptions, Receiver, WindowOptions};
+    use crate::receive::{Body, Limits, PaceOptions, Receiver, Shape, WindowOptions};
     use crate::store::{Memory, Store};
     use crate::threads::DataThreads;
     use crate::upload::{FileHead, Owner, Protocol, Remembered, Upload};
@@ -200,6 +204,7 @@ mod tests {
             chain: Chain::default(),
             limits: Limits::default(),
             pace: PaceOptions::NONE,
+            form: Arc::new(|| Box::new(crate::receive::Raw::new(FileHead::default()))),
         };
         let window = WindowOptions {
             bytes: 10,
@@ -207,7 +212,8 @@ mod tests {
         };
         let about = Remembered::of(&upload);
         let upload = Box::new(upload);
-        let mut received = receiver.begin_resumable(upload, about, FileHead::default(), window);
+        let mut received =
+            receiver.begin_resumable(upload, about, Shape::File(FileHead::default()), window);
         received.begins(tap, place);
         received.open().await.unwrap();
         let (line, body) = unbounded_channel();

@@ -22,6 +22,7 @@ use crate::store::{Session, Store};
 use crate::upload::{FileFacts, FileHead, Upload};
 
 mod arrived;
+mod between;
 mod body;
 mod checkpoint;
 mod checksum;
@@ -41,6 +42,8 @@ pub use body::Body;
 pub(crate) use checkpoint::Kept;
 pub(crate) use checksum::{ALGORITHMS, Check, Checksum};
 pub use pace::PaceOptions;
+pub(crate) use resume::{OnKept, Words};
+pub(crate) use split::Shape;
 pub use split::{Piece, Raw, Split};
 pub(crate) use window::WindowOptions;
 
@@ -89,6 +92,8 @@ pub struct Receiver {
     pub limits: Limits,
     /// How slowly it may come.
     pub pace: PaceOptions,
+    /// Makes what splits a form whose saved state is to be restored.
+    pub form: Arc<dyn Fn() -> Box<dyn Split> + Send + Sync>,
 }
 
 impl Receiver {
@@ -114,6 +119,7 @@ impl Receiver {
             files: Vec::new(),
             fields: Vec::new(),
             field_bytes: 0,
+            begun: 0,
             taken: 0,
             current: Current::Nothing,
             frames: Vec::new(),
@@ -145,6 +151,8 @@ pub struct Received {
     files: Vec<FileFacts>,
     fields: Vec<(String, String)>,
     field_bytes: usize,
+    /// Files begun, left out ones too.
+    begun: usize,
     /// Body bytes taken before the frames at hand.
     taken: u64,
     current: Current,

@@ -24,7 +24,7 @@ impl Received {
 
     /// A browser's form sends an empty file input as a file without name and bytes: such a one begins with its first byte.
     async fn head(&mut self, head: FileHead) -> Result<(), Error> {
-        let may_be_none = head.name.as_deref() == Some("");
+        let may_be_none = may_be_none(&head);
         // They stand in the record until it is forgotten: what a thousand files may say of themselves is bounded too.
         let texts = [&head.field, &head.name, &head.content_type];
         self.count_field_bytes(texts.into_iter().flatten().map(String::len).sum())?;
@@ -87,6 +87,15 @@ impl Received {
                 self.fields.push((name, value));
                 Ok(())
             }
+            // Its file has no bytes, unless it is none at all.
+            Current::Head(head) if !may_be_none(&head) => {
+                self.current = Current::Head(head);
+                self.begin_file().await?;
+                match std::mem::replace(&mut self.current, Current::Nothing) {
+                    Current::File(facts) => self.end_file(facts).await,
+                    _ => Ok(()),
+                }
+            }
             Current::Nothing | Current::Skipped | Current::Head(_) => Ok(()),
         }
     }
@@ -96,7 +105,8 @@ impl Received {
         let Current::Head(head) = std::mem::replace(&mut self.current, Current::Skipped) else {
             return Ok(());
         };
-        limit("files", self.handlers.len() + 1, self.receiver.limits.files)?;
+        self.begun += 1;
+        limit("files", self.begun, self.receiver.limits.files)?;
         let (handlers, begun) = self.receiver.chain.begin(&self.upload, &head);
         self.handlers.push(handlers);
         match begun {
@@ -168,6 +178,11 @@ impl Received {
             _ => Ok(()),
         }
     }
+}
+
+/// Whether it is what a browser sends of a file input that was left empty.
+fn may_be_none(head: &FileHead) -> bool {
+    head.name.as_deref() == Some("")
 }
 
 fn last(handlers: &mut [FileHandlers]) -> &mut FileHandlers {

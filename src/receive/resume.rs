@@ -15,12 +15,12 @@ use bytes::Bytes;
 use super::checkpoint::Kept;
 use super::checksum::Sums;
 use super::window::Window;
-use super::{Body, Check, Current, Naming, Raw, Received, Receiver, Split, WindowOptions};
+use super::{Body, Check, Current, Naming, Raw, Received, Receiver, Shape, Split, WindowOptions};
 use crate::admission::Place;
 use crate::error::Error;
-use crate::progress::Tap;
-use crate::store::{Checkpoint, Session};
-use crate::upload::{FileFacts, FileHead, Remembered, Upload};
+use crate::progress::{Progress, Tap};
+use crate::store::Session;
+use crate::upload::{FileFacts, FileHead, Protocol, Remembered, Upload};
 
 /// How much is read at once when a handler is shown again what is stored.
 const READ: usize = 256 * 1024;
@@ -32,11 +32,34 @@ pub(super) struct Resumable {
     split: Option<Box<dyn Split>>,
     pub(super) window: Window,
     pub(super) kept: Arc<Kept>,
+    /// Whether its body is one file that began with the upload.
+    pub(super) is_plain: bool,
     /// What is said of the upload has changed since.
     pub(super) news: bool,
     pub(super) sums: Option<Sums>,
     /// What came since the last checkpoint cannot be kept: the parts stand at different bytes, or it was not checked.
     pub(super) torn: bool,
+    /// Of the request at hand nothing is kept unless all of it comes.
+    pub(super) is_whole_or_nothing: bool,
+    /// Whether its end is the upload's end.
+    is_last: bool,
+    pub(super) on_kept: Option<OnKept>,
+}
+
+/// What is called with the offset of each checkpoint that is taken while a request's body comes.
+pub(crate) type OnKept = Box<dyn Fn(u64) + Send + Sync>;
+
+/// What one request says of an upload with which it goes on, besides its bytes.
+#[derive(Default)]
+pub(crate) struct Words {
+    /// What is said of its file only now.
+    pub(crate) said: FileHead,
+    /// Whether the request's end is the upload's end; `None` where all of the length says so.
+    pub(crate) last: Option<bool>,
+    /// Nothing of the request is kept unless all of it comes.
+    pub(crate) whole: bool,
+    /// Who is told of each checkpoint.
+    pub(crate) on_kept: Option<OnKept>,
 }
 
 impl Resumable {
@@ -45,32 +68,48 @@ impl Resumable {
         split: Box<dyn Split>,
         window: WindowOptions,
         kept: Arc<Kept>,
-    ) -> Option<Box<Self>> {
-        Some(Box::new(Self {
+    ) -> Self {
+        Self {
             about,
             split: Some(split),
             window: Window::new(window),
             kept,
+            is_plain: true,
             news: false,
             sums: None,
             torn: false,
-        }))
+            is_whole_or_nothing: false,
+            is_last: false,
+            on_kept: None,
+        }
     }
 }
 
 impl Receiver {
-    /// An upload that outlives its requests, of which no byte has come: one file, of that head.
+    /// An upload that outlives its requests, of which no byte has come.
     pub(crate) fn begin_resumable(
         &self,
         upload: Box<Upload>,
         about: Remembered,
-        head: FileHead,
+        shape: Shape,
         window: WindowOptions,
     ) -> Box<Received> {
         let mut received = self.empty(upload);
         received.fields.clone_from(&about.fields);
-        let raw = Box::new(Raw::new(head));
-        received.resumable = Resumable::new(about, raw, window, Arc::default());
+        let is_plain = matches!(shape, Shape::File(_));
+        let split: Box<dyn Split> = match shape {
+            Shape::File(head) => Box::new(Raw::new(head)),
+            Shape::Later(head) => {
+                received.current = Current::Head(head);
+                Box::new(Raw::told())
+            }
+            Shape::Form(form) => form,
+        };
+        let resumable = Resumable::new(about, split, window, Arc::default());
+        received.resumable = Some(Box::new(Resumable {
+            is_plain,
+            ..resumable
+        }));
         received
     }
 
@@ -89,12 +128,19 @@ impl Receiver {
         let mut received = self.empty(upload);
         received.fields.clone_from(&about.fields);
         let checkpoint = session.resumed().cloned().unwrap_or_default();
-        let mut raw = Raw::new(FileHead::default());
-        raw.restore(&checkpoint.parser).map_err(unreadable)?;
+        let mut split: Box<dyn Split> = match about.protocol {
+            Protocol::Form => (self.form)(),
+            _ => Box::new(Raw::new(FileHead::default())),
+        };
+        split.restore(&checkpoint.parser).map_err(unreadable)?;
         let kept = Arc::new(Kept::new(checkpoint.offset, checkpoint.at));
-        received.resumable = Resumable::new(about, Box::new(raw), window, kept);
+        let resumable = Resumable::new(about, split, window, kept);
+        received.resumable = Some(Box::new(Resumable {
+            is_plain: checkpoint.form.is_none(),
+            ..resumable
+        }));
         received.taken = checkpoint.offset;
-        received.restore_file(checkpoint)?;
+        received.restore(checkpoint)?;
         received.session = Some(session);
         Ok(received)
     }
@@ -111,26 +157,6 @@ fn unreadable(error: Error) -> Error {
 
 /// Between two requests.
 impl Received {
-    fn restore_file(&mut self, checkpoint: Checkpoint) -> Result<(), Error> {
-        self.current = Current::Skipped;
-        let Some(point) = checkpoint.files.into_iter().next_back() else {
-            return Ok(());
-        };
-        let head = FileHead {
-            field: point.facts.field.clone(),
-            name: point.facts.name.clone(),
-            content_type: point.facts.content_type.clone(),
-        };
-        let chain = &self.receiver.chain;
-        let handlers = chain.restore(&self.upload, &head, &checkpoint.handlers)?;
-        self.handlers.push(handlers);
-        self.current = Current::File(FileFacts {
-            length: point.stored,
-            ..point.facts
-        });
-        Ok(())
-    }
-
     /// Begins the upload's file and takes its first checkpoint.
     ///
     /// # Errors
@@ -153,21 +179,44 @@ impl Received {
         self.place = Some(place);
     }
 
+    /// What is known of it while a request goes on with it.
+    pub(crate) fn progress(&self) -> &Arc<Progress> {
+        self.tap().progress()
+    }
+
     /// What has the request at hand let go of it.
     pub(crate) fn lets_go(&self) -> impl Fn() + Send + Sync + use<> {
         self.tap().lets_go()
     }
 
     /// A request has come that goes on with the upload.
-    pub(crate) fn go_on(&mut self, upload: Box<Upload>, tap: Tap, place: Place) {
+    pub(crate) fn go_on(&mut self, upload: Box<Upload>, tap: Tap, place: Place, words: Words) {
         let resumable = self.resumable_mut();
-        if resumable.about.length != upload.length {
-            resumable.about.length = upload.length;
-            resumable.news = true;
-        }
+        let awaits_word = words.last == Some(false);
+        resumable.news |= resumable.about.length != upload.length;
+        resumable.news |= resumable.about.awaits_word != awaits_word;
+        resumable.about.length = upload.length;
+        resumable.about.awaits_word = awaits_word;
+        resumable.is_whole_or_nothing = words.whole;
+        resumable.is_last = words.last == Some(true);
+        resumable.on_kept = words.on_kept;
+        self.hear(words.said);
         self.upload = upload;
         self.tap = Some(tap);
         self.place = Some(place);
+    }
+
+    /// Fills in what is not known of a file that has not begun.
+    fn hear(&mut self, said: FileHead) {
+        let Current::Head(head) = &mut self.current else {
+            return;
+        };
+        let before = head.clone();
+        head.name = head.name.take().or(said.name);
+        head.field = head.field.take().or(said.field);
+        head.content_type = head.content_type.take().or(said.content_type);
+        let has_changed = *head != before;
+        self.resumable_mut().news |= has_changed;
     }
 
     /// Takes what one request brings, to the end of its body. After an error what came before it may be kept.
@@ -182,7 +231,8 @@ impl Received {
         let mut split = self.lend_split()?;
         let resumable = self.resumable_mut();
         resumable.sums = check.map(Sums::new);
-        resumable.torn = resumable.sums.is_some();
+        resumable.is_whole_or_nothing |= resumable.sums.is_some();
+        resumable.torn = resumable.is_whole_or_nothing;
         let declared = body.declared();
         let end = declared.map(|bytes| self.taken.saturating_add(bytes));
         self.expect(declared).await;
@@ -196,8 +246,27 @@ impl Received {
         }
         if let Some(sums) = resumable.sums.take() {
             sums.verify(body.trailers())?;
-            resumable.torn = false;
         }
+        resumable.torn = false;
+        match self.resumable().is_last {
+            true => self.ends_here(),
+            false => Ok(()),
+        }
+    }
+
+    /// The request has brought the upload's last byte.
+    fn ends_here(&mut self) -> Result<(), Error> {
+        let taken = self.taken;
+        let length = *self.upload.length.get_or_insert(taken);
+        if length != taken {
+            return Err(Error::LengthMismatch {
+                length,
+                given: taken,
+            });
+        }
+        let resumable = self.resumable_mut();
+        resumable.news |= resumable.about.length.is_none();
+        resumable.about.length = Some(length);
         Ok(())
     }
 
@@ -240,9 +309,9 @@ impl Received {
         self.session.is_some()
     }
 
-    /// Whether all bytes of the upload are there.
+    /// Whether all bytes of the upload are there, and no word that they are.
     pub(crate) fn is_whole(&self) -> bool {
-        self.upload.length == Some(self.taken)
+        self.upload.length == Some(self.taken) && !self.about().awaits_word
     }
 
     /// The last checkpoint.
@@ -265,7 +334,16 @@ impl Received {
         let mut split = self.lend_split()?;
         self.resumable_mut().torn = true;
         self.finish(&mut *split).await?;
+        self.settle();
         self.store(naming).await
+    }
+
+    /// What no checkpoint says is to be remembered all the same.
+    fn settle(&mut self) {
+        let news = self.resumable().news;
+        if let (true, Some(session), Some(resumable)) = (news, &mut self.session, &self.resumable) {
+            session.settled(&resumable.about);
+        }
     }
 
     /// Shows handlers that keep no state, once, what has come before this run of them.

@@ -49,6 +49,26 @@ pub enum Piece {
     End,
 }
 
+/// Of what the body of an upload is made that outlives its requests.
+pub(crate) enum Shape {
+    /// All of it is one file.
+    File(FileHead),
+    /// The same, and the requests that bring its bytes say more of it: it begins with its first byte.
+    Later(FileHead),
+    /// Files and fields, as this splitter finds them from the first byte on.
+    Form(Box<dyn Split>),
+}
+
+impl Shape {
+    /// The head of its only file, where that has begun.
+    pub(crate) fn head(&self) -> Option<&FileHead> {
+        match self {
+            Self::File(head) => Some(head),
+            Self::Later(_) | Self::Form(_) => None,
+        }
+    }
+}
+
 /// Splits a raw body: all of it is one file.
 #[derive(Debug)]
 pub struct Raw {
@@ -61,6 +81,11 @@ impl Raw {
     #[must_use]
     pub fn new(head: FileHead) -> Self {
         Self { head: Some(head) }
+    }
+
+    /// A body that is a file of which somebody else tells.
+    pub(super) fn told() -> Self {
+        Self { head: None }
     }
 }
 

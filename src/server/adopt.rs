@@ -20,7 +20,7 @@ use super::Config;
 use crate::admission::AdmissionOptions;
 use crate::error::Error;
 use crate::protocol::Inbound;
-use crate::receive::{Body, PaceOptions};
+use crate::receive::{Body, PaceOptions, Shape};
 use crate::service::Service;
 use crate::store::{Disk, DiskOptions, Durability};
 use crate::unfinished::{Append, ResumeOptions, Status};
@@ -140,7 +140,11 @@ impl Adopter<'_> {
         about.fields = fields;
         about.metadata = Some(found.metadata.given.clone()).filter(|given| !given.is_empty());
         about.concat = found.is_partial.then_some(Concat::Partial);
-        Ok(self.inbound.unfinished.create(upload, about, head).await?)
+        Ok(self
+            .inbound
+            .unfinished
+            .create(upload, about, Shape::File(head))
+            .await?)
     }
 
     /// Brings the bytes that are not here yet.
@@ -158,14 +162,12 @@ impl Adopter<'_> {
             return Ok(status);
         }
         let (head, ()) = http::Request::new(()).into_parts();
-        let append = Append {
-            offset: status.offset,
-            length: None,
-            body: Body::new(bytes.behind(status.offset)?),
-            check: None,
-            address: status.remembered.address,
-            head: Arc::new(head),
-        };
+        let append = Append::new(
+            status.offset,
+            Body::new(bytes.behind(status.offset)?),
+            status.remembered.address,
+            Arc::new(head),
+        );
         let status = self.inbound.unfinished.append(&found.id, append).await?;
         match status.offset == there {
             true => Ok(status),

@@ -10,9 +10,9 @@ use crate::name::{OnConflict, Template};
 use crate::page::{Page, PageLimits, Site};
 use crate::progress::{Ledger, Tracker, TrackerOptions};
 use crate::protocol::Inbound;
-use crate::protocol::multipart::PartLimits;
+use crate::protocol::multipart::{Form, PartLimits};
 use crate::protocol::tus::{Tus, TusOptions};
-use crate::receive::{Limits, Naming, PaceOptions, Receiver};
+use crate::receive::{Limits, Naming, PaceOptions, Receiver, Split};
 use crate::rights::{Allow, Rights, Rule};
 use crate::store::Store;
 use crate::sweep;
@@ -67,6 +67,7 @@ impl Dumbwaiter {
                 chain: Chain::default(),
                 limits: Limits::default(),
                 pace: PaceOptions::default(),
+                form: splitter(PartLimits::default()),
             },
             naming: Naming::default(),
             part_limits: PartLimits::default(),
@@ -123,6 +124,7 @@ impl Dumbwaiter {
     /// How large the heads of a form's parts may be.
     pub fn part_limits(mut self, limits: PartLimits) -> Self {
         self.part_limits = limits;
+        self.receiver.form = splitter(limits);
         self
     }
 
@@ -305,4 +307,9 @@ impl Dumbwaiter {
             }),
         }
     }
+}
+
+/// Goes on with forms.
+fn splitter(limits: PartLimits) -> Arc<dyn Fn() -> Box<dyn Split> + Send + Sync> {
+    Arc::new(move || Box::new(Form::to_restore(limits)))
 }

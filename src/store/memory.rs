@@ -372,6 +372,10 @@ impl Session for MemorySession {
         Ok(checkpoint.offset)
     }
 
+    fn settled(&mut self, upload: &Remembered) {
+        self.remembered = Some(upload.clone().without_addresses());
+    }
+
     async fn commit(
         mut self: Box<Self>,
         files: Vec<Placed>,

@@ -234,6 +234,12 @@ pub trait Session: Send {
     /// Says that nothing comes for a while: the store may give back room that it has reserved. By default nothing happens.
     async fn rest(&mut self) {}
 
+    /// Says what is settled about the upload at its end, where that is more than its last checkpoint says: it stays with
+    /// the files. By default nothing happens.
+    fn settled(&mut self, upload: &Remembered) {
+        let _ = upload;
+    }
+
     /// Makes all files visible under the places given, or none, and remembers them under the upload's id.
     /// `files` holds one entry for each file begun and not discarded, in that order; what comes back says, in the same
     /// order, the name each really has and its length.
@@ -321,6 +327,9 @@ pub struct Checkpoint {
     /// When it was taken, in seconds since 1970.
     #[serde(default)]
     pub at: u64,
+    /// What there is besides `files`, where that is not one file alone, begun with the upload.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub form: Option<Box<FormPoint>>,
 }
 
 impl Checkpoint {
@@ -332,6 +341,61 @@ impl Checkpoint {
             parser,
             ..Self::default()
         }
+    }
+}
+
+/// What a [`Checkpoint`] knows of a form besides its files. It is as large as the form's fields, which are bounded
+/// ([`Limits::field_bytes`](crate::Limits)).
+#[derive(Clone, PartialEq, Eq, Default, Debug, serde::Serialize, serde::Deserialize)]
+#[non_exhaustive]
+pub struct FormPoint {
+    /// The fields that are complete and no files.
+    pub fields: Vec<(String, String)>,
+    /// Bytes that count towards the limit of what is kept in memory.
+    pub field_bytes: u64,
+    /// Files begun so far, left out ones too.
+    pub files: u64,
+    /// What is under way.
+    pub open: Opened,
+}
+
+/// What is under way in a body between two of its bytes.
+#[derive(Clone, PartialEq, Eq, Default, Debug, serde::Serialize, serde::Deserialize)]
+#[non_exhaustive]
+pub enum Opened {
+    /// Nothing.
+    #[default]
+    Nothing,
+    /// The rest of a file that is left out.
+    Skipped,
+    /// A field that is no file.
+    Field {
+        /// What it is called.
+        name: String,
+        /// What has come of it, in Base64.
+        #[serde(with = "base64ed")]
+        value: Vec<u8>,
+    },
+    /// A file that begins with its first byte.
+    Head(FileHead),
+    /// The last one of the checkpoint's files.
+    File,
+}
+
+/// Bytes as text: as a list of numbers they would take four times their room.
+mod base64ed {
+    use base64::Engine as _;
+    use base64::engine::general_purpose::STANDARD;
+    use serde::de::Error as _;
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    pub(super) fn serialize<S: Serializer>(bytes: &[u8], to: S) -> Result<S::Ok, S::Error> {
+        to.serialize_str(&STANDARD.encode(bytes))
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<u8>, D::Error> {
+        let text = String::deserialize(from)?;
+        STANDARD.decode(text).map_err(D::Error::custom)
     }
 }
 

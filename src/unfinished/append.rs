@@ -10,8 +10,8 @@ use super::{Append, Shared, Status};
 use crate::admission::Place;
 use crate::error::Error;
 use crate::lock::Lock;
-use crate::progress::Tap;
-use crate::receive::{Body, Check, Received};
+use crate::progress::{Files, Tap};
+use crate::receive::{Body, Check, Received, Words};
 use crate::store::Open;
 use crate::upload::{Concat, FileHead, Remembered, Upload, UploadId};
 
@@ -43,12 +43,26 @@ impl Shared {
             drop(lock);
             return nothing_more(status, append.body).await;
         }
-        let given = append.offset;
+        let (given, untold) = (append.offset, append.untold);
         match Arc::clone(&self).go_on(id, lock, append).await {
             // An older writer may have stored all of it at the last moment.
             Err(Error::NotFound) => stands_at(self.finished(id).await?, given),
+            Err(error) if untold => Err(self.end_untold(id, error).await),
             gone_on => gone_on,
         }
+    }
+
+    /// Nobody could go on with it, unless somebody does already.
+    async fn end_untold(self: Arc<Self>, id: UploadId, error: Error) -> Error {
+        if matches!(error, Error::Superseded) || self.look(&id).is_none() {
+            return error;
+        }
+        if let Err(failed) = self.end(id, &error).await {
+            let cause = std::error::Error::source(&failed).map(ToString::to_string);
+            let upload = id.short();
+            tracing::warn!(upload, cause, "cannot end what nobody can go on with");
+        }
+        error
     }
 
     /// Whether the request may ask a writer to let go: not one that does not fit what is kept, nor one whose client has
@@ -70,7 +84,13 @@ impl Shared {
         lock: Lock,
         append: Append,
     ) -> Result<Status, Error> {
-        let found = self.find(id, lock, &append)?;
+        let mut found = self.find(id, lock, &append)?;
+        found.words = Words {
+            said: append.said,
+            last: append.last,
+            whole: append.whole,
+            on_kept: append.on_kept,
+        };
         let (turn, mut received) = found.open().await?;
         let (expected, given) = (received.kept().offset(), append.offset);
         if expected != given {
@@ -89,7 +109,7 @@ impl Shared {
         let entry = entry.ok_or(Error::NotFound)?;
         let mut upload = Box::new(entry.about.upload(id, Arc::clone(&append.head)));
         upload.address = append.address;
-        upload.length = upload.length.or(append.length);
+        upload.length = upload.length.or(append.length());
         let (about, head, offset) = (entry.about.clone(), entry.head.clone(), entry.kept.offset());
         let taken = table.take(&id).ok_or(Error::Superseded)?;
         drop(table);
@@ -97,7 +117,12 @@ impl Shared {
         Ok(Found {
             place: place.unwrap_or_else(|| self.admission.restore(&upload, offset)),
             parked: taken.parked.filter(|_| !forced),
-            turn: Turn::new(self, id, lock, taken.writer),
+            turn: {
+                let mut turn = Turn::new(self, id, lock, taken.writer);
+                turn.untold = append.untold;
+                turn
+            },
+            words: Words::default(),
             upload,
             about,
             head,
@@ -112,7 +137,8 @@ struct Found {
     turn: Turn,
     upload: Box<Upload>,
     about: Remembered,
-    head: FileHead,
+    head: Option<FileHead>,
+    words: Words,
     offset: u64,
     declared: Option<u64>,
     place: Place,
@@ -133,7 +159,8 @@ impl Found {
         }
         let (upload, offset) = (&self.upload, self.offset);
         let fields = &self.about.fields;
-        shared.tracker.revive(upload, offset, &self.head, fields);
+        let files = Files::open(self.head.as_ref());
+        shared.tracker.revive(upload, offset, files, fields);
         let tap = shared.tracker.resume(upload, offset);
         if matches!(self.about.concat, Some(Concat::Final { .. })) {
             tap.joining();
@@ -144,7 +171,10 @@ impl Found {
             None => shared.open(upload.clone(), self.about).await,
         };
         match opened {
-            Ok(received) => Ok(self.turn.begin(received, self.upload, tap, self.place)),
+            Ok(mut received) => {
+                received.go_on(self.upload, tap, self.place, self.words);
+                Ok((self.turn.begin(&received), received))
+            }
             Err(error) => Err(self.turn.cannot_open(error, tap, self.place, offset).await),
         }
     }
@@ -225,7 +255,7 @@ fn fits(status: Status, append: &Append) -> Result<Status, Error> {
     if expected != given {
         return Err(Error::OffsetMismatch { expected, given });
     }
-    let length = match (status.length, append.length) {
+    let length = match (status.length, append.length()) {
         (Some(length), Some(given)) if length != given => {
             return Err(Error::LengthMismatch { length, given });
         }
@@ -237,25 +267,21 @@ fn fits(status: Status, append: &Append) -> Result<Status, Error> {
         (known, said) => known.or(said),
     };
     let end = expected.saturating_add(append.body.declared().unwrap_or(0));
+    let is_all = append.last == Some(true) && append.body.declared().is_some();
     match length {
-        Some(length) if end > length => Err(Error::LengthMismatch { length, given: end }),
+        Some(length) if end > length || is_all && end < length => {
+            Err(Error::LengthMismatch { length, given: end })
+        }
         _ => Ok(status),
     }
 }
 
 impl Turn {
-    fn begin(
-        self,
-        mut received: Box<Received>,
-        upload: Box<Upload>,
-        tap: Tap,
-        place: Place,
-    ) -> (Self, Box<Received>) {
-        let progress = Arc::clone(tap.progress());
-        received.go_on(upload, tap, place);
+    fn begin(self, received: &Received) -> Self {
         let kept = Arc::clone(received.kept());
-        self.change(|entry| (entry.kept, entry.progress) = (kept, Some(progress)));
-        (self, received)
+        let progress = Some(Arc::clone(received.progress()));
+        self.change(|entry| (entry.kept, entry.progress) = (kept, progress));
+        self
     }
 
     /// The upload stands elsewhere than the request goes on.

@@ -6,14 +6,15 @@ use super::table::Entry;
 use super::turn::Turn;
 use super::{Shared, Status};
 use crate::error::Error;
-use crate::upload::{FileHead, Remembered, Upload};
+use crate::receive::Shape;
+use crate::upload::{Remembered, Upload};
 
 impl Shared {
     pub(super) async fn create(
         self: Arc<Self>,
         upload: Box<Upload>,
         about: Remembered,
-        head: FileHead,
+        shape: Shape,
     ) -> Result<Status, Error> {
         let tap = self.tracker.begin(&upload);
         let place = match self.admission.begin(&upload, None).await {
@@ -26,14 +27,11 @@ impl Shared {
         for (name, value) in &about.fields {
             tap.field(name, value);
         }
-        let id = upload.id;
+        let (id, head) = (upload.id, shape.head().cloned());
         let lock = self.lock(&id).await?;
-        let mut received = self.receiver_for(&about).begin_resumable(
-            upload,
-            about.clone(),
-            head.clone(),
-            self.window(),
-        );
+        let mut received =
+            self.receiver_for(&about)
+                .begin_resumable(upload, about.clone(), shape, self.window());
         let kept = Arc::clone(received.kept());
         let entry = Entry::new(about, head, kept, Some(Arc::clone(tap.progress())));
         let writer = self.table().begin(id, entry);

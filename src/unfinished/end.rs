@@ -9,7 +9,7 @@ use super::turn::Turn;
 use super::{Append, Shared};
 use crate::error::Error;
 use crate::lock::Lock;
-use crate::progress::{Progress, State, Why};
+use crate::progress::{Files, Progress, State, Why};
 use crate::receive::Body;
 use crate::upload::{FileHead, Upload, UploadId};
 
@@ -41,7 +41,8 @@ impl Shared {
         let told = turn.end();
         drop(taken.place);
         if let Some((upload, kept, head, fields)) = told {
-            self.tracker.revive(&upload, kept, &head, &fields);
+            let files = Files::open(head.as_ref());
+            self.tracker.revive(&upload, kept, files, &fields);
             self.tracker.resume(&upload, kept).fail(why);
         }
         Ok(true)
@@ -123,7 +124,8 @@ impl Shared {
     pub(super) fn is_left_whole(&self, id: &UploadId) -> bool {
         let table = self.table();
         table.get(id).is_some_and(|entry| {
-            entry.about.concat.is_none() && entry.is_whole() && !entry.has_writer()
+            let awaits = entry.about.concat.is_some() || entry.about.awaits_word;
+            entry.is_whole() && !awaits && !entry.has_writer()
         })
     }
 
@@ -148,19 +150,17 @@ impl Append {
     /// What no client brings.
     pub(super) fn by_itself(status: &super::Status, body: Body) -> Self {
         let (head, ()) = Request::new(()).into_parts();
-        Self {
-            offset: status.offset,
-            length: None,
+        Self::new(
+            status.offset,
             body,
-            check: None,
-            address: status.remembered.address,
-            head: Arc::new(head),
-        }
+            status.remembered.address,
+            Arc::new(head),
+        )
     }
 }
 
 /// What a record is made of: the upload, how much is kept, its file, its fields.
-type Told = (Upload, u64, FileHead, Vec<(String, String)>);
+type Told = (Upload, u64, Option<FileHead>, Vec<(String, String)>);
 
 impl Turn {
     /// Nothing is stored of the upload any more. Gives what its record is to be told of; nothing for a part that is

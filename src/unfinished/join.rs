@@ -15,7 +15,7 @@ use tokio::sync::mpsc::{Receiver, Sender, channel};
 use super::table::Table;
 use super::{Append, Shared, Status};
 use crate::error::Error;
-use crate::receive::Body;
+use crate::receive::{Body, Shape};
 use crate::store::Store;
 use crate::upload::{Concat, FileHead, Remembered, Upload, UploadId};
 
@@ -35,7 +35,9 @@ impl Shared {
         let id = upload.id;
         upload.length = self.length_of(&about)?;
         about.length = upload.length;
-        let status = Arc::clone(&self).create(upload, about, head).await?;
+        let status = Arc::clone(&self)
+            .create(upload, about, Shape::File(head))
+            .await?;
         // One of them may have gone meanwhile, when nobody waited for it yet.
         if self.table().is_forlorn(&id) {
             self.end_forlorn(id).await;

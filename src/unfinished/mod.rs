@@ -38,7 +38,7 @@ use crate::admission::Admission;
 use crate::error::Error;
 use crate::lock::{Lock, Locks};
 use crate::progress::Tracker;
-use crate::receive::{Body, Check, Naming, Receiver, WindowOptions};
+use crate::receive::{Body, Check, Naming, OnKept, Receiver, Shape, WindowOptions};
 use crate::threads::{DataThreads, Outliving, on_data_thread};
 use crate::upload::{Concat, FileHead, Remembered, Upload, UploadId};
 
@@ -87,7 +87,6 @@ pub(crate) struct Offers {
 }
 
 /// A request that brings more of an upload.
-#[derive(Debug)]
 pub(crate) struct Append {
     /// Where it goes on, in body bytes from the start.
     pub(crate) offset: u64,
@@ -101,6 +100,55 @@ pub(crate) struct Append {
     pub(crate) address: IpAddr,
     /// The request's head.
     pub(crate) head: Arc<Parts>,
+    /// What is said of the file only now; it fills in what is not known of one that begins with its first byte.
+    pub(crate) said: FileHead,
+    /// Whether the upload's end is this request's end, where the protocol says so. `Some(true)`: its last byte is the last
+    /// one, and the length is known with it. `Some(false)`: more is to come, even if all of the length is there. `None`:
+    /// complete as soon as all of the length is there.
+    pub(crate) last: Option<bool>,
+    /// Nobody has been told where the upload is: broken off, it is ended, since nobody could come back.
+    pub(crate) untold: bool,
+    /// Of a request that breaks off nothing is kept: its client sends all of it again.
+    pub(crate) whole: bool,
+    /// Called with the offset of each checkpoint that is taken while the body comes.
+    pub(crate) on_kept: Option<OnKept>,
+}
+
+impl Append {
+    /// `body` from `offset` on, of an upload that is complete as soon as all of its length is there.
+    pub(crate) fn new(offset: u64, body: Body, address: IpAddr, head: Arc<Parts>) -> Self {
+        Self {
+            offset,
+            length: None,
+            body,
+            check: None,
+            address,
+            head,
+            said: FileHead::default(),
+            last: None,
+            untold: false,
+            whole: false,
+            on_kept: None,
+        }
+    }
+
+    /// The upload's length, where the request knows it: its end may be the upload's end.
+    fn length(&self) -> Option<u64> {
+        let is_last = self.last == Some(true);
+        let end = || self.body.declared().filter(|_| is_last);
+        self.length
+            .or_else(|| Some(self.offset.saturating_add(end()?)))
+    }
+}
+
+impl std::fmt::Debug for Append {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Append")
+            .field("offset", &self.offset)
+            .field("length", &self.length)
+            .field("last", &self.last)
+            .finish_non_exhaustive()
+    }
 }
 
 /// An upload as its client may know it.
@@ -146,10 +194,10 @@ impl Unfinished {
         &self,
         upload: Box<Upload>,
         about: Remembered,
-        head: FileHead,
+        shape: Shape,
     ) -> Result<Status, Error> {
         let shared = Arc::clone(&self.shared);
-        let create = async move { shared.create(upload, about, head).await };
+        let create = async move { shared.create(upload, about, shape).await };
         self.shared.on_its_own(create).await
     }
 

@@ -12,7 +12,7 @@ use super::{ResumeOptions, Shared, Unfinished};
 use crate::admission::Admission;
 use crate::error::Error;
 use crate::lock::Locks;
-use crate::progress::Tracker;
+use crate::progress::{Files, Tracker};
 use crate::receive::{Kept, Naming, Receiver};
 use crate::store::Checkpoint;
 use crate::threads::DataThreads;
@@ -101,22 +101,19 @@ impl Shared {
             return;
         };
         let head = checkpoint.files.into_iter().next_back();
-        let head = head.map(|point| FileHead {
-            field: point.facts.field,
-            name: point.facts.name,
-            content_type: point.facts.content_type,
-        });
-        self.list(id, about, head.unwrap_or_default(), Kept::new(offset, at));
+        let head = head.map(|point| point.facts.head());
+        self.list(id, about, head, Kept::new(offset, at));
     }
 
-    fn list(&self, id: UploadId, about: Remembered, head: FileHead, kept: Kept) {
+    fn list(&self, id: UploadId, about: Remembered, head: Option<FileHead>, kept: Kept) {
         let (request, ()) = Request::new(()).into_parts();
         let upload = about.upload(id, Arc::new(request));
         let place = self.admission.restore(&upload, kept.offset());
         let complete = about.concat == Some(Concat::Partial) && about.length == Some(kept.offset());
         if !complete {
+            let files = Files::open(head.as_ref());
             self.tracker
-                .revive(&upload, kept.offset(), &head, &about.fields);
+                .revive(&upload, kept.offset(), files, &about.fields);
         }
         let progress = self.tracker.by_id(&id);
         let entry = Entry::new(about, head, Arc::new(kept), progress);

@@ -26,7 +26,8 @@ pub(super) struct Table {
 #[derive(Debug)]
 pub(super) struct Entry {
     pub(super) about: Remembered,
-    pub(super) head: FileHead,
+    /// Of an upload that is one file, once it has begun.
+    pub(super) head: Option<FileHead>,
     pub(super) kept: Arc<Kept>,
     pub(super) progress: Option<Arc<Progress>>,
     /// With its writer while there is one.
@@ -55,7 +56,7 @@ pub(super) struct Taken {
 impl Entry {
     pub(super) fn new(
         about: Remembered,
-        head: FileHead,
+        head: Option<FileHead>,
         kept: Arc<Kept>,
         progress: Option<Arc<Progress>>,
     ) -> Self {

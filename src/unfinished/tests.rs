@@ -9,6 +9,7 @@ mod model;
 mod requests;
 mod restarts;
 mod rig;
+mod words;
 mod writers;
 
 use rig::{Rig, append, whole};

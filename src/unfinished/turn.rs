@@ -5,6 +5,7 @@
 //! | all its bytes are there | stored and visible: `done` |
 //! | the request has ended, more is to come | kept, at rest: as it was |
 //! | cut off, too slow, asked to let go, server stops, no room, a wrong checksum | kept, at rest: `interrupted` |
+//! | the same, and nobody has been told where it is | gone: `error` |
 //! | refused by a handler, cancelled, a failed sync, a name that is taken | gone: `error` |
 
 use std::sync::Arc;
@@ -28,6 +29,8 @@ pub(super) struct Turn {
     writer: Writer,
     /// How it ends has been told.
     closed: bool,
+    /// Nobody has been told where the upload is.
+    pub(super) untold: bool,
 }
 
 impl Turn {
@@ -38,6 +41,7 @@ impl Turn {
             lock,
             writer,
             closed: false,
+            untold: false,
         }
     }
 
@@ -104,7 +108,8 @@ impl Turn {
 
     /// Something has broken off: what came before is kept, where the upload can go on behind it.
     async fn broken(self, mut received: Box<Received>, error: Error) -> Result<Status, Error> {
-        if !is_kept_after(&error) {
+        let lost = self.untold && !matches!(error, Error::Superseded);
+        if lost || !is_kept_after(&error) {
             return self.fail(received, error).await;
         }
         if received.is_sound()
@@ -277,6 +282,7 @@ fn is_kept_after(error: &Error) -> bool {
             | Error::RequestTooLarge { .. }
             | Error::BadRequest { .. }
             | Error::ChecksumMismatch
+            | Error::LengthMismatch { .. }
             | Error::NotResumable { .. }
     )
 }

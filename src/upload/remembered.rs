@@ -32,6 +32,13 @@ pub struct Remembered {
     pub metadata: Option<String>,
     /// tus: what it is to those with which it is put together.
     pub concat: Option<Concat>,
+    /// Complete only when a request says that its last byte is the last one, even if all of its length is there: the one
+    /// that came last said that more is to come, or none has said anything yet.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub awaits_word: bool,
+    /// What all of its body bytes must add up to, where its client says so: a `Repr-Digest` (RFC 9530).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub digest: Option<String>,
 }
 
 /// What an upload is to those with which it is put together (tus 1.0, "Concatenation").
@@ -62,6 +69,8 @@ impl Remembered {
             fields: Vec::new(),
             metadata: None,
             concat: None,
+            awaits_word: false,
+            digest: None,
         }
     }
 

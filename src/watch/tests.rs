@@ -6,7 +6,7 @@ use http_body_util::BodyExt;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::progress::{Tap, TrackerOptions, by_hand};
+use crate::progress::{Files, Tap, TrackerOptions, by_hand};
 use crate::upload::{FileFacts, FileHead, ProgressId, Protocol, Upload};
 
 fn get(uri: &str) -> Parts {
@@ -688,7 +688,9 @@ async fn a_reconnect_after_a_restart_finds_the_upload_where_it_was_left() {
         name: Some("paella.jpg".into()),
         content_type: None,
     };
-    after.tracker.revive(&upload, 40, &head, &[]);
+    after
+        .tracker
+        .revive(&upload, 40, Files::open(Some(&head)), &[]);
     let mut stream = after.open(&again(&path, &seen));
     let event = stream.event().await;
     assert_eq!(event.data["state"], "interrupted");

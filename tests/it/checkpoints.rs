@@ -370,8 +370,8 @@ fn edit(dir: &Path, edit: impl FnOnce(&str) -> String) {
 
 #[test]
 fn a_checkpoint_of_a_layout_not_known_here_is_refused_and_stays_with_its_bytes() {
-    let newer = |row: &str| row.replace("\"version\":1", "\"version\":2");
-    let other = |_: &str| "{\"version\":2,\"all\":\"other\"}".to_owned();
+    let newer = |row: &str| row.replace("\"version\":1", "\"version\":3");
+    let other = |_: &str| "{\"version\":3,\"all\":\"other\"}".to_owned();
     let torn = |row: &str| row[..row.len() / 2].to_owned();
     let unknown = |row: &str| row.replace("\"tus\"", "\"pigeon\"");
     for change in [newer, other, torn, unknown] as [fn(&str) -> String; 4] {

@@ -261,7 +261,9 @@ fn after_a_restart_it_is_found_under_every_name_and_goes_on_as_the_same() {
     let mut upload = tus(Some(100));
     upload.started_at = SystemTime::now() - Duration::from_secs(3600);
     let fields = [("dish".to_owned(), "7".to_owned())];
-    house.tracker.revive(&upload, 40, &head(), &fields);
+    house
+        .tracker
+        .revive(&upload, 40, Files::open(Some(&head())), &fields);
     let record = house.record(&upload);
     for (name, value) in [
         ("state", json!("interrupted")),
@@ -297,11 +299,15 @@ fn after_a_restart_it_is_found_under_every_name_and_goes_on_as_the_same() {
 fn one_that_is_revived_without_a_byte_is_starting_and_one_that_is_listed_stays_as_it_is() {
     let house = House::new();
     let upload = tus(None);
-    house.tracker.revive(&upload, 0, &head(), &[]);
+    house
+        .tracker
+        .revive(&upload, 0, Files::open(Some(&head())), &[]);
     assert_eq!(house.stands(&upload), stands("starting", 0, 0));
     let tap = house.tracker.resume(&upload, 0);
     tap.received(5);
-    house.tracker.revive(&upload, 0, &head(), &[]);
+    house
+        .tracker
+        .revive(&upload, 0, Files::open(Some(&head())), &[]);
     assert_eq!(house.stands(&upload), stands("uploading", 0, 5));
 }
 
@@ -530,8 +536,12 @@ fn of_several_with_one_progress_id_the_one_begun_last_is_meant_in_whatever_order
     let (mut older, mut newer) = (tus(None), tus(None));
     older.started_at = SystemTime::now() - Duration::from_secs(200);
     newer.started_at = SystemTime::now() - Duration::from_secs(100);
-    house.tracker.revive(&newer, 1, &head(), &[]);
-    house.tracker.revive(&older, 1, &head(), &[]);
+    house
+        .tracker
+        .revive(&newer, 1, Files::open(Some(&head())), &[]);
+    house
+        .tracker
+        .revive(&older, 1, Files::open(Some(&head())), &[]);
     let meant = || house.tracker.find(&key(&older)).unwrap().progress.id();
     assert_eq!(meant(), newer.id);
     house.tracker.resume(&older, 1).fail(&Error::Expired);

@@ -105,6 +105,13 @@ impl Form {
         }
     }
 
+    /// A parser for a form whose saved state, its boundary with it, is yet to be restored.
+    #[must_use]
+    pub fn to_restore(limits: PartLimits) -> Self {
+        let boundary = Boundary::parse(b"-").expect("one character is enough for a boundary");
+        Self::new(&boundary, limits)
+    }
+
     /// Takes some of `rest` and leaves what is still to be looked at.
     fn step(&mut self, rest: &mut Bytes, pieces: &mut Vec<Piece>) -> Result<(), Error> {
         self.state = match self.state {

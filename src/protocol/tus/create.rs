@@ -6,7 +6,7 @@ use http::{Response, StatusCode, header};
 use super::head::{self, Creation};
 use super::{Asked, Inbound, Tus, check_owner, told};
 use crate::error::Error;
-use crate::receive::{Body, Check};
+use crate::receive::{Body, Check, Shape};
 use crate::unfinished::{Append, Status};
 use crate::upload::{Concat, FileHead, Protocol, Remembered, Upload, UploadId};
 
@@ -90,7 +90,7 @@ async fn begin(
     let unfinished = &inbound.unfinished;
     let begun = match about.concat {
         Some(crate::upload::Concat::Final { .. }) => unfinished.join(upload, about, file).await,
-        _ => unfinished.create(upload, about, file).await,
+        _ => unfinished.create(upload, about, Shape::File(file)).await,
     };
     let status = match begun {
         Ok(status) => status,
@@ -100,12 +100,8 @@ async fn begin(
         return created(tus, asked, &status);
     }
     let append = Append {
-        offset: 0,
-        length: None,
-        body,
         check: read.check,
-        address: asked.address,
-        head: asked.head.clone(),
+        ..Append::new(0, body, asked.address, asked.head.clone())
     };
     match unfinished.append(&id, append).await {
         Ok(status) => created(tus, asked, &status),

@@ -48,12 +48,9 @@ async fn read(
     let check = head::check(headers)?;
     check_owner(inbound, asked, id).await?;
     let append = Append {
-        offset,
         length,
-        body,
         check,
-        address: asked.address,
-        head: asked.head.clone(),
+        ..Append::new(offset, body, asked.address, asked.head.clone())
     };
     Ok((id, append))
 }

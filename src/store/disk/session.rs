@@ -254,6 +254,10 @@ impl Session for DiskSession {
         }
     }
 
+    fn settled(&mut self, upload: &Remembered) {
+        self.remembered = Some(upload.clone().without_addresses());
+    }
+
     async fn commit(
         mut self: Box<Self>,
         files: Vec<Placed>,

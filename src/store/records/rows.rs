@@ -98,13 +98,24 @@ impl Saved {
     /// The layout that is written, and the newest that is read. Older ones: 0, the same without its number.
     ///
     /// It rises with every change that an older version would misread; what may be left out needs none.
-    const VERSION: u32 = 1;
+    const VERSION: u32 = 2;
 
     pub(in crate::store) fn new(checkpoint: Checkpoint, temps: Vec<String>) -> Self {
         Self {
-            version: Self::VERSION,
+            version: Self::needed(&checkpoint),
             checkpoint,
             temps,
+        }
+    }
+
+    /// The oldest layout whose readers understand all of it. In 2 a checkpoint may be of a form, wait for a word that its
+    /// upload is complete, or say what its bytes must add up to.
+    fn needed(checkpoint: &Checkpoint) -> u32 {
+        let upload = checkpoint.upload.as_ref();
+        let is_strict = upload.is_some_and(|upload| upload.awaits_word || upload.digest.is_some());
+        match checkpoint.form.is_some() || is_strict {
+            true => 2,
+            false => 1,
         }
     }
 

@@ -150,6 +150,10 @@ impl Session for FaultySession {
         self.session.checkpoint(checkpoint).await
     }
 
+    fn settled(&mut self, upload: &Remembered) {
+        self.session.settled(upload);
+    }
+
     async fn commit(
         self: Box<Self>,
         files: Vec<Placed>,

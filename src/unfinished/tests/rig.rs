@@ -13,7 +13,8 @@ use crate::admission::{Admission, AdmissionOptions};
 use crate::error::Error;
 use crate::handlers::Chain;
 use crate::progress::{Progress, State, Tracker, TrackerOptions};
-use crate::receive::{Body, Limits, Naming, PaceOptions, Receiver};
+use crate::protocol::multipart::{Form, PartLimits};
+use crate::receive::{Body, Limits, Naming, PaceOptions, Receiver, Shape, Split};
 use crate::store::{Checkpoint, FilePoint, Memory, Open, Store};
 use crate::threads::DataThreads;
 use crate::unfinished::{Append, ResumeOptions, Status, Unfinished};
@@ -61,14 +62,8 @@ pub(super) fn whole(bytes: impl Into<Bytes>) -> Body {
 }
 
 pub(super) fn append(offset: u64, body: Body) -> Append {
-    Append {
-        offset,
-        length: None,
-        body,
-        check: None,
-        address: [127, 0, 0, 1].into(),
-        head: Arc::new(Request::new(()).into_parts().0),
-    }
+    let head = Arc::new(Request::new(()).into_parts().0);
+    Append::new(offset, body, [127, 0, 0, 1].into(), head)
 }
 
 /// Everything that unfinished uploads live in.
@@ -113,6 +108,7 @@ impl Rig {
             chain: given.chain,
             limits: Limits::default(),
             pace: given.pace,
+            form: Arc::new(form),
         };
         let admission = Admission::start(given.admission, &store, &data);
         let (options, naming, tracked) = (given.options, given.naming, tracker.clone());
@@ -164,7 +160,10 @@ impl Rig {
         };
         match concat {
             Some(Concat::Final { .. }) => self.unfinished.join(Box::new(upload), about, head).await,
-            _ => self.unfinished.create(Box::new(upload), about, head).await,
+            _ => {
+                let shape = Shape::File(head);
+                self.unfinished.create(Box::new(upload), about, shape).await
+            }
         }
     }
 
@@ -272,4 +271,9 @@ pub(super) async fn until(is_so: impl Fn() -> bool) {
     };
     let waited = tokio::time::timeout(std::time::Duration::from_secs(60), wait).await;
     waited.expect("it has not come to that");
+}
+
+/// A form's parser, for a form that goes on.
+pub(super) fn form() -> Box<dyn Split> {
+    Box::new(Form::to_restore(PartLimits::default()))
 }
