@@ -17,7 +17,7 @@ use crate::receive::{Arrived, Body, Naming, Receiver, Split};
 use crate::rights::Client;
 use crate::threads::DataThreads;
 use crate::unfinished::Unfinished;
-use crate::upload::{Owner, ProgressId, Protocol, Upload};
+use crate::upload::{Owner, ProgressId, Protocol, Upload, UploadId};
 
 pub mod answer;
 pub(crate) mod any;
@@ -86,6 +86,23 @@ impl Inbound {
         upload.address = asked.address;
         upload.length = body.declared();
         Box::new(upload)
+    }
+
+    /// Whether the upload is one that the asker may know of. Its id is the right to it, besides the app's word where it
+    /// named an owner; cookies and addresses change while an upload lasts.
+    pub(crate) async fn check_owner(&self, asked: &Asked, id: UploadId) -> Result<(), Error> {
+        let remembered = match self.unfinished.look(&id) {
+            Some(status) => Some(status.remembered),
+            None => {
+                let store = Arc::clone(&self.receiver.store);
+                let read = self.data.run(async move { store.remembered(&id).await });
+                read.await?
+            }
+        };
+        match remembered.map(|remembered| remembered.owner) {
+            Some(owner @ Owner::Named(_)) if owner != asked.owner => Err(Error::NotFound),
+            _ => Ok(()),
+        }
     }
 
     /// Takes the body in, stores its files under their names and ends the record, which it gives back: the answer does

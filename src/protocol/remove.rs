@@ -6,7 +6,6 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::{HeaderValue, Response, StatusCode, header};
 
-use super::tus::check_owner;
 use super::{Asked, Inbound, answer};
 use crate::error::Error;
 use crate::progress::{Bell, Key, Progress, State, Why};
@@ -37,7 +36,7 @@ impl From<Removed> for StatusCode {
 /// one. All other names are unknown.
 pub async fn delete(inbound: &Inbound, name: &str, asked: &Asked) -> Response<Bytes> {
     let removed = match name.parse() {
-        Ok(id) => match check_owner(inbound, asked, id).await {
+        Ok(id) => match inbound.check_owner(asked, id).await {
             Ok(()) => remove(inbound, id).await,
             Err(error) => Err(error),
         },

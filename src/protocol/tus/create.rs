@@ -4,7 +4,7 @@ use bytes::Bytes;
 use http::{Response, StatusCode, header};
 
 use super::head::{self, Creation};
-use super::{Asked, Inbound, Tus, check_owner, told};
+use super::{Asked, Inbound, Tus, told};
 use crate::error::Error;
 use crate::receive::{Body, Check, Shape};
 use crate::unfinished::{Append, Status};
@@ -70,7 +70,7 @@ impl Announced {
 async fn check_parts(inbound: &Inbound, asked: &Asked, read: &Announced) -> Result<(), Error> {
     if let Some(Concat::Final { parts, .. }) = &read.creation.concat {
         for part in parts {
-            check_owner(inbound, asked, *part).await?;
+            inbound.check_owner(asked, *part).await?;
         }
     }
     Ok(())

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use http::Response;
 
-use super::{Asked, Inbound, check_owner, head, told};
+use super::{Asked, Inbound, head, told};
 use crate::error::Error;
 use crate::protocol::remove::{self, Removed};
 use crate::upload::UploadId;
@@ -19,7 +19,7 @@ pub(super) async fn delete(inbound: &Inbound, name: &str, asked: &Asked) -> Resp
 async fn removed(inbound: &Inbound, name: &str, asked: &Asked) -> Result<Removed, Error> {
     head::check_version(&asked.head.headers)?;
     let id = name.parse().map_err(|_| Error::NotFound)?;
-    check_owner(inbound, asked, id).await?;
+    inbound.check_owner(asked, id).await?;
     // The record that stays for a while is no upload.
     match is_there(inbound, id).await? {
         true => remove::remove(inbound, id).await,

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use http::{Response, StatusCode};
 
 use super::head;
-use super::{Asked, Inbound, check_owner, told};
+use super::{Asked, Inbound, told};
 use crate::error::Error;
 use crate::unfinished::Status;
 
@@ -36,6 +36,6 @@ pub(crate) async fn look(inbound: &Inbound, name: &str, asked: &Asked) -> Option
 
 async fn find(inbound: &Inbound, name: &str, asked: &Asked) -> Result<Status, Error> {
     let id = name.parse().map_err(|_| Error::NotFound)?;
-    check_owner(inbound, asked, id).await?;
+    inbound.check_owner(asked, id).await?;
     inbound.unfinished.settle(&id).await
 }

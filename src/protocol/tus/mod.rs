@@ -22,10 +22,8 @@ use bytes::Bytes;
 use http::{Method, Response};
 
 use super::{Asked, Inbound};
-use crate::error::Error;
 use crate::receive::Body;
 use crate::unfinished::Offers;
-use crate::upload::{Owner, UploadId};
 
 pub mod concat;
 mod create;
@@ -86,26 +84,5 @@ pub(crate) async fn answer(
         Method::POST => create::post(inbound, tus, asked, body).await,
         Method::PATCH => patch::patch(inbound, name, asked, body).await,
         _ => end::delete(inbound, name, asked).await,
-    }
-}
-
-/// Whether the upload is one that the asker may know of. Its id is the right to it, besides the app's word where it named
-/// an owner; cookies and addresses change while an upload lasts.
-pub(super) async fn check_owner(
-    inbound: &Inbound,
-    asked: &Asked,
-    id: UploadId,
-) -> Result<(), Error> {
-    let remembered = match inbound.unfinished.look(&id) {
-        Some(status) => Some(status.remembered),
-        None => {
-            let store = inbound.receiver.store.clone();
-            let read = inbound.data.run(async move { store.remembered(&id).await });
-            read.await?
-        }
-    };
-    match remembered.map(|remembered| remembered.owner) {
-        Some(owner @ Owner::Named(_)) if owner != asked.owner => Err(Error::NotFound),
-        _ => Ok(()),
     }
 }

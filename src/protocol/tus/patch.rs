@@ -4,7 +4,7 @@ use bytes::Bytes;
 use http::{Response, StatusCode};
 
 use super::head::{self, Appending};
-use super::{Asked, Inbound, check_owner, told};
+use super::{Asked, Inbound, told};
 use crate::error::Error;
 use crate::receive::Body;
 use crate::unfinished::Append;
@@ -46,7 +46,7 @@ async fn read(
     let id = name.parse().map_err(|_| Error::NotFound)?;
     let Appending { offset, length } = Appending::of(headers)?;
     let check = head::check(headers)?;
-    check_owner(inbound, asked, id).await?;
+    inbound.check_owner(asked, id).await?;
     let append = Append {
         length,
         check,
