@@ -7,12 +7,13 @@ pub(crate) mod killed;
 pub(crate) mod logged;
 pub(crate) mod needs;
 pub(crate) mod nginx;
+pub(crate) mod talk;
 pub(crate) mod tmpfs;
 pub(crate) mod traced;
 pub(crate) mod tus;
 
 use std::fs::Permissions;
-use std::io::{self, BufRead, BufReader, Read, Write};
+use std::io::{self, BufRead, BufReader, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
@@ -291,14 +292,18 @@ impl Reply {
 
     /// The same, where the server may vanish under way.
     pub(crate) fn try_read(stream: &mut TcpStream) -> io::Result<Self> {
-        let mut reader = BufReader::new(stream);
-        let mut reply = Self::head_of(&mut reader)?;
+        Self::next(&mut BufReader::new(stream))
+    }
+
+    /// Reads the next answer of several on one connection, an interim one too.
+    pub(crate) fn next(reader: &mut impl BufRead) -> io::Result<Self> {
+        let mut reply = Self::head_of(reader)?;
         if let Some(length) = reply.header("content-length") {
             reply.body.resize(length.parse().unwrap(), 0);
             reader.read_exact(&mut reply.body)?;
         } else if reply.header("transfer-encoding").is_some() {
-            reply.body = chunks(&mut reader)?;
-        } else if !matches!(reply.status, 204 | 304) {
+            reply.body = chunks(reader)?;
+        } else if !matches!(reply.status, 100..200 | 204 | 304) {
             reader.read_to_end(&mut reply.body)?;
         }
         Ok(reply)

@@ -9,7 +9,7 @@ use rustix::process::Signal;
 
 use super::talk::{Talk, appended, ask, created, patch, post, refused, told};
 use crate::serve::Served;
-use crate::support::{Reply, Server, connect_from, eventually, write_for_us_alone};
+use crate::support::{Reply, Server, connect_from, write_for_us_alone};
 
 /// "Tus-Resumable" MUST be in every response: refusals that are no affair of the protocol have it too.
 #[test]
@@ -215,14 +215,7 @@ fn head_is_answered_where_every_place_is_taken() {
     let mut talk = Talk::with(&server);
     talk.says(&post("Upload-Length: 11"), &created("id", 0));
     talk.says(&post("Upload-Length: 11"), &created("other", 0));
-    let whole = talk.bytes(&patch("other", 0, "hello world"));
-    let mut running = server.connect();
-    running.write_all(&whole[..whole.len() - 6]).unwrap();
-    let record = format!("/uploads/{}", talk.name("other"));
-    eventually(
-        || server.get(&record).json()["received"].clone(),
-        |received| received == 5,
-    );
+    let mut running = talk.begins("other", &patch("other", 0, "hello world"), 5, 5);
     let full = |fields: &str| {
         refused(
             "503 Service Unavailable",
@@ -287,13 +280,7 @@ fn a_server_that_stops_keeps_all_and_the_next_one_goes_on() {
         &created("id", 0),
     );
     let id = talk.name("id").to_owned();
-    let whole = talk.bytes(&patch("id", 0, "hello world"));
-    let mut running = server.connect();
-    running.write_all(&whole[..whole.len() - 6]).unwrap();
-    eventually(
-        || server.get(&format!("/uploads/{id}")).json()["received"].clone(),
-        |received| received == 5,
-    );
+    let mut running = talk.begins("id", &patch("id", 0, "hello world"), 5, 5);
     server.signal(Signal::TERM);
     let reply = Reply::read(&mut running);
     assert_eq!(

@@ -3,7 +3,7 @@
 use std::io::Write;
 
 use super::talk::{Talk, appended, ask, completed, created, patch, post, refused, request, told};
-use crate::support::{Reply, Server, eventually};
+use crate::support::{Reply, Server};
 
 /// Sums of `hello`, by four algorithms; known from elsewhere (`printf hello | sha1sum` and the like).
 const HELLO: [&str; 4] = [
@@ -90,19 +90,8 @@ fn a_cut_patch_with_a_checksum_leaves_nothing() {
     let mut talk = Talk::with(&server);
     talk.says(&post("Upload-Length: 10"), &created("id", 0));
     talk.says(&patch("id", 0, "hello"), &appended(5));
-    let whole = talk.bytes(&with_checksum("id", 5, "hello", HELLO[0]));
-    let mut stream = server.connect();
-    stream.write_all(&whole[..whole.len() - 2]).unwrap();
-    let record = format!("/uploads/{}", talk.name("id"));
-    eventually(
-        || server.get(&record).json()["received"].clone(),
-        |received| received == 8,
-    );
-    drop(stream);
-    eventually(
-        || server.get(&record).json(),
-        |record| record["state"] == "interrupted" && record["offset"] == 5,
-    );
+    let stream = talk.begins("id", &with_checksum("id", 5, "hello", HELLO[0]), 3, 8);
+    talk.cuts("id", stream, 5);
     talk.says(
         &ask("HEAD", "id"),
         &told("upload-offset: 5\nupload-length: 10\nupload-complete: ?0\nupload-expires: {time}"),

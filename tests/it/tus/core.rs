@@ -3,7 +3,7 @@
 use std::io::Write;
 
 use super::talk::{Talk, appended, ask, completed, created, patch, post, refused, request, told};
-use crate::support::{Reply, Server, eventually};
+use crate::support::{Reply, Server};
 
 /// The protocol's own example, whole.
 #[test]
@@ -308,27 +308,15 @@ fn what_came_before_a_cut_is_kept_and_gone_on_with() {
     let server = Server::start(&[]);
     let mut talk = Talk::with(&server);
     talk.says(&post("Upload-Length: 11"), &created("id", 0));
-    let cut = patch("id", 0, "hello world");
-    let cut = talk.bytes(&cut);
-    let mut stream = server.connect();
-    stream.write_all(&cut[..cut.len() - 6]).unwrap();
-    let record = format!("/uploads/{}", talk.name("id"));
-    eventually(
-        || server.get(&record).json()["received"].clone(),
-        |received| received == 5,
-    );
-    drop(stream);
-    eventually(
-        || server.get(&record).json(),
-        |record| record["state"] == "interrupted" && record["offset"] == 5,
-    );
+    let stream = talk.begins("id", &patch("id", 0, "hello world"), 5, 5);
+    talk.cuts("id", stream, 5);
     talk.says(
         &ask("HEAD", "id"),
         &told("upload-offset: 5\nupload-length: 11\nupload-complete: ?0\nupload-expires: {time}"),
     );
     talk.says(&patch("id", 5, " world"), &completed(11));
     assert_eq!(server.read(&server.files()[0]), b"hello world");
-    let record = server.get(&record).json();
+    let record = talk.record("id");
     assert_eq!(
         (&record["state"], &record["offset"]),
         (&"done".into(), &11.into())
@@ -342,14 +330,7 @@ fn head_takes_the_upload_from_a_request_that_is_silent() {
     let server = Server::start(&[]);
     let mut talk = Talk::with(&server);
     talk.says(&post("Upload-Length: 11"), &created("id", 0));
-    let whole = talk.bytes(&patch("id", 0, "hello world"));
-    let mut silent = server.connect();
-    silent.write_all(&whole[..whole.len() - 6]).unwrap();
-    let record = format!("/uploads/{}", talk.name("id"));
-    eventually(
-        || server.get(&record).json()["received"].clone(),
-        |received| received == 5,
-    );
+    let mut silent = talk.begins("id", &patch("id", 0, "hello world"), 5, 5);
     talk.says(
         &ask("HEAD", "id"),
         &told("upload-offset: 5\nupload-length: 11\nupload-complete: ?0\nupload-expires: {time}"),
@@ -370,14 +351,7 @@ fn a_newer_patch_takes_the_upload_from_an_older_one() {
     let server = Server::start(&["--checkpoint-time", "1h"]);
     let mut talk = Talk::with(&server);
     talk.says(&post("Upload-Length: 11"), &created("id", 0));
-    let whole = talk.bytes(&patch("id", 0, "HELLO WORLD"));
-    let mut older = server.connect();
-    older.write_all(&whole[..whole.len() - 6]).unwrap();
-    let record = format!("/uploads/{}", talk.name("id"));
-    eventually(
-        || server.get(&record).json()["received"].clone(),
-        |received| received == 5,
-    );
+    let mut older = talk.begins("id", &patch("id", 0, "HELLO WORLD"), 5, 5);
     talk.says(
         &patch("id", 0, "hello world"),
         &refused(

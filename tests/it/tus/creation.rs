@@ -64,7 +64,7 @@ fn an_upload_of_no_bytes_is_complete_at_once() {
             "upload-offset: 0\nupload-length: 0\nupload-complete: ?1\nupload-metadata: filename ZW1wdHk=",
         ),
     );
-    let record = server.get(&format!("/uploads/{}", talk.name("id"))).json();
+    let record = talk.record("id");
     assert_eq!(
         (&record["state"], &record["length"], &record["offset"]),
         (&"done".into(), &0.into(), &0.into())
@@ -250,7 +250,7 @@ fn metadata_names_the_file_and_fills_the_records_fields() {
         )),
         &created("id", 0),
     );
-    let record = server.get(&format!("/uploads/{}", talk.name("id"))).json();
+    let record = talk.record("id");
     assert_eq!(record["protocol"], "tus");
     assert_eq!(record["progress_id"], "p");
     assert_eq!(record["fields"]["id"], "12");
@@ -297,7 +297,7 @@ fn a_name_in_metadata_never_leads_out_of_the_folder() {
         let fields = format!("Upload-Length: 1\nUpload-Metadata: filename {name}");
         talk.says(&post(&fields), &created("id", 0));
         talk.says(&patch("id", 0, "x"), &completed(1));
-        let record = server.get(&format!("/uploads/{}", talk.name("id"))).json();
+        let record = talk.record("id");
         let name = record["files"][0]["name"].as_str().unwrap();
         assert_eq!(server.read(name), b"x", "{hostile:?} became {name:?}");
         assert!(!name.contains(['/', '\\', '\0', '\r']) && !name.starts_with('.'));
@@ -425,7 +425,7 @@ fn a_large_upload_in_odd_pieces_is_stored_to_the_byte() {
         assert_eq!(reply.header("upload-offset"), Some(&*offset.to_string()));
     }
     assert!(server.read(&server.files()[0]) == content);
-    let record = server.get(&format!("/uploads/{}", talk.name("id"))).json();
+    let record = talk.record("id");
     let digest = record["files"][0]["digest"].as_str().unwrap();
     assert_eq!(digest, format!("sha256:{}", sha256(&content)));
 }
