@@ -26,6 +26,7 @@ use tower_service::Service as _;
 
 use crate::outbound::ResponseBody;
 use crate::problem::{RefusalCode, problem};
+use crate::server::ahead::Ahead;
 use crate::server::drain::{Open, Seat};
 use crate::server::metrics::Metrics;
 use crate::server::patient::Patient;
@@ -131,6 +132,8 @@ impl Connections {
     async fn http1(&self, stream: TcpStream, peer: SocketAddr, plane: Plane, seat: Seat) {
         // An answer is small and complete: it must not wait for the acknowledgement of the one before.
         let _ = stream.set_nodelay(true);
+        let stream = Ahead::new(stream);
+        let slot = stream.slot();
         let stream = Patient::new(stream, self.options.stall);
         let stream = Strict::new(stream, self.options.head, self.options.head_timeout);
         let stream = stream.by_portion(self.portions.one());
@@ -140,12 +143,16 @@ impl Connections {
         let answer = service_fn(move |mut request: Request<Incoming>| {
             let refused = refused.take(&request);
             request.extensions_mut().insert(Peer(peer));
+            let unanswered = slot.open(&mut request);
             let last = refused.is_some() || is_last(&request, plane);
             let brings_body = !request.body().is_end_stream();
             let answer = service.clone().call(request);
             let (talk, metrics) = (talks.clone(), metrics.clone());
             talk.begin();
             Box::pin(async move {
+                if let Some(unanswered) = &unanswered {
+                    poll_fn(|cx| Poll::Ready(unanswered.wakes(cx))).await;
+                }
                 let mut answer = match refused {
                     Some(error) => {
                         tracing::debug!(%peer, %error, "refused a request's head");
@@ -153,6 +160,7 @@ impl Connections {
                     }
                     None => answer.await?,
                 };
+                drop(unanswered);
                 talk.answered(&answer, metrics.as_ref());
                 if answer.status().as_u16() == MISMATCH {
                     let words = ReasonPhrase::from_static(b"Checksum Mismatch");
@@ -202,7 +210,8 @@ impl Connections {
         if matches!(at_stop, None | Some(Turn::Asked)) {
             talk.lingers();
             let stream = connection.into_parts().io.into_inner();
-            self.linger(stream.into_inner().into_inner()).await;
+            let stream = stream.into_inner().into_inner().into_inner();
+            self.linger(stream).await;
         }
     }
 

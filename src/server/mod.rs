@@ -20,6 +20,7 @@ use crate::threads::DataThreads;
 
 mod admin;
 mod adopt;
+mod ahead;
 mod args;
 mod assemble;
 mod beside;
