@@ -20,13 +20,23 @@ const STEP = 500_000;
 
 /** Follows `id` at `server`, from the first record on, which is here when this resolves. */
 export async function follow(t, server, id) {
+  const stream = await open(t, `${server.url}uploads/${id}`, id);
+  await stream.until(() => true, "the first record");
+  return stream;
+}
+
+/** Follows the upload that a client is about to begin under that name of its own; `cookie` is the browser's, if it has one. */
+export function followNamed(t, server, name, cookie = "") {
+  return open(t, `${server.url}uploads?X-Progress-ID=${encodeURIComponent(name)}`, name, { cookie });
+}
+
+async function open(t, url, id, headers = {}) {
   const stop = new AbortController();
   t.after(() => stop.abort());
-  const answer = await fetch(`${server.url}uploads/${id}`, { headers: { accept: "text/event-stream" }, signal: stop.signal });
+  const answer = await fetch(url, { headers: { accept: "text/event-stream", ...headers }, signal: stop.signal });
   assert.equal(answer.status, 200);
   const stream = new Stream(id);
   stream.read(answer.body);
-  await stream.until(() => true, "the first record");
   return stream;
 }
 
@@ -163,10 +173,17 @@ export function assertHonest(records) {
 }
 
 /** A stream that was followed to its end: honest all along, and at the end all bytes are here, and kept. */
-export function assertDone(records, length) {
+export function assertDone(records, length, way = "tus") {
   assertHonest(records);
   const { state, protocol, ...last } = records.at(-1);
-  assert.deepEqual([state, protocol, last.length, last.received, last.offset], ["done", "tus", length, length, length]);
+  assert.deepEqual([state, protocol, last.length, last.received, last.offset], ["done", way, length, length, length]);
+}
+
+/** The same of a form with so many bytes in its files: what stands around them counts too. */
+export function assertFormDone(records, bytes, way = "form") {
+  const { length } = records.at(-1);
+  assert.ok(length > bytes && length < bytes + HEADS, `a form of ${length} bytes for ${bytes}`);
+  assertDone(records, length, way);
 }
 
 /** Asks until it is so. */
