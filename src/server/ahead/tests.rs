@@ -14,7 +14,7 @@ use proptest::prelude::*;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::mpsc;
-use tokio::time::advance;
+use tokio::time::{advance, timeout};
 
 use super::*;
 use crate::server::patient::Patient;
@@ -86,10 +86,15 @@ fn empty(status: u16) -> Answer {
     answer
 }
 
+/// What never comes fails a test in place of holding it.
+async fn soon<T>(awaited: impl Future<Output = T>) -> T {
+    timeout(Duration::from_secs(60), awaited).await.unwrap()
+}
+
 /// Reads `expected` and not a byte more.
 async fn reads(client: &mut TcpStream, expected: &str) {
     let mut came = vec![0; expected.len()];
-    client.read_exact(&mut came).await.unwrap();
+    soon(client.read_exact(&mut came)).await.unwrap();
     assert_eq!(String::from_utf8(came).unwrap(), expected);
 }
 
@@ -97,7 +102,7 @@ async fn reads(client: &mut TcpStream, expected: &str) {
 async fn head(client: &mut TcpStream) -> String {
     let mut came = Vec::new();
     while !came.ends_with(b"\r\n\r\n") {
-        came.push(client.read_u8().await.unwrap());
+        came.push(soon(client.read_u8()).await.unwrap());
     }
     String::from_utf8(came).unwrap()
 }
