@@ -24,3 +24,6 @@ pub async fn post(
     let taken = inbound.take(upload, body, split).await;
     answer::uploaded(asked, taken)
 }
+
+#[cfg(test)]
+mod tests;

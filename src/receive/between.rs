@@ -21,11 +21,11 @@ impl Received {
     }
 
     /// Takes up what a checkpoint says.
-    pub(super) fn restore(&mut self, checkpoint: Checkpoint) -> Result<(), Error> {
-        let mut files = checkpoint.files;
+    pub(super) fn restore(&mut self, mut checkpoint: Checkpoint) -> Result<(), Error> {
+        let file = checkpoint.take_open();
         let open = match checkpoint.form {
             Some(form) => self.restore_form(*form),
-            None if files.is_empty() => Opened::Skipped,
+            None if file.is_none() => Opened::Skipped,
             None => Opened::File,
         };
         self.current = match open {
@@ -34,13 +34,17 @@ impl Received {
             Opened::Field { name, value } => Current::Field { name, value },
             Opened::Head(head) => Current::Head(head),
             Opened::File => {
-                let point = files.pop().ok_or_else(|| Error::NotResumable {
+                let point = file.ok_or_else(|| Error::NotResumable {
                     why: "its checkpoint does not speak of the file that is under way".into(),
                 })?;
                 self.restore_file(point, &checkpoint.handlers)?
             }
         };
-        self.files = files.into_iter().map(|point| point.facts).collect();
+        self.files = checkpoint
+            .files
+            .into_iter()
+            .map(|point| point.facts)
+            .collect();
         Ok(())
     }
 

@@ -8,6 +8,9 @@ use crate::handlers::{FileHandlers, Stop};
 use crate::store::{Open, Session};
 use crate::upload::{FileFacts, FileHead};
 
+/// How much is read at once when a handler is shown again what is stored.
+const READ: usize = 256 * 1024;
+
 impl Received {
     pub(super) async fn take(&mut self, pieces: &mut Vec<Piece>) -> Result<(), Error> {
         for piece in pieces.drain(..) {
@@ -144,6 +147,11 @@ impl Received {
     }
 
     async fn end_file(&mut self, mut facts: FileFacts) -> Result<(), Error> {
+        if self.is_behind()
+            && let Err(stop) = self.catch_up().await?
+        {
+            return self.stop(stop).await;
+        }
         match last(&mut self.handlers).complete(&mut facts) {
             Ok(held) => {
                 facts.length += held.iter().map(|bytes| bytes.len() as u64).sum::<u64>();
@@ -155,6 +163,31 @@ impl Received {
             }
             Err(stop) => self.stop(stop).await,
         }
+    }
+
+    /// Whether a handler of the current file has not seen all of it.
+    pub(super) fn is_behind(&self) -> bool {
+        self.handlers.last().is_some_and(FileHandlers::is_behind)
+    }
+
+    /// Shows the current file once to handlers that keep no state, from its first byte on.
+    async fn catch_up(&mut self) -> Result<Result<(), Stop>, Error> {
+        self.write().await?;
+        let mut offset = 0;
+        loop {
+            self.tap().go_on()?;
+            let bytes = self.session().read_back(offset, READ).await?;
+            if bytes.is_empty() {
+                break;
+            }
+            offset += bytes.len() as u64;
+            if let Err(stop) = last(&mut self.handlers).catch_up(&bytes) {
+                return Ok(Err(stop));
+            }
+            tokio::task::yield_now().await;
+        }
+        last(&mut self.handlers).caught_up();
+        Ok(Ok(()))
     }
 
     /// A handler takes no more of the current file.

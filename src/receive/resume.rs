@@ -10,8 +10,6 @@
 
 use std::sync::Arc;
 
-use bytes::Bytes;
-
 use super::checkpoint::Kept;
 use super::checksum::Sums;
 use super::window::Window;
@@ -21,9 +19,6 @@ use crate::error::Error;
 use crate::progress::{Progress, Tap};
 use crate::store::Session;
 use crate::upload::{FileFacts, FileHead, Protocol, Remembered, Upload};
-
-/// How much is read at once when a handler is shown again what is stored.
-const READ: usize = 256 * 1024;
 
 /// What only an upload has that can be resumed.
 pub(super) struct Resumable {
@@ -330,8 +325,11 @@ impl Received {
     /// As [`Received::commit`]; the record does not say so.
     pub(crate) async fn complete(&mut self, naming: &Naming) -> Result<Vec<FileFacts>, Error> {
         self.tap().processing();
-        self.catch_up().await?;
+        if self.is_behind() {
+            self.keep().await?;
+        }
         let mut split = self.lend_split()?;
+        // Handlers that have seen an end, or only some of what they are shown once more, cannot stay.
         self.resumable_mut().torn = true;
         self.finish(&mut *split).await?;
         self.settle();
@@ -344,40 +342,6 @@ impl Received {
         if let (true, Some(session), Some(resumable)) = (news, &mut self.session, &self.resumable) {
             session.settled(&resumable.about);
         }
-    }
-
-    /// Shows handlers that keep no state, once, what has come before this run of them.
-    async fn catch_up(&mut self) -> Result<(), Error> {
-        let behind = |handlers: &crate::handlers::FileHandlers| handlers.is_behind();
-        if !self.handlers.last().is_some_and(behind) {
-            return Ok(());
-        }
-        self.keep().await?;
-        // Whoever has seen only some of it cannot stay: the next turn begins with handlers that have seen nothing.
-        self.resumable_mut().torn = true;
-        let (store, id) = (Arc::clone(&self.receiver.store), self.upload.id);
-        let reader = store.read_unfinished(&id, self.files.len()).await?;
-        let mut reader = reader.ok_or_else(|| Error::store("what was kept is not there"))?;
-        let mut offset = 0;
-        loop {
-            self.tap().go_on()?;
-            let bytes: Bytes = reader.read_at(offset, READ).await?;
-            if bytes.is_empty() {
-                break;
-            }
-            offset += bytes.len() as u64;
-            if let Some(handlers) = self.handlers.last_mut()
-                && let Err(stop) = handlers.catch_up(&bytes)
-            {
-                return self.stop(stop).await;
-            }
-            tokio::task::yield_now().await;
-        }
-        if let Some(handlers) = self.handlers.last_mut() {
-            handlers.caught_up();
-        }
-        self.resumable_mut().torn = false;
-        Ok(())
     }
 
     fn lend_split(&mut self) -> Result<Box<dyn Split>, Error> {

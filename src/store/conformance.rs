@@ -40,6 +40,7 @@ pub use self::remove::{
 pub use self::resume::{
     a_discarded_file_of_a_checkpoint_comes_back, a_taken_session_goes_on_from_its_checkpoint,
     an_ended_upload_cannot_be_taken, an_older_session_is_superseded, the_last_checkpoint_counts,
+    what_is_written_is_read_back,
 };
 pub use self::unfinished::{
     a_checkpoint_may_come_before_the_first_byte,
@@ -47,8 +48,8 @@ pub use self::unfinished::{
     a_take_that_comes_to_nothing_changes_nothing,
     an_unfinished_upload_is_read_up_to_its_checkpoint,
     an_unfinished_upload_is_told_as_of_its_last_checkpoint,
-    uploads_taken_in_turns_keep_every_checkpoint, what_is_unfinished_is_listed,
-    what_was_settled_is_told_of_a_finished_upload,
+    uploads_taken_in_turns_keep_every_checkpoint, what_is_settled_last_is_what_is_remembered,
+    what_is_unfinished_is_listed, what_was_settled_is_told_of_a_finished_upload,
 };
 
 mod bytes;
@@ -77,6 +78,7 @@ pub async fn all(store: &dyn Store) {
     an_older_session_is_superseded(store).await;
     the_last_checkpoint_counts(store).await;
     a_discarded_file_of_a_checkpoint_comes_back(store).await;
+    what_is_written_is_read_back(store).await;
     an_ended_upload_cannot_be_taken(store).await;
     a_checkpoint_may_come_before_the_first_byte(store).await;
     a_take_that_comes_to_nothing_changes_nothing(store).await;
@@ -86,6 +88,7 @@ pub async fn all(store: &dyn Store) {
     an_unfinished_upload_is_read_up_to_its_checkpoint(store).await;
     what_is_unfinished_is_listed(store).await;
     what_was_settled_is_told_of_a_finished_upload(store).await;
+    what_is_settled_last_is_what_is_remembered(store).await;
     rename_finds_a_free_name(store).await;
     replace_takes_the_place_of_the_old_file(store).await;
     reject_is_all_or_none(store).await;

@@ -347,6 +347,18 @@ impl Session for MemorySession {
         Ok(())
     }
 
+    async fn read_back(&mut self, offset: u64, max: usize) -> Result<Bytes, Error> {
+        drop(self.pass()?);
+        let Some(file) = self.files.last().filter(|_| self.writing) else {
+            return Err(Error::store("no file has been begun"));
+        };
+        let from = usize::try_from(offset)
+            .unwrap_or(usize::MAX)
+            .min(file.len());
+        let to = file.len().min(from.saturating_add(max));
+        Ok(Bytes::copy_from_slice(&file[from..to]))
+    }
+
     async fn discard_file(&mut self) -> Result<(), Error> {
         drop(self.pass()?);
         self.files.pop();

@@ -212,6 +212,17 @@ pub trait Session: Send {
     /// vector, and the session goes on as before: a checkpoint of what came earlier may follow.
     async fn write(&mut self, frames: &mut Vec<Bytes>) -> Result<(), Error>;
 
+    /// Up to `max` bytes of the file begun last, from `offset`, as they were written, whether a checkpoint covers them or
+    /// not; empty only at its end. Where uploads are resumed it is there: a handler that saves no state is shown the file
+    /// so.
+    ///
+    /// # Errors
+    /// As [`Session::begin_file`]; [`Error::Store`] always, unless the store says otherwise.
+    async fn read_back(&mut self, offset: u64, max: usize) -> Result<Bytes, Error> {
+        let _ = (offset, max);
+        Err(Error::store("this store does not read back what it writes"))
+    }
+
     /// Forgets the file begun last with all its bytes; the next [`Session::begin_file`] takes its place.
     ///
     /// # Errors
@@ -340,6 +351,15 @@ impl Checkpoint {
             offset,
             parser,
             ..Self::default()
+        }
+    }
+
+    /// The file under way, taken from the others.
+    pub(crate) fn take_open(&mut self) -> Option<FilePoint> {
+        let is_open = |form: &FormPoint| form.open == Opened::File;
+        match self.form.as_deref().is_none_or(is_open) {
+            true => self.files.pop(),
+            false => None,
         }
     }
 }

@@ -409,4 +409,4 @@ where
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -16,7 +16,7 @@ use crate::progress::{Files, Tracker};
 use crate::receive::{Kept, Naming, Receiver};
 use crate::store::Checkpoint;
 use crate::threads::DataThreads;
-use crate::upload::{Concat, FileHead, Remembered, UploadId};
+use crate::upload::{Concat, FileHead, Upload, UploadId};
 
 /// How many are read from the store at once.
 const AT_ONCE: usize = 1_000;
@@ -91,33 +91,50 @@ impl Shared {
         }
     }
 
-    fn take_up(&self, id: UploadId, checkpoint: Checkpoint) {
-        let (offset, at) = (checkpoint.offset, checkpoint.at);
-        let Some(about) = checkpoint.upload else {
+    fn take_up(&self, id: UploadId, mut checkpoint: Checkpoint) {
+        let Some(about) = checkpoint.upload.take() else {
             tracing::warn!(
                 upload = id.short(),
                 "a checkpoint does not say of what it is: it stays unused"
             );
             return;
         };
-        let head = checkpoint.files.into_iter().next_back();
-        let head = head.map(|point| point.facts.head());
-        self.list(id, about, head, Kept::new(offset, at));
-    }
-
-    fn list(&self, id: UploadId, about: Remembered, head: Option<FileHead>, kept: Kept) {
+        let kept = Kept::new(checkpoint.offset, checkpoint.at);
         let (request, ()) = Request::new(()).into_parts();
         let upload = about.upload(id, Arc::new(request));
         let place = self.admission.restore(&upload, kept.offset());
+        let is_form = checkpoint.form.is_some();
+        let head = checkpoint.take_open().map(|file| file.facts.head());
         let complete = about.concat == Some(Concat::Partial) && about.length == Some(kept.offset());
         if !complete {
-            let files = Files::open(head.as_ref());
-            self.tracker
-                .revive(&upload, kept.offset(), files, &about.fields);
+            self.revive(&upload, checkpoint, head.as_ref(), &about.fields);
         }
-        let progress = self.tracker.by_id(&id);
+        let (progress, head) = (self.tracker.by_id(&id), head.filter(|_| !is_form));
         let entry = Entry::new(about, head, Arc::new(kept), progress);
         self.table().restore(id, entry, place);
+    }
+
+    /// Lists its record, as far as the checkpoint knows it.
+    fn revive(
+        &self,
+        upload: &Upload,
+        checkpoint: Checkpoint,
+        open: Option<&FileHead>,
+        given: &[(String, String)],
+    ) {
+        let complete: Vec<_> = checkpoint
+            .files
+            .into_iter()
+            .map(|file| file.facts)
+            .collect();
+        let mut fields = given.to_vec();
+        fields.extend(checkpoint.form.unwrap_or_default().fields);
+        let files = Files {
+            complete: &complete,
+            open,
+        };
+        let offset = checkpoint.offset;
+        self.tracker.revive(upload, offset, files, &fields);
     }
 
     fn round(&self) -> Duration {

@@ -8,7 +8,7 @@ mod joins;
 mod model;
 mod requests;
 mod restarts;
-mod rig;
+pub(crate) mod rig;
 mod words;
 mod writers;
 

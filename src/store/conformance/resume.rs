@@ -117,6 +117,56 @@ pub async fn a_discarded_file_of_a_checkpoint_comes_back(store: &dyn Store) {
     assert_eq!(case.read(0).await.as_deref(), Some(&b"needed"[..]));
 }
 
+/// The file begun last is read back as it was written, before and behind a checkpoint, and nothing of another one is.
+///
+/// # Panics
+/// When the store breaks the promise.
+pub async fn what_is_written_is_read_back(store: &dyn Store) {
+    if !store.resumes() {
+        return;
+    }
+    let case = Case::new(store);
+    let mut session = case.create().await;
+    file(&mut session, &["another"]).await;
+    file(&mut session, &["on", "e "]).await;
+    checkpoint(&mut session, 10, 2).await.expect("checkpoint");
+    write(&mut session, &["by one"]).await;
+    assert_eq!(read_back(&mut session, 0, 99).await, "one by one");
+    assert_eq!(read_back(&mut session, 2, 4).await, "e by");
+    for behind in [10, 11] {
+        assert_eq!(read_back(&mut session, behind, 9).await, "");
+    }
+    drop(session);
+    let mut session = case.take().await.expect("take");
+    assert_eq!(read_back(&mut session, 0, 99).await, "one ");
+    write(&mut session, &["more"]).await;
+    assert_eq!(read_back(&mut session, 0, 99).await, "one more");
+    session.discard_file().await.expect("discard");
+    file(&mut session, &[]).await;
+    assert_eq!(read_back(&mut session, 0, 99).await, "");
+    write(&mut session, &["else"]).await;
+    assert_eq!(read_back(&mut session, 0, 99).await, "else");
+    let newer = case.take().await.expect("take again");
+    let late = session.read_back(0, 9).await;
+    assert!(matches!(late, Err(Error::Superseded)), "{late:?}");
+    newer.abandon().await.expect("abandon");
+}
+
+/// A read may bring less than it could.
+async fn read_back(session: &mut Box<dyn Session>, from: u64, most: usize) -> Bytes {
+    let mut all = Vec::new();
+    while all.len() < most {
+        let at = from + all.len() as u64;
+        let some = session.read_back(at, most - all.len()).await;
+        let some = some.expect("read back");
+        if some.is_empty() {
+            break;
+        }
+        all.extend_from_slice(&some);
+    }
+    all.into()
+}
+
 /// After commit and abandon there is no checkpoint any more.
 ///
 /// # Panics

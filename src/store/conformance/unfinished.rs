@@ -199,6 +199,33 @@ pub async fn what_was_settled_is_told_of_a_finished_upload(store: &dyn Store) {
     }
 }
 
+/// What is settled at the very end is remembered instead of what the last checkpoint says, without addresses.
+///
+/// # Panics
+/// When the store breaks the promise.
+pub async fn what_is_settled_last_is_what_is_remembered(store: &dyn Store) {
+    if !store.resumes() {
+        return;
+    }
+    let case = Case::new(store);
+    let mut session = case.create_with(&["x"]).await;
+    let about = about(&case, 1, 1);
+    let given = about.upload.clone().expect("it says so");
+    session.checkpoint(about).await.expect("checkpoint");
+    let last = Remembered {
+        length: Some(77),
+        ..given
+    };
+    session.settled(&last);
+    let how = case.commit(session, &["a"], OnConflict::Rename).await;
+    how.expect("commit");
+    let nowhere = Remembered {
+        address: Ipv4Addr::UNSPECIFIED.into(),
+        ..last
+    };
+    assert_eq!(remembered(&case).await, Some(nowhere));
+}
+
 /// Two sessions that begin the same upload cannot both have it: whoever comes with a first checkpoint when there is one
 /// already is superseded.
 ///

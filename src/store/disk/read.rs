@@ -1,6 +1,6 @@
 //! A file, open for reading.
 
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use async_trait::async_trait;
@@ -59,12 +59,17 @@ impl Reader for DiskReader {
 
     async fn read_at(&mut self, offset: u64, max: usize) -> Result<Bytes, Error> {
         let left = usize::try_from(self.end.saturating_sub(offset)).unwrap_or(usize::MAX);
-        if left == 0 {
-            return Ok(Bytes::new());
-        }
-        let mut buffer = Vec::with_capacity(max.min(left));
-        let get = || rustix::io::pread(&self.file, spare_capacity(&mut buffer), offset);
-        rustix::io::retry_on_intr(get).map_err(io_error)?;
-        Ok(buffer.into())
+        read_at(&self.file, offset, max.min(left))
     }
+}
+
+/// Up to `max` bytes from `offset`.
+pub(super) fn read_at(file: impl AsFd, offset: u64, max: usize) -> Result<Bytes, Error> {
+    if max == 0 {
+        return Ok(Bytes::new());
+    }
+    let mut buffer = Vec::with_capacity(max);
+    let get = || rustix::io::pread(&file, spare_capacity(&mut buffer), offset);
+    rustix::io::retry_on_intr(get).map_err(io_error)?;
+    Ok(buffer.into())
 }

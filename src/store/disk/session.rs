@@ -10,6 +10,7 @@ use super::Inner;
 use super::commit::Commit;
 use super::gate::Gate;
 use super::keep::{Keep, Kept};
+use super::read;
 use super::reserve::Writing;
 use super::scratch::Scratch;
 use crate::error::Error;
@@ -188,6 +189,18 @@ impl Session for DiskSession {
             }
         }
         Ok(())
+    }
+
+    async fn read_back(&mut self, offset: u64, max: usize) -> Result<Bytes, Error> {
+        self.check()?;
+        let _pass = self.gate.pass(self.epoch)?;
+        let last = self.scratch.files.last().filter(|_| self.writing);
+        let Some((last, file)) = last.and_then(|last| last.file.as_ref().map(|file| (last, file)))
+        else {
+            return Err(Error::store("no file has been begun"));
+        };
+        let left = usize::try_from(last.written.saturating_sub(offset)).unwrap_or(usize::MAX);
+        read::read_at(file, offset, max.min(left))
     }
 
     async fn discard_file(&mut self) -> Result<(), Error> {

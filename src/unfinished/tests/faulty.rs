@@ -138,6 +138,10 @@ impl Session for FaultySession {
         written
     }
 
+    async fn read_back(&mut self, offset: u64, max: usize) -> Result<Bytes, Error> {
+        self.session.read_back(offset, max).await
+    }
+
     async fn discard_file(&mut self) -> Result<(), Error> {
         self.session.discard_file().await
     }

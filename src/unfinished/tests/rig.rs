@@ -13,8 +13,7 @@ use crate::admission::{Admission, AdmissionOptions};
 use crate::error::Error;
 use crate::handlers::Chain;
 use crate::progress::{Progress, State, Tracker, TrackerOptions};
-use crate::protocol::multipart::{Form, PartLimits};
-use crate::receive::{Body, Limits, Naming, PaceOptions, Receiver, Shape, Split};
+use crate::receive::{Body, Limits, Naming, PaceOptions, Raw, Receiver, Shape, Split};
 use crate::store::{Checkpoint, FilePoint, Memory, Open, Store};
 use crate::threads::DataThreads;
 use crate::unfinished::{Append, ResumeOptions, Status, Unfinished};
@@ -22,20 +21,20 @@ use crate::upload::{Concat, FileHead, Owner, Protocol, Remembered, Upload, Uploa
 
 /// What a test sends.
 #[derive(Clone)]
-pub(super) struct Line(UnboundedSender<Result<Frame<Bytes>, &'static str>>);
+pub(crate) struct Line(UnboundedSender<Result<Frame<Bytes>, &'static str>>);
 
 struct Piped(UnboundedReceiver<Result<Frame<Bytes>, &'static str>>);
 
 impl Line {
-    pub(super) fn send(&self, bytes: impl Into<Bytes>) {
+    pub(crate) fn send(&self, bytes: impl Into<Bytes>) {
         let _ = self.0.send(Ok(Frame::data(bytes.into())));
     }
 
-    pub(super) fn cut(&self) {
+    pub(crate) fn cut(&self) {
         let _ = self.0.send(Err("reset"));
     }
 
-    pub(super) fn trailer(&self, fields: HeaderMap) {
+    pub(crate) fn trailer(&self, fields: HeaderMap) {
         let _ = self.0.send(Ok(Frame::trailers(fields)));
     }
 }
@@ -52,33 +51,36 @@ impl http_body::Body for Piped {
     }
 }
 
-pub(super) fn line() -> (Line, Body) {
+pub(crate) fn line() -> (Line, Body) {
     let (send, receive) = unbounded_channel();
     (Line(send), Body::new(Piped(receive)))
 }
 
-pub(super) fn whole(bytes: impl Into<Bytes>) -> Body {
+pub(crate) fn whole(bytes: impl Into<Bytes>) -> Body {
     Body::new(http_body_util::Full::<Bytes>::new(bytes.into()))
 }
 
-pub(super) fn append(offset: u64, body: Body) -> Append {
+pub(crate) fn append(offset: u64, body: Body) -> Append {
     let head = Arc::new(Request::new(()).into_parts().0);
     Append::new(offset, body, [127, 0, 0, 1].into(), head)
 }
 
 /// Everything that unfinished uploads live in.
-pub(super) struct Rig {
-    pub(super) unfinished: Unfinished,
-    pub(super) tracker: Tracker,
-    pub(super) store: Arc<dyn Store>,
+pub(crate) struct Rig {
+    pub(crate) unfinished: Unfinished,
+    pub(crate) tracker: Tracker,
+    pub(crate) store: Arc<dyn Store>,
 }
 
-pub(super) struct Given {
-    pub(super) options: ResumeOptions,
-    pub(super) admission: AdmissionOptions,
-    pub(super) chain: Chain,
-    pub(super) pace: PaceOptions,
-    pub(super) naming: Naming,
+pub(crate) struct Given {
+    pub(crate) options: ResumeOptions,
+    pub(crate) admission: AdmissionOptions,
+    pub(crate) chain: Chain,
+    pub(crate) pace: PaceOptions,
+    pub(crate) naming: Naming,
+    /// What splits forms.
+    pub(crate) form: Arc<dyn Fn() -> Box<dyn Split> + Send + Sync>,
+    pub(crate) limits: Limits,
 }
 
 impl Default for Given {
@@ -93,12 +95,14 @@ impl Default for Given {
             chain: Chain::default(),
             pace: PaceOptions::NONE,
             naming: Naming::default(),
+            form: Arc::new(|| Box::new(Raw::new(FileHead::default()))),
+            limits: Limits::default(),
         }
     }
 }
 
 impl Rig {
-    pub(super) fn start(store: impl Store, given: Given) -> Self {
+    pub(crate) fn start(store: impl Store, given: Given) -> Self {
         let store: Arc<dyn Store> = Arc::new(store);
         // One may be held up, another one sweeps.
         let data = DataThreads::start(3).unwrap();
@@ -106,9 +110,9 @@ impl Rig {
         let receiver = Receiver {
             store: Arc::clone(&store),
             chain: given.chain,
-            limits: Limits::default(),
+            limits: given.limits,
             pace: given.pace,
-            form: Arc::new(form),
+            form: given.form,
         };
         let admission = Admission::start(given.admission, &store, &data);
         let (options, naming, tracked) = (given.options, given.naming, tracker.clone());
@@ -120,17 +124,17 @@ impl Rig {
         }
     }
 
-    pub(super) fn memory() -> (Self, Memory) {
+    pub(crate) fn memory() -> (Self, Memory) {
         Self::memory_with(Given::default())
     }
 
-    pub(super) fn memory_with(given: Given) -> (Self, Memory) {
+    pub(crate) fn memory_with(given: Given) -> (Self, Memory) {
         let memory = Memory::new();
         (Self::start(memory.clone(), given), memory)
     }
 
     /// At most so many uploads stay open between two requests.
-    pub(super) fn parking(max_parked: usize) -> (Self, Memory) {
+    pub(crate) fn parking(max_parked: usize) -> (Self, Memory) {
         Self::memory_with(Given {
             options: ResumeOptions {
                 max_parked,
@@ -140,11 +144,11 @@ impl Rig {
         })
     }
 
-    pub(super) async fn create(&self, length: Option<u64>) -> Status {
+    pub(crate) async fn create(&self, length: Option<u64>) -> Status {
         self.create_as(length, None).await.unwrap()
     }
 
-    pub(super) async fn create_as(
+    pub(crate) async fn create_as(
         &self,
         length: Option<u64>,
         concat: Option<Concat>,
@@ -167,16 +171,16 @@ impl Rig {
         }
     }
 
-    pub(super) fn progress(&self, id: &UploadId) -> Arc<Progress> {
+    pub(crate) fn progress(&self, id: &UploadId) -> Arc<Progress> {
         self.tracker.by_id(id).unwrap()
     }
 
-    pub(super) fn state(&self, id: &UploadId) -> State {
+    pub(crate) fn state(&self, id: &UploadId) -> State {
         self.progress(id).state()
     }
 
     /// Sends bytes that end with their request.
-    pub(super) async fn send(
+    pub(crate) async fn send(
         &self,
         id: &UploadId,
         offset: u64,
@@ -188,12 +192,12 @@ impl Rig {
     }
 
     /// Sends `bytes` on a line that stays open, and comes back when they have come.
-    pub(super) async fn begin(&self, id: &UploadId, offset: u64, bytes: &'static str) -> Sending {
+    pub(crate) async fn begin(&self, id: &UploadId, offset: u64, bytes: &'static str) -> Sending {
         self.begin_with(id, bytes, |body| append(offset, body))
             .await
     }
 
-    pub(super) async fn begin_with(
+    pub(crate) async fn begin_with(
         &self,
         id: &UploadId,
         bytes: &'static str,
@@ -211,30 +215,30 @@ impl Rig {
 }
 
 /// A request under way.
-pub(super) struct Sending {
-    pub(super) line: Line,
+pub(crate) struct Sending {
+    pub(crate) line: Line,
     answer: JoinHandle<Result<Status, Error>>,
 }
 
 impl Sending {
-    pub(super) async fn answer(self) -> Result<Status, Error> {
+    pub(crate) async fn answer(self) -> Result<Status, Error> {
         self.answer.await.unwrap()
     }
 
-    pub(super) async fn cut(self) -> Result<Status, Error> {
+    pub(crate) async fn cut(self) -> Result<Status, Error> {
         self.line.cut();
         self.answer().await
     }
 
     /// The body ends as it should.
-    pub(super) async fn end(self) -> Result<Status, Error> {
+    pub(crate) async fn end(self) -> Result<Status, Error> {
         drop(self.line);
         self.answer.await.unwrap()
     }
 }
 
 /// An upload as a crash, or time, has left it: `abcd` had come.
-pub(super) async fn left(
+pub(crate) async fn left(
     memory: &Memory,
     length: Option<u64>,
     at: SystemTime,
@@ -263,7 +267,7 @@ pub(super) async fn left(
 }
 
 /// Waits for a state, not for a time; a minute is for machines that do something else.
-pub(super) async fn until(is_so: impl Fn() -> bool) {
+pub(crate) async fn until(is_so: impl Fn() -> bool) {
     let wait = async {
         while !is_so() {
             tokio::time::sleep(std::time::Duration::from_millis(1)).await;
@@ -271,9 +275,4 @@ pub(super) async fn until(is_so: impl Fn() -> bool) {
     };
     let waited = tokio::time::timeout(std::time::Duration::from_secs(60), wait).await;
     waited.expect("it has not come to that");
-}
-
-/// A form's parser, for a form that goes on.
-pub(super) fn form() -> Box<dyn Split> {
-    Box::new(Form::to_restore(PartLimits::default()))
 }
