@@ -108,7 +108,7 @@ pub enum Error {
     #[error("the upload was not finished in time")]
     Expired,
     /// The request speaks no version of tus that is known here.
-    #[error("tus 1.0.0 is spoken here; say so with Tus-Resumable: 1.0.0")]
+    #[error("say Tus-Resumable: 1.0.0 for tus, or Upload-Complete for Resumable Uploads for HTTP")]
     TusVersion,
     /// The bytes come under another content type than the protocol wants.
     #[error("the content type must be {expected}")]

@@ -1,5 +1,7 @@
 //! Refusals as problem details (RFC 9457): what a client gets unless it speaks a protocol with words of its own.
 
+use std::collections::BTreeMap;
+
 use bytes::Bytes;
 use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER};
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
@@ -11,6 +13,17 @@ use crate::error::Error;
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct RefusalCode(pub &'static str);
 
+/// A kind of problem that has a type of its own.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) struct Kind {
+    /// The type.
+    pub(crate) uri: &'static str,
+    /// What it is in words; the same for all of the type.
+    pub(crate) title: &'static str,
+    /// What else is said, by name.
+    pub(crate) members: Vec<(&'static str, u64)>,
+}
+
 #[derive(Serialize)]
 struct Problem<'a> {
     r#type: &'static str,
@@ -18,29 +31,44 @@ struct Problem<'a> {
     status: u16,
     code: &'a str,
     detail: String,
+    #[serde(flatten)]
+    members: BTreeMap<&'static str, u64>,
 }
 
 /// The answer that says what went wrong: `type`, `title`, `status`, the stable `code` and one line of `detail`.
 #[must_use]
 pub(crate) fn problem(error: &Error) -> Response<Bytes> {
     let status = status(error);
-    let body = Problem {
-        r#type: "about:blank",
+    let kind = Kind {
+        uri: "about:blank",
         title: status.canonical_reason().unwrap_or("Refused"),
-        status: status.as_u16(),
-        code: error.code(),
-        detail: error.to_string(),
+        members: Vec::new(),
     };
-    let body = serde_json::to_vec(&body).expect("a problem has string keys only");
-    let mut response = Response::new(Bytes::from(body));
+    let mut response = Response::new(typed(error, kind));
     *response.status_mut() = status;
     response.extensions_mut().insert(RefusalCode(error.code()));
     let headers = response.headers_mut();
-    let json = HeaderValue::from_static("application/problem+json");
-    headers.insert(CONTENT_TYPE, json);
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static(JSON));
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     advise(headers, error);
     response
+}
+
+/// The content type of problems.
+pub(crate) const JSON: &str = "application/problem+json";
+
+/// The problem's text, for one of a type of its own.
+pub(crate) fn typed(error: &Error, kind: Kind) -> Bytes {
+    let body = Problem {
+        r#type: kind.uri,
+        title: kind.title,
+        status: status(error).as_u16(),
+        code: error.code(),
+        detail: error.to_string(),
+        members: kind.members.into_iter().collect(),
+    };
+    let body = serde_json::to_vec(&body).expect("a problem has string keys only");
+    Bytes::from(body)
 }
 
 /// Says in header fields what the client may do about it: other methods, when to come again, how much to send.
@@ -62,15 +90,18 @@ pub(crate) fn advise(headers: &mut HeaderMap, error: &Error) {
 /// The field that tells a client how much it may send, in all and in one request, both in bytes. A client that can send
 /// in parts keeps to it. (draft-ietf-httpbis-resumable-upload, "Upload-Limit"; without a limit it says `min-size=0`.)
 pub(crate) fn upload_limit(in_all: Option<u64>, in_one_request: Option<u64>) -> HeaderValue {
+    upload_limits(&[("max-size", in_all), ("max-append-size", in_one_request)])
+}
+
+/// The same field with these members, as far as they are known.
+pub(crate) fn upload_limits(members: &[(&'static str, Option<u64>)]) -> HeaderValue {
     // A structured field's integer has 15 digits at most (RFC 9651, 3.3.1); beyond that there is no limit to speak of.
     const MOST: u64 = 999_999_999_999_999;
-    let member =
-        |name, limit: Option<u64>| Some(format!("{name}={}", limit.filter(|&l| l <= MOST)?));
-    let members = [
-        member("max-size", in_all),
-        member("max-append-size", in_one_request),
-    ];
-    let members: Vec<_> = members.into_iter().flatten().collect();
+    let member = |&(name, limit): &(_, Option<u64>)| {
+        let limit = limit.filter(|&limit| limit <= MOST)?;
+        Some(format!("{name}={limit}"))
+    };
+    let members: Vec<_> = members.iter().filter_map(member).collect();
     let text = match members.is_empty() {
         true => "min-size=0".to_owned(),
         false => members.join(", "),
@@ -103,6 +134,23 @@ mod tests {
         assert_eq!(
             response.body(),
             r#"{"type":"about:blank","title":"Not Found","status":404,"code":"not_found","detail":"there is nothing here under that name"}"#
+        );
+    }
+
+    #[test]
+    fn a_problem_of_a_type_says_what_belongs_to_it() {
+        let error = Error::OffsetMismatch {
+            expected: 7,
+            given: 5,
+        };
+        let kind = Kind {
+            uri: "https://example.org/offset",
+            title: "Offset",
+            members: vec![("given", 5), ("expected", 7)],
+        };
+        assert_eq!(
+            typed(&error, kind),
+            r#"{"type":"https://example.org/offset","title":"Offset","status":409,"code":"offset_mismatch","detail":"offset 5 is not the kept 7","expected":7,"given":5}"#
         );
     }
 

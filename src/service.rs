@@ -22,6 +22,7 @@ use crate::head::{meant_method, of_its_own};
 use crate::operator::Operator;
 use crate::outbound::ResponseBody;
 use crate::page::{Page, PageLimits};
+use crate::protocol::ietf::Ietf;
 use crate::protocol::multipart::PartLimits;
 use crate::protocol::tus::{self, Tus};
 use crate::protocol::{Asked, Inbound, answer, any};
@@ -105,6 +106,8 @@ struct Lift {
     part_limits: PartLimits,
     /// Where uploads can be resumed: the store keeps what has come of them, and every handler can go on.
     tus: Option<Tus>,
+    /// The same, by the protocol of the IETF.
+    ietf: Option<Ietf>,
     watch: Watch,
     base: String,
     only_below_base: bool,

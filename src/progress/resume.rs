@@ -85,6 +85,29 @@ impl Tracker {
         });
         self.shared.list(&Arc::new(progress));
     }
+
+    /// What the record of a finished upload says, for whoever asks how it ended when that has been forgotten. It is not
+    /// listed.
+    #[must_use]
+    pub fn recall(
+        &self,
+        upload: &Upload,
+        files: Vec<FileFacts>,
+        fields: &[(String, String)],
+    ) -> Arc<Progress> {
+        let stored = files.iter().map(|file| file.length).sum();
+        let most = self.shared.options.max_field_bytes;
+        let offset = upload.length.unwrap_or(stored);
+        let progress = Progress::revived(upload, offset, self.shared.now(), |known| {
+            known.state = State::Done;
+            known.length = Some(offset);
+            known.files = files.into_iter().map(File::complete).collect();
+            for (name, value) in fields {
+                known.keep_field(name, value, most);
+            }
+        });
+        Arc::new(progress)
+    }
 }
 
 impl Tap {

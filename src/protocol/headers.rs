@@ -131,10 +131,44 @@ pub fn disposition(value: &[u8]) -> Result<Disposition, Error> {
     if !kind.trim_ascii().eq_ignore_ascii_case(b"form-data") {
         return Err(malformed("a part's Content-Disposition is not form-data"));
     }
+    names(parameters).map_err(|said| match said {
+        Unclear::Unread => malformed("a part's Content-Disposition cannot be read"),
+        Unclear::Twice => malformed("a part's Content-Disposition says one thing twice"),
+    })
+}
+
+/// The file's name in the `Content-Disposition` of a whole body, if it says one: `inline` or `attachment` (RFC 6266), read
+/// as a part's.
+///
+/// # Errors
+/// [`Error::BadRequest`] when it stands twice, is of another kind, or cannot be read in one way.
+pub(crate) fn attached_name(headers: &HeaderMap) -> Result<Option<String>, Error> {
+    let mut fields = headers.get_all(header::CONTENT_DISPOSITION).iter();
+    let Some(value) = fields.next() else {
+        return Ok(None);
+    };
+    let (kind, parameters) = cut_at(value.as_bytes(), b';');
+    let is = |known: &str| kind.trim_ascii().eq_ignore_ascii_case(known.as_bytes());
+    match names(parameters) {
+        Ok(said) if fields.next().is_none() && (is("inline") || is("attachment")) => {
+            Ok(said.filename.filter(|name| !name.is_empty()))
+        }
+        _ => Err(Error::BadRequest {
+            what: "its Content-Disposition is not one of inline or attachment, or cannot be read",
+        }),
+    }
+}
+
+/// Why parameters have no one meaning.
+enum Unclear {
+    Unread,
+    Twice,
+}
+
+fn names(parameters: &[u8]) -> Result<Disposition, Unclear> {
     let (mut name, mut plain, mut extended) = (None, None, None);
     for parameter in Parameters(parameters) {
-        let (key, value) =
-            parameter.ok_or_else(|| malformed("a part's Content-Disposition cannot be read"))?;
+        let (key, value) = parameter.ok_or(Unclear::Unread)?;
         let is = |known: &str| key.eq_ignore_ascii_case(known.as_bytes());
         let slot = if is("name") {
             &mut name
@@ -146,9 +180,7 @@ pub fn disposition(value: &[u8]) -> Result<Disposition, Error> {
             continue;
         };
         if slot.replace(value).is_some() {
-            return Err(malformed(
-                "a part's Content-Disposition says one thing twice",
-            ));
+            return Err(Unclear::Twice);
         }
     }
     let lossy = |value: Cow<'_, [u8]>| String::from_utf8_lossy(&value).into_owned();
@@ -470,6 +502,44 @@ mod tests {
             "form-data; x; name=p",
         ] {
             assert_eq!(names(value.as_bytes()), "malformed_form", "{value}");
+        }
+    }
+    #[test]
+    fn a_whole_body_is_named_by_its_disposition() {
+        let read = |fields: &[&str]| {
+            let mut headers = HeaderMap::new();
+            for field in fields {
+                headers.append(header::CONTENT_DISPOSITION, field.parse().unwrap());
+            }
+            attached_name(&headers).map_err(|error| error.code())
+        };
+        for (field, name) in [
+            (
+                "inline; filename*=UTF-8''paella%20%E6%96%99.jpg",
+                "paella 料.jpg",
+            ),
+            ("Attachment; filename=\"a \\\"b.jpg\"", "a \"b.jpg"),
+            ("inline; filename=x; filename*=utf-8''y", "y"),
+            ("inline; name=n; filename=../x", "../x"),
+        ] {
+            assert_eq!(read(&[field]), Ok(Some(name.to_owned())), "{field}");
+        }
+        for field in [
+            "inline",
+            "attachment; filename=\"\"",
+            "inline; filename*=oh",
+        ] {
+            assert_eq!(read(&[field]), Ok(None), "{field}");
+        }
+        assert_eq!(read(&[]), Ok(None));
+        for fields in [
+            &["form-data; filename=x"][..],
+            &["inline; filename=x", "inline; filename=x"],
+            &["inline; filename=x; filename=y"],
+            &["inline; filename=\"x"],
+            &[""],
+        ] {
+            assert_eq!(read(fields), Err("bad_request"), "{fields:?}");
         }
     }
 }

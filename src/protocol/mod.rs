@@ -11,7 +11,7 @@ use http::request::Parts;
 
 use crate::admission::{Admission, Place};
 use crate::error::Error;
-use crate::progress::{Progress, Tap, Tracker};
+use crate::progress::{Progress, State, Tap, Tracker};
 use crate::query::GivenId;
 use crate::receive::{Arrived, Body, Naming, Receiver, Split};
 use crate::rights::Client;
@@ -24,6 +24,7 @@ pub(crate) mod any;
 pub mod form;
 pub(crate) mod get;
 pub mod headers;
+pub mod ietf;
 pub mod multipart;
 pub mod put;
 mod range;
@@ -56,6 +57,12 @@ impl Asked {
             owners.insert(0, self.owner.clone());
         }
         owners
+    }
+
+    /// Where an upload is that can be resumed: a path, which is right behind any proxy, unless a whole URL is wanted.
+    pub(crate) fn location(&self, id: &UploadId, whole: bool) -> String {
+        let origin = whole.then(|| self.client.addressed(&self.head)).flatten();
+        format!("{}{}/files/{id}", origin.unwrap_or_default(), self.base)
     }
 }
 
@@ -103,6 +110,29 @@ impl Inbound {
             Some(owner @ Owner::Named(_)) if owner != asked.owner => Err(Error::NotFound),
             _ => Ok(()),
         }
+    }
+
+    /// The record of an upload that is complete: as it ended, or, where that is forgotten, as the store tells of it.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`], [`Error::Store`].
+    pub(crate) async fn finished(
+        &self,
+        id: &UploadId,
+        asked: &Asked,
+    ) -> Result<Arc<Progress>, Error> {
+        let listed = self.tracker.by_id(id);
+        if let Some(done) = listed.filter(|progress| progress.state() == State::Done) {
+            return Ok(done);
+        }
+        let (store, id) = (Arc::clone(&self.receiver.store), *id);
+        let kept = async move { (store.stored(&id).await, store.remembered(&id).await) };
+        let (files, remembered) = self.data.run(Box::pin(kept)).await;
+        let (Some(files), Some(remembered)) = (files?, remembered?) else {
+            return Err(Error::NotFound);
+        };
+        let upload = remembered.upload(id, Arc::clone(&asked.head));
+        Ok(self.tracker.recall(&upload, files, &remembered.fields))
     }
 
     /// Takes the body in, stores its files under their names and ends the record, which it gives back: the answer does

@@ -48,6 +48,29 @@ pub async fn delete(inbound: &Inbound, name: &str, asked: &Asked) -> Response<By
     )
 }
 
+/// Removes the upload that `name` is the id of, where the asker may know of it. A record that stays for a while after its
+/// upload's end is no upload.
+///
+/// # Errors
+/// [`Error::NotFound`], [`Error::Store`].
+pub(super) async fn named(inbound: &Inbound, name: &str, asked: &Asked) -> Result<Removed, Error> {
+    let id = name.parse().map_err(|_| Error::NotFound)?;
+    inbound.check_owner(asked, id).await?;
+    match is_there(inbound, id).await? {
+        true => remove(inbound, id).await,
+        false => Err(Error::NotFound),
+    }
+}
+
+async fn is_there(inbound: &Inbound, id: UploadId) -> Result<bool, Error> {
+    if inbound.unfinished.look(&id).is_some() {
+        return Ok(true);
+    }
+    let store = inbound.receiver.store.clone();
+    let stored = inbound.data.run(async move { store.stored(&id).await });
+    Ok(stored.await?.is_some())
+}
+
 /// An answer without a body, which nobody keeps.
 #[must_use]
 pub fn empty(status: StatusCode) -> Response<Bytes> {

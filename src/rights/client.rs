@@ -27,6 +27,7 @@ pub struct Client {
     address: IpAddr,
     certain: bool,
     direct: bool,
+    straight: bool,
     cookie: Option<Cookie>,
     https: bool,
     pub(super) host: Option<Authority>,
@@ -45,6 +46,7 @@ impl Client {
             address: peer,
             certain: true,
             direct: peer.is_loopback() && !forwarded::is_forwarded(headers),
+            straight: !forwarded::is_forwarded(headers) && !any_holds(&trust.proxies, peer),
             cookie: Cookie::of(headers),
             https: false,
             host: None,
@@ -139,6 +141,12 @@ impl Client {
     #[must_use]
     pub fn prefix(&self) -> &str {
         &self.prefix
+    }
+
+    /// Whether the request came straight from it, as far as can be seen: no proxy says that it stands between, and the other
+    /// end of the connection is none that is known.
+    pub(crate) fn is_straight(&self) -> bool {
+        self.straight
     }
 
     /// Whether it runs on this machine, as far as can be seen: no proxy says that it stands between.

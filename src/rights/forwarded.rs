@@ -54,9 +54,11 @@ pub(super) fn prefix(headers: &HeaderMap) -> Option<&str> {
 
 /// Whether any proxy on the way says that it was there.
 pub(super) fn is_forwarded(headers: &HeaderMap) -> bool {
-    [FOR, HOST, PROTO, header::FORWARDED, header::VIA]
-        .iter()
-        .any(|name| headers.contains_key(name))
+    let says = |name: &HeaderName| {
+        matches!(*name, header::FORWARDED | header::VIA)
+            || name.as_str().starts_with("x-forwarded-")
+    };
+    headers.keys().any(says)
 }
 
 /// The three fields side by side. One that is shorter than the addresses was not appended to but replaced by the last

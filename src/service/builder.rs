@@ -10,6 +10,7 @@ use crate::name::{OnConflict, Template};
 use crate::page::{Page, PageLimits, Site};
 use crate::progress::{Ledger, Tracker, TrackerOptions};
 use crate::protocol::Inbound;
+use crate::protocol::ietf::Ietf;
 use crate::protocol::multipart::{Form, PartLimits};
 use crate::protocol::tus::{Tus, TusOptions};
 use crate::receive::{Limits, Naming, PaceOptions, Receiver, Split};
@@ -284,6 +285,11 @@ impl Dumbwaiter {
             offers,
             max_size,
         });
+        let ietf = tus.as_ref().map(|tus| Ietf {
+            absolute_location: tus.options.absolute_location,
+            metadata_bytes: tus.options.metadata_bytes,
+            max_size,
+        });
         sweep::start(due, store, admission.short_of_room(), &data);
         Service {
             lift: Arc::new(Lift {
@@ -297,6 +303,7 @@ impl Dumbwaiter {
                 },
                 part_limits: self.part_limits,
                 tus,
+                ietf,
                 watch: Watch::new(tracker, self.watch),
                 base: self.base,
                 only_below_base: self.only_below_base,

@@ -7,6 +7,9 @@ use super::{Lift, files};
 use crate::error::Error;
 use crate::outbound::ResponseBody;
 use crate::page;
+use crate::problem::{UPLOAD_LIMIT, upload_limit};
+use crate::protocol::ietf::{self, Target};
+use crate::protocol::tus::{self, Tus};
 use crate::protocol::{Asked, answer, form, remove};
 use crate::receive::Body;
 use crate::rights::{Act, Cookie};
@@ -47,9 +50,13 @@ impl Lift {
         }
         match (path.as_str(), asks) {
             ("" | "/" | "/upload", Asks::Post) => {
-                form::post(&self.inbound, self.part_limits, asked, body)
-                    .await
-                    .map(Into::into)
+                let limits = self.part_limits;
+                match self.upgraded(Target::Form(limits), asked, body).await {
+                    Ok(answer) => answer,
+                    Err(body) => form::post(&self.inbound, limits, asked, body)
+                        .await
+                        .map(Into::into),
+                }
             }
             ("", Asks::Get) if self.page.is_there() => {
                 page::with_slash(&asked.base, asked.head.uri.query()).map(Into::into)
@@ -79,7 +86,11 @@ impl Lift {
                     Uploads::Live(answer) => answer.map(Into::into),
                 }
             }
-            ("/upload", Asks::Options) => self.options("POST, OPTIONS"),
+            ("/upload", Asks::Options) => self.options("POST, OPTIONS", None),
+            ("*", Asks::Options) => self.options(
+                "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS",
+                self.tus.as_ref(),
+            ),
             (path, asks) => {
                 match self
                     .page
@@ -95,8 +106,22 @@ impl Lift {
     }
 
     /// What a path takes, and how much of it.
-    fn options(&self, allow: &'static str) -> Response<ResponseBody> {
-        answer::options(allow, self.inbound.admission.options()).map(Into::into)
+    pub(super) fn options(&self, allow: &'static str, tus: Option<&Tus>) -> Response<ResponseBody> {
+        let limits = self.inbound.admission.options();
+        let mut answer = answer::options(allow, limits);
+        let headers = answer.headers_mut();
+        if let Some(tus) = tus {
+            tus::offer(headers, tus);
+            // Here every upload is one file.
+            headers.insert(
+                UPLOAD_LIMIT,
+                upload_limit(tus.max_size, limits.request_bytes),
+            );
+        }
+        if self.ietf.is_some() {
+            ietf::offer(headers);
+        }
+        answer.map(Into::into)
     }
 }
 

@@ -140,11 +140,8 @@ fn created(tus: &Tus, asked: &Asked, status: &Status) -> Response<Bytes> {
     answer
 }
 
-/// Says where the upload is: by a path, which is right behind any proxy, unless a whole URL is wanted.
+/// Says where the upload is.
 fn locate(answer: &mut Response<Bytes>, tus: &Tus, asked: &Asked, id: &UploadId) {
-    let origin = tus.options.absolute_location;
-    let origin = origin.then(|| asked.client.addressed(&asked.head));
-    let origin = origin.flatten().unwrap_or_default();
-    let url = format!("{origin}{}/files/{id}", asked.base);
+    let url = asked.location(id, tus.options.absolute_location);
     told::set(answer.headers_mut(), header::LOCATION, url);
 }

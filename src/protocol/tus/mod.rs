@@ -37,7 +37,7 @@ mod told;
 
 pub(crate) use head::is_spoken;
 pub(crate) use look::look;
-pub(crate) use options::options;
+pub(crate) use options::offer;
 pub(crate) use told::speak;
 
 /// How tus is spoken, and how much of its lists is taken.

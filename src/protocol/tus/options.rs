@@ -1,31 +1,20 @@
-//! OPTIONS: one answer for all who ask what can be done here. It tells what the store, the handlers and the bounds allow.
+//! OPTIONS: what can be done here. It tells what the store, the handlers and the bounds allow.
 
-use bytes::Bytes;
-use http::Response;
+use http::HeaderMap;
 
-use super::{Inbound, Tus, told};
-use crate::protocol::answer;
+use super::{Tus, told};
 use crate::receive::ALGORITHMS;
 use crate::unfinished::Offers;
 
-/// The answer at a path that takes the methods `allow`.
-pub(crate) fn options(
-    inbound: &Inbound,
-    tus: Option<&Tus>,
-    allow: &'static str,
-) -> Response<Bytes> {
-    let mut answer = answer::options(allow, inbound.admission.options());
-    if let Some(tus) = tus {
-        let headers = answer.headers_mut();
-        told::speak(headers);
-        told::versions(headers);
-        told::set(headers, "tus-extension", extensions(&tus.offers));
-        told::set(headers, "tus-checksum-algorithm", ALGORITHMS);
-        if let Some(most) = tus.max_size {
-            told::set(headers, "tus-max-size", most);
-        }
+/// Says in an answer to OPTIONS what is there of tus.
+pub(crate) fn offer(headers: &mut HeaderMap, tus: &Tus) {
+    told::speak(headers);
+    told::versions(headers);
+    told::set(headers, "tus-extension", extensions(&tus.offers));
+    told::set(headers, "tus-checksum-algorithm", ALGORITHMS);
+    if let Some(most) = tus.max_size {
+        told::set(headers, "tus-max-size", most);
     }
-    answer
 }
 
 /// What is there besides the core protocol.
