@@ -25,7 +25,12 @@ pub(crate) async fn look(here: Here<'_>, name: &str) -> Option<Response<Bytes>> 
     match found {
         // It has just come to its end.
         Ok(status) if status.complete && here.inbound.unfinished.look(&id).is_none() => None,
-        Ok(status) => Some(told::resting(here, &status, StatusCode::NO_CONTENT)),
+        Ok(status) => {
+            let mut answer = Response::new(Bytes::new());
+            *answer.status_mut() = StatusCode::NO_CONTENT;
+            told::all(answer.headers_mut(), here, &status);
+            Some(answer)
+        }
         Err(error) => Some(told::refused(here, Protocol::Ietf, &error)),
     }
 }

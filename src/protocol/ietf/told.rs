@@ -41,21 +41,26 @@ pub(super) fn limit(here: Here<'_>, protocol: Protocol, status: Option<&Status>)
 
 /// All that is known of the upload, for whoever would go on with it ("Offset Retrieval").
 pub(super) fn all(headers: &mut HeaderMap, here: Here<'_>, status: &Status) {
-    state(headers, version(here.asked), status.offset, status.complete);
+    reached(headers, here, status);
     if let Some(length) = status.length {
         set(headers, field::LENGTH, length);
     }
+}
+
+/// How far the upload has come, and what bounds it.
+fn reached(headers: &mut HeaderMap, here: Here<'_>, status: &Status) {
+    state(headers, version(here.asked), status.offset, status.complete);
     let limit = limit(here, status.remembered.protocol, Some(status));
     headers.insert(UPLOAD_LIMIT, limit);
     let no_store = HeaderValue::from_static("no-store");
     headers.insert(header::CACHE_CONTROL, no_store);
 }
 
-/// An answer without a body that tells all of it.
+/// The answer to a request behind which more is to come.
 pub(super) fn resting(here: Here<'_>, status: &Status, code: StatusCode) -> Response<Bytes> {
     let mut answer = Response::new(Bytes::new());
     *answer.status_mut() = code;
-    all(answer.headers_mut(), here, status);
+    reached(answer.headers_mut(), here, status);
     answer
 }
 
