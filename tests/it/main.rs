@@ -15,6 +15,7 @@ mod examples;
 mod faults;
 mod form;
 mod get;
+mod ietf;
 mod interrupted;
 mod kept;
 mod layers;

@@ -58,6 +58,11 @@ impl Served {
         stream
     }
 
+    /// The files that can be seen.
+    pub(crate) fn names(&self) -> Vec<String> {
+        self.store.names()
+    }
+
     /// The first part of a form that is under way.
     fn begin(&self, content: &[u8]) -> (TcpStream, Vec<u8>) {
         let request = post("/upload", "", &form(&[part("f", Some("f"), content)]));

@@ -295,6 +295,17 @@ impl Reply {
         Self::next(&mut BufReader::new(stream))
     }
 
+    /// Reads the answer behind all that say how far the upload is (104).
+    pub(crate) fn last(stream: &mut TcpStream) -> Self {
+        let mut reader = BufReader::new(stream);
+        loop {
+            let reply = Self::next(&mut reader).unwrap();
+            if reply.status != 104 {
+                return reply;
+            }
+        }
+    }
+
     /// Reads the next answer of several on one connection, an interim one too.
     pub(crate) fn next(reader: &mut impl BufRead) -> io::Result<Self> {
         let mut reply = Self::head_of(reader)?;
@@ -319,7 +330,7 @@ impl Reply {
         Self::head_of(&mut BufReader::new(stream))
     }
 
-    fn head_of(reader: &mut impl BufRead) -> io::Result<Self> {
+    pub(crate) fn head_of(reader: &mut impl BufRead) -> io::Result<Self> {
         let mut head = String::new();
         while !head.ends_with("\r\n\r\n") {
             if reader.read_line(&mut head)? == 0 {

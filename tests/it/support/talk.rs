@@ -52,9 +52,16 @@ impl<'a> Talk<'a> {
         reply: &str,
     ) -> &mut Self {
         stream.write_all(&self.bytes(request)).unwrap();
-        let came = read(stream, request);
+        let came = final_answer(stream, request);
         self.is(&came, request, reply);
         self
+    }
+
+    /// Sends a request on a connection of its own; the reply, whatever it is.
+    pub(crate) fn answer(&self, request: &str) -> Reply {
+        let mut stream = self.server.connect();
+        stream.write_all(&self.bytes(request)).unwrap();
+        final_answer(&mut stream, request)
     }
 
     /// Holds the next reply on a connection to what is expected, an interim one too; `request` is what it is to.
@@ -189,11 +196,11 @@ impl<'a> Talk<'a> {
     }
 }
 
-/// A reply whose 204 or HEAD has no body, whatever its fields say.
-fn read(stream: &mut TcpStream, request: &str) -> Reply {
+/// The reply behind all interim ones. That to HEAD has no body, whatever its fields say.
+fn final_answer(stream: &mut TcpStream, request: &str) -> Reply {
     match request.trim_start().starts_with("HEAD") {
         true => Reply::read_head(stream),
-        false => Reply::read(stream),
+        false => Reply::last(stream),
     }
 }
 
@@ -210,21 +217,28 @@ fn cut(text: &str) -> (Vec<String>, String) {
     (head, body.join("\n"))
 }
 
-/// A refusal as problem details: status and reason, fields besides those that every refusal has, the problem's type, code
-/// and words, and its members behind them.
+/// A type of problems that has no name of its own: its title is the status's.
+pub(crate) const BLANK: (&str, &str) = ("about:blank", "");
+
+/// A refusal as problem details: status and reason, fields besides those that every refusal has, the problem's type and
+/// title, code and words, and its members behind them.
 pub(crate) fn problem(
     status: &str,
     fields: &str,
-    kind: &str,
+    (kind, title): (&str, &str),
     code: &str,
     detail: &str,
     members: &str,
 ) -> String {
-    let (number, title) = status.split_once(' ').unwrap();
-    // A status that HTTP does not know has no words.
-    let words = if number == "460" { "Refused" } else { title };
+    let (number, words) = status.split_once(' ').unwrap();
+    let title = match (number, title) {
+        // A status that HTTP does not know has no words.
+        ("460", _) => "Refused",
+        (_, "") => words,
+        (_, title) => title,
+    };
     let body = format!(
-        r#"{{"type":"{kind}","title":"{words}","status":{number},"code":"{code}","detail":"{detail}"{members}}}"#
+        r#"{{"type":"{kind}","title":"{title}","status":{number},"code":"{code}","detail":"{detail}"{members}}}"#
     );
     let fields = fields.trim();
     let lines = [

@@ -1,13 +1,13 @@
 //! What is said of tus: the protocol's requests, and the replies to them.
 
 pub(super) use crate::support::talk::Talk;
-use crate::support::talk::problem;
+use crate::support::talk::{BLANK, problem};
 
 /// The reply to a request that is refused: status and reason, fields besides those that every refusal of tus has, code,
 /// words.
 pub(super) fn refused(status: &str, fields: &str, code: &str, detail: &str) -> String {
     let fields = format!("tus-resumable: 1.0.0\n{fields}");
-    problem(status, &fields, "about:blank", code, detail, "")
+    problem(status, &fields, BLANK, code, detail, "")
 }
 
 /// The request that begins an upload, with further fields.
