@@ -92,10 +92,11 @@ impl Received {
         let Some(resumable) = &mut self.resumable else {
             return;
         };
+        let is_raw = !resumable.is_form() && self.receiver.chain.is_empty();
         match (error, &mut self.current) {
             // A full disk took nothing of them, and no handler has seen them: the upload stands where it stood. A raw body
             // that nothing changes is its file.
-            (Error::DiskFull, Current::File(facts)) if self.receiver.chain.is_empty() => {
+            (Error::DiskFull, Current::File(facts)) if is_raw => {
                 self.frames.clear();
                 facts.length = self.taken;
             }

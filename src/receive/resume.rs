@@ -80,6 +80,13 @@ impl Resumable {
     }
 }
 
+impl Resumable {
+    /// Whether its body holds files and fields.
+    pub(super) fn is_form(&self) -> bool {
+        self.about.protocol == Protocol::Form
+    }
+}
+
 impl Receiver {
     /// An upload that outlives its requests, of which no byte has come.
     pub(crate) fn begin_resumable(
@@ -123,6 +130,7 @@ impl Receiver {
         let mut received = self.empty(upload);
         received.fields.clone_from(&about.fields);
         let checkpoint = session.resumed().cloned().unwrap_or_default();
+        // The only ones begun as a form.
         let mut split: Box<dyn Split> = match about.protocol {
             Protocol::Form => (self.form)(),
             _ => Box::new(Raw::new(FileHead::default())),

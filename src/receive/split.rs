@@ -55,7 +55,7 @@ pub(crate) enum Shape {
     File(FileHead),
     /// The same, and the requests that bring its bytes say more of it: it begins with its first byte.
     Later(FileHead),
-    /// Files and fields, as this splitter finds them from the first byte on.
+    /// Files and fields, as this splitter finds them from the first byte on: of an upload by `Protocol::Form`.
     Form(Box<dyn Split>),
 }
 

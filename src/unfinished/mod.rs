@@ -341,9 +341,10 @@ impl Shared {
         let store = Arc::clone(&self.receiver.store);
         let asked = async move { (store.stored(&id).await, store.remembered(&id).await) };
         let (files, remembered) = self.data.run(Box::pin(asked)).await;
-        let (Some(files), Some(remembered)) = (files?, remembered?) else {
+        let (Some(files), Some(mut remembered)) = (files?, remembered?) else {
             return Err(Error::NotFound);
         };
+        remembered.awaits_word = false;
         let stored = files.iter().map(|file| file.length).sum();
         let length = remembered.length.unwrap_or(stored);
         Ok(Status {

@@ -2,7 +2,7 @@
 
 mod crowd;
 mod ends;
-mod faulty;
+pub(crate) mod faulty;
 mod handlers;
 mod joins;
 mod model;

@@ -1,6 +1,7 @@
 //! A form whose body comes in several requests, wherever they are cut and whatever becomes of the process in between.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -14,6 +15,7 @@ use crate::progress::{FileRecord, Holder, State};
 use crate::protocol::headers::Boundary;
 use crate::receive::{Limits, Naming, Shape};
 use crate::store::{Disk, Memory, Store};
+use crate::unfinished::tests::faulty::Faulty;
 use crate::unfinished::tests::rig::{Given, Rig, append, line, whole};
 use crate::unfinished::{Append, ResumeOptions, Status};
 use crate::upload::{FileFacts, Owner, Remembered, Upload, UploadId};
@@ -368,4 +370,52 @@ async fn in_steps(steps: Vec<(usize, bool, bool)>) {
     let whole_now = rig.unfinished.settle(&id).await.unwrap();
     assert!(whole_now.complete);
     assert_eq!(came(&rig, &id).await, uncut);
+}
+
+fn find(form: &[u8], content: &str) -> usize {
+    let at = form
+        .windows(content.len())
+        .position(|found| found == content.as_bytes());
+    at.unwrap()
+}
+
+#[tokio::test]
+async fn a_full_disk_leaves_a_form_at_its_last_checkpoint() {
+    let faulty = Faulty::default();
+    let rig = Rig::start(
+        faulty.clone(),
+        Given {
+            chain: Chain::default(),
+            // It would stay open, if it could.
+            options: ResumeOptions::default(),
+            ..given()
+        },
+    );
+    let (id, form) = (begin(&rig).await, form());
+    let mut offset = 0;
+    for content in ["one", "three", "five"] {
+        // Inside a file.
+        let at = find(&form, content) + 2;
+        let (open_line, body) = line();
+        faulty.faults.full.store(true, Ordering::SeqCst);
+        open_line.send(form.slice(offset..at));
+        let error = rig
+            .unfinished
+            .append(&id, append(offset as u64, body))
+            .await;
+        assert_eq!(error.unwrap_err().code(), "disk_full");
+        assert_eq!(rig.unfinished.look(&id).unwrap().offset, offset as u64);
+        let again = append(offset as u64, whole(form.slice(offset..at)));
+        assert_eq!(
+            rig.unfinished.append(&id, again).await.unwrap().offset,
+            at as u64
+        );
+        offset = at;
+    }
+    let rest = append(offset as u64, whole(form.slice(offset..)));
+    assert!(rig.unfinished.append(&id, rest).await.unwrap().complete);
+    let names = rig.store.stored(&id).await.unwrap().unwrap();
+    assert_eq!(names.len(), 4);
+    let mut first = rig.store.read(&id, 0).await.unwrap().unwrap();
+    assert_eq!(first.read_at(0, 99).await.unwrap(), "one\r\n--\r\ntwo");
 }

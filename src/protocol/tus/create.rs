@@ -84,7 +84,7 @@ async fn begin(
     read: Announced,
     body: Body,
 ) -> Response<Bytes> {
-    let id = upload.id;
+    let (id, is_nameless) = (upload.id, upload.progress_id.is_none());
     upload.length = read.creation.length;
     let (about, file) = remembered(&upload, read.creation);
     let unfinished = &inbound.unfinished;
@@ -101,6 +101,8 @@ async fn begin(
     }
     let append = Append {
         check: read.check,
+        // Whoever has given it a name of his own can find it by that.
+        untold: is_nameless,
         ..Append::new(0, body, asked.address, asked.head.clone())
     };
     match unfinished.append(&id, append).await {

@@ -15,31 +15,31 @@ use crate::upload::{FileFacts, FileHead, Remembered, UploadId};
 
 /// What is to go wrong, and what has been asked.
 #[derive(Clone, Default)]
-pub(super) struct Faulty {
-    pub(super) memory: Memory,
-    pub(super) faults: Arc<Faults>,
+pub(crate) struct Faulty {
+    pub(crate) memory: Memory,
+    pub(crate) faults: Arc<Faults>,
 }
 
 #[derive(Default)]
-pub(super) struct Faults {
+pub(crate) struct Faults {
     /// The next write finds the disk full.
-    pub(super) full: AtomicBool,
+    pub(crate) full: AtomicBool,
     /// The next commit does.
-    pub(super) full_commit: AtomicBool,
+    pub(crate) full_commit: AtomicBool,
     /// Every checkpoint fails as a sync does.
-    pub(super) no_sync: AtomicBool,
+    pub(crate) no_sync: AtomicBool,
     /// The next write or commit hangs until it is let go.
-    pub(super) hang: AtomicBool,
-    pub(super) hangs: AtomicBool,
+    pub(crate) hang: AtomicBool,
+    pub(crate) hangs: AtomicBool,
     /// The next who takes an upload up does.
-    pub(super) hang_open: AtomicBool,
-    pub(super) go: Notify,
+    pub(crate) hang_open: AtomicBool,
+    pub(crate) go: Notify,
     /// The next write takes its bytes and holds its thread up, until this is gone.
-    pub(super) slow: Mutex<Option<mpsc::Receiver<()>>>,
+    pub(crate) slow: Mutex<Option<mpsc::Receiver<()>>>,
     /// How often an upload was taken up.
-    pub(super) taken: AtomicUsize,
+    pub(crate) taken: AtomicUsize,
     /// How many checkpoints were taken.
-    pub(super) checkpoints: AtomicUsize,
+    pub(crate) checkpoints: AtomicUsize,
 }
 
 impl Faults {
