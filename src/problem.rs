@@ -79,6 +79,12 @@ pub(crate) fn advise(headers: &mut HeaderMap, error: &Error) {
     if matches!(error.status(), 429 | 503) {
         headers.insert(RETRY_AFTER, HeaderValue::from_static(AGAIN_AFTER_SECONDS));
     }
+    if matches!(error, Error::DigestMismatch) {
+        // RFC 9530, 4: sent with an answer, it says what a next request may bring.
+        for name in [WANT_CONTENT_DIGEST, WANT_REPR_DIGEST] {
+            headers.insert(name, HeaderValue::from_static(DIGESTS));
+        }
+    }
     let limit = match error {
         Error::UploadTooLarge { limit } => upload_limit(Some(*limit), None),
         Error::RequestTooLarge { limit } => upload_limit(None, Some(*limit)),
@@ -111,6 +117,12 @@ pub(crate) fn upload_limits(members: &[(&'static str, Option<u64>)]) -> HeaderVa
 
 /// The field's name.
 pub(crate) const UPLOAD_LIMIT: HeaderName = HeaderName::from_static("upload-limit");
+
+const WANT_CONTENT_DIGEST: HeaderName = HeaderName::from_static("want-content-digest");
+const WANT_REPR_DIGEST: HeaderName = HeaderName::from_static("want-repr-digest");
+
+/// The algorithms that are checked here; what costs less is liked more.
+const DIGESTS: &str = "sha-256=10, sha-512=5";
 
 /// When one may try again where every place is taken: a place may be free at any moment.
 const AGAIN_AFTER_SECONDS: &str = "5";
@@ -178,6 +190,9 @@ mod tests {
                 Some("max-append-size=7"),
             ),
             (Error::DiskFull, UPLOAD_LIMIT, None),
+            (Error::DigestMismatch, WANT_REPR_DIGEST, Some(DIGESTS)),
+            (Error::DigestMismatch, WANT_CONTENT_DIGEST, Some(DIGESTS)),
+            (Error::ChecksumMismatch, WANT_CONTENT_DIGEST, None),
         ] {
             let response = problem(&error);
             let given = response

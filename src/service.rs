@@ -26,7 +26,7 @@ use crate::protocol::ietf::Ietf;
 use crate::protocol::multipart::PartLimits;
 use crate::protocol::tus::{self, Tus};
 use crate::protocol::{Asked, Inbound, answer, any};
-use crate::receive::Body;
+use crate::receive::{Body, CONTENT_DIGEST};
 use crate::rights::{Act, Client, Rights, Source, is_preflight, preflight};
 use crate::upload::Peer;
 use crate::watch::Watch;
@@ -161,7 +161,8 @@ impl Lift {
             client,
             head: Arc::new(head),
         };
-        (asked, Body::new(body))
+        let body = Body::new(body).checked(&asked.head.headers, &CONTENT_DIGEST);
+        (asked, body)
     }
 
     /// What URLs begin with for this client. A proxy and we may have been told of the same path.

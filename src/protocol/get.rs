@@ -14,7 +14,7 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use tokio::sync::mpsc;
 
 use super::range::{self, Wanted};
-use super::{Asked, Inbound, answer};
+use super::{Asked, Inbound, answer, repr};
 use crate::error::Error;
 use crate::store::Reader;
 use crate::upload::{FileFacts, UploadId};
@@ -66,6 +66,7 @@ fn send(inbound: &Inbound, asked: &Asked, reader: Box<dyn Reader>) -> Response<F
     let tag = entity_tag(&facts, modified);
     let mut answer = Response::new(FileBody::Whole(Bytes::new()));
     describe(answer.headers_mut(), &facts, &tag, modified);
+    repr::tell(answer.headers_mut(), asked, facts.digest.as_deref());
     if range::unchanged(&asked.head.headers, &tag) {
         *answer.status_mut() = StatusCode::NOT_MODIFIED;
         return answer;

@@ -13,7 +13,7 @@ use crate::admission::{Admission, Place};
 use crate::error::Error;
 use crate::progress::{Progress, State, Tap, Tracker};
 use crate::query::GivenId;
-use crate::receive::{Arrived, Body, Naming, Receiver, Split};
+use crate::receive::{Arrived, Body, Naming, REPR_DIGEST, Receiver, Split};
 use crate::rights::Client;
 use crate::threads::DataThreads;
 use crate::unfinished::Unfinished;
@@ -29,6 +29,7 @@ pub mod multipart;
 pub mod put;
 mod range;
 pub mod remove;
+mod repr;
 pub mod tus;
 
 /// A request as the ways in and out see it: its head, and what the service found out about it.
@@ -144,6 +145,8 @@ impl Inbound {
         split: Result<Box<dyn Split>, Error>,
     ) -> Result<Arc<Progress>, Error> {
         let (tap, split, place) = self.let_in(&upload, split).await?;
+        // All of the upload is in this request.
+        let body = body.checked(&upload.head.headers, &REPR_DIGEST);
         let progress = Arc::clone(tap.progress());
         let mut received = self.receiver.begin(upload, tap, place);
         let naming = self.naming.clone();
@@ -168,6 +171,8 @@ impl Inbound {
         split: Result<Box<dyn Split>, Error>,
     ) -> Result<(Arc<Progress>, Arrived), Error> {
         let (tap, split, place) = self.let_in(&upload, split).await?;
+        // All of the upload is in this request.
+        let body = body.checked(&upload.head.headers, &REPR_DIGEST);
         let progress = Arc::clone(tap.progress());
         let mut received = self.receiver.begin(upload, tap, place);
         let work = async move {

@@ -6,11 +6,12 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
-use http::HeaderMap;
+use http::{HeaderMap, HeaderName};
 use http_body::Body as _;
 use http_body_util::BodyExt;
 use http_body_util::combinators::UnsyncBoxBody;
 
+use super::digests::Checked;
 use crate::error::Error;
 
 type Cause = Box<dyn std::error::Error + Send + Sync>;
@@ -36,6 +37,10 @@ struct Rare {
     trailers: Option<HeaderMap>,
     /// Frames that have been looked at and not been taken.
     ahead: Vec<Bytes>,
+    /// What all of it must add up to.
+    checked: Option<Checked>,
+    /// Why it is not to be taken.
+    refusal: Option<Error>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -45,6 +50,8 @@ enum End {
     Broken,
     /// It breaks a rule, of chunks say: where it ends is not known.
     Malformed,
+    /// It has ended, or been asked for a check, in a way that is refused.
+    Refused,
 }
 
 impl Body {
@@ -61,6 +68,29 @@ impl Body {
         }
     }
 
+    /// Checks by the digest field of that name in the request's head, if it is there, or comes behind the body: unless its
+    /// bytes add up to that, it ends in an error.
+    #[must_use]
+    pub(crate) fn checked(mut self, headers: &HeaderMap, field: &HeaderName) -> Self {
+        let mut checked = self.rare.as_mut().and_then(|rare| rare.checked.take());
+        let asked = checked.get_or_insert_default().also(headers, field);
+        match asked {
+            Ok(false) if self.rare.is_none() => {}
+            Ok(_) => self.rare.get_or_insert_default().checked = checked,
+            Err(error) => {
+                self.rare.get_or_insert_default().refusal = Some(error);
+                self.end = Some(End::Refused);
+            }
+        }
+        self
+    }
+
+    /// Whether its end says that its bytes are the right ones: what comes before is not to be trusted.
+    pub(super) fn is_checked(&self) -> bool {
+        let rare = self.rare.as_ref();
+        rare.is_some_and(|rare| rare.checked.is_some())
+    }
+
     /// The length that its head declared, in bytes; `None` when it said nothing.
     #[must_use]
     pub fn declared(&self) -> Option<u64> {
@@ -71,7 +101,8 @@ impl Body {
     /// end of the body.
     ///
     /// # Errors
-    /// [`Error::ClientGone`] when the body breaks off, [`Error::BadRequest`] when its chunks are malformed.
+    /// [`Error::ClientGone`] when the body breaks off, [`Error::BadRequest`] when its chunks are malformed, or a digest that
+    /// it is to be checked by, [`Error::DigestMismatch`] when it does not add up to that.
     pub async fn frames(&mut self, frames: &mut Vec<Bytes>) -> Result<bool, Error> {
         poll_fn(|cx| self.poll_frames(cx, frames)).await
     }
@@ -118,6 +149,10 @@ impl Body {
             (true, Some(End::Malformed)) => Poll::Ready(Err(Error::BadRequest {
                 what: "the chunks of its body are malformed",
             })),
+            (true, Some(End::Refused)) => {
+                let refusal = self.rare.as_mut().and_then(|rare| rare.refusal.take());
+                Poll::Ready(Err(refusal.unwrap_or(Error::DigestMismatch)))
+            }
             (none, _) => Poll::Ready(Ok(!none)),
         }
     }
@@ -131,10 +166,15 @@ impl Body {
                 (frame, _) => ready!(frame),
             };
             match frame.transpose() {
-                Ok(None) => self.end = Some(End::Complete),
+                Ok(None) => self.end = Some(self.verified()),
                 Ok(Some(frame)) => match frame.into_data() {
                     Ok(data) => {
                         gathered += data.len();
+                        if let Some(rare) = &mut self.rare
+                            && let Some(checked) = &mut rare.checked
+                        {
+                            checked.update(&data);
+                        }
                         frames.extend(Some(data).filter(|data| !data.is_empty()));
                     }
                     Err(other) => {
@@ -148,6 +188,21 @@ impl Body {
             }
         }
         Poll::Ready(())
+    }
+
+    /// How it ends, now that all of it is there.
+    fn verified(&mut self) -> End {
+        let Some(rare) = &mut self.rare else {
+            return End::Complete;
+        };
+        let checked = rare.checked.as_ref();
+        match checked.map(|checked| checked.verify(rare.trailers.as_ref())) {
+            Some(Err(error)) => {
+                rare.refusal = Some(error);
+                End::Refused
+            }
+            _ => End::Complete,
+        }
     }
 }
 

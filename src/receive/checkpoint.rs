@@ -8,6 +8,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
 
+use super::digests::Adding;
 use super::{Current, Received, Split};
 use crate::error::Error;
 use crate::store::{Checkpoint, FilePoint};
@@ -51,11 +52,11 @@ impl Kept {
 
 /// While bytes flow. Of an upload that cannot be resumed nothing here costs more than one look at that.
 impl Received {
-    /// Whether the upload takes so many bytes more; adds them up where they are checked.
-    pub(super) fn expects(&mut self, bytes: u64, frames: &[Bytes]) -> Result<(), Error> {
-        let Some(resumable) = &mut self.resumable else {
+    /// Whether the upload takes so many bytes more.
+    pub(super) fn expects(&self, bytes: u64) -> Result<(), Error> {
+        if self.resumable.is_none() {
             return Ok(());
-        };
+        }
         if self
             .upload
             .length
@@ -65,10 +66,20 @@ impl Received {
                 what: "more bytes come than the upload's length leaves room for",
             });
         }
+        Ok(())
+    }
+
+    /// Adds up bytes that are about to pass, where they are checked.
+    pub(super) fn add_up(&mut self, frames: &[Bytes]) {
+        let Some(resumable) = &mut self.resumable else {
+            return;
+        };
         if let Some(sums) = &mut resumable.sums {
             frames.iter().for_each(|frame| sums.update(frame));
         }
-        Ok(())
+        if let Some(all) = &mut resumable.digest {
+            frames.iter().for_each(|frame| all.update(frame));
+        }
     }
 
     /// Bytes have passed to the store; says whether a checkpoint is due.
@@ -96,7 +107,7 @@ impl Received {
         match (error, &mut self.current) {
             // A full disk took nothing of them, and no handler has seen them: the upload stands where it stood. A raw body
             // that nothing changes is its file.
-            (Error::DiskFull, Current::File(facts)) if is_raw => {
+            (Error::DiskFull, Current::File(facts)) if is_raw && resumable.digest.is_none() => {
                 self.frames.clear();
                 facts.length = self.taken;
             }
@@ -150,6 +161,8 @@ impl Received {
         checkpoint.files = files;
         checkpoint.upload = Some(self.resumable().about.clone());
         checkpoint.form = self.form_point().map(Box::new);
+        let sums = self.resumable().digest.as_ref();
+        checkpoint.digest = sums.map(Adding::save).unwrap_or_default();
         // Whoever is told a time up to which the upload stays is not told too early a one.
         checkpoint.at = now.as_secs() + 1;
         Ok(checkpoint)

@@ -82,12 +82,13 @@ impl Received {
     /// Whether these bytes may go on.
     fn let_pass(&mut self, bytes: u64, frames: &[Bytes]) -> Result<(), Error> {
         self.tap().go_on()?;
-        self.expects(bytes, frames)?;
+        self.expects(bytes)?;
         self.tap().received(bytes);
-        match &mut self.place {
-            Some(place) => place.take(bytes),
-            None => Ok(()),
+        if let Some(place) = &mut self.place {
+            place.take(bytes)?;
         }
+        self.add_up(frames);
+        Ok(())
     }
 
     /// A host's body may end elsewhere than the head said.

@@ -12,6 +12,7 @@ use std::sync::Arc;
 
 use super::checkpoint::Kept;
 use super::checksum::Sums;
+use super::digests::Adding;
 use super::window::Window;
 use super::{Body, Check, Current, Naming, Raw, Received, Receiver, Shape, Split, WindowOptions};
 use crate::admission::Place;
@@ -31,7 +32,10 @@ pub(super) struct Resumable {
     pub(super) is_plain: bool,
     /// What is said of the upload has changed since.
     pub(super) news: bool,
+    /// Of the request at hand.
     pub(super) sums: Option<Sums>,
+    /// Of all bytes so far, if it was known from the first one on that they are to be checked.
+    pub(super) digest: Option<Adding>,
     /// What came since the last checkpoint cannot be kept: the parts stand at different bytes, or it was not checked.
     pub(super) torn: bool,
     /// Of the request at hand nothing is kept unless all of it comes.
@@ -53,6 +57,8 @@ pub(crate) struct Words {
     pub(crate) last: Option<bool>,
     /// Nothing of the request is kept unless all of it comes.
     pub(crate) whole: bool,
+    /// What all of the upload must add up to, as [`Remembered::digest`] has it.
+    pub(crate) digest: Option<String>,
     /// Who is told of each checkpoint.
     pub(crate) on_kept: Option<OnKept>,
 }
@@ -72,6 +78,7 @@ impl Resumable {
             is_plain: true,
             news: false,
             sums: None,
+            digest: None,
             torn: false,
             is_whole_or_nothing: false,
             is_last: false,
@@ -112,6 +119,7 @@ impl Receiver {
             is_plain,
             ..resumable
         }));
+        received.adds_up_from_here();
         received
     }
 
@@ -143,6 +151,7 @@ impl Receiver {
             ..resumable
         }));
         received.taken = checkpoint.offset;
+        received.restore_digest(&checkpoint)?;
         received.restore(checkpoint)?;
         received.session = Some(session);
         Ok(received)
@@ -204,6 +213,7 @@ impl Received {
         resumable.is_last = words.last == Some(true);
         resumable.on_kept = words.on_kept;
         self.hear(words.said);
+        self.must_add_up_to(words.digest);
         self.upload = upload;
         self.tap = Some(tap);
         self.place = Some(place);
@@ -225,7 +235,7 @@ impl Received {
     /// Takes what one request brings, to the end of its body. After an error what came before it may be kept.
     ///
     /// # Errors
-    /// Whatever broke the body or the upload; [`Error::ChecksumMismatch`].
+    /// Whatever broke the body or the upload; [`Error::ChecksumMismatch`], [`Error::DigestMismatch`].
     pub(crate) async fn append(
         &mut self,
         mut body: Body,
@@ -234,7 +244,7 @@ impl Received {
         let mut split = self.lend_split()?;
         let resumable = self.resumable_mut();
         resumable.sums = check.map(Sums::new);
-        resumable.is_whole_or_nothing |= resumable.sums.is_some();
+        resumable.is_whole_or_nothing |= resumable.sums.is_some() || body.is_checked();
         resumable.torn = resumable.is_whole_or_nothing;
         let declared = body.declared();
         let end = declared.map(|bytes| self.taken.saturating_add(bytes));
@@ -330,9 +340,11 @@ impl Received {
     /// Names the file and makes it visible: all its bytes are there.
     ///
     /// # Errors
-    /// As [`Received::commit`]; the record does not say so.
+    /// As [`Received::commit`], and [`Error::DigestMismatch`] when its bytes are not those that its client meant; the record
+    /// does not say so.
     pub(crate) async fn complete(&mut self, naming: &Naming) -> Result<Vec<FileFacts>, Error> {
         self.tap().processing();
+        self.verify_all().await?;
         if self.is_behind() {
             self.keep().await?;
         }

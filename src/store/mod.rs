@@ -341,6 +341,9 @@ pub struct Checkpoint {
     /// What there is besides `files`, where that is not one file alone, begun with the upload.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub form: Option<Box<FormPoint>>,
+    /// What the bytes so far add up to, where [`Remembered::digest`] was known before the first of them: at most 312 bytes.
+    #[serde(default, skip_serializing_if = "Vec::is_empty", with = "base64ed")]
+    pub digest: Vec<u8>,
 }
 
 impl Checkpoint {

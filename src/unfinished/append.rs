@@ -13,7 +13,7 @@ use crate::lock::Lock;
 use crate::progress::{Files, Tap};
 use crate::receive::{Body, Check, Received, Words};
 use crate::store::Open;
-use crate::upload::{Concat, FileHead, Remembered, Upload, UploadId};
+use crate::upload::{Concat, FileHead, Protocol, Remembered, Upload, UploadId};
 
 /// How long the end of a body is waited for that can have no bytes.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -89,6 +89,7 @@ impl Shared {
             said: append.said,
             last: append.last,
             whole: append.whole,
+            digest: append.digest,
             on_kept: append.on_kept,
         };
         let (turn, mut received) = found.open().await?;
@@ -255,6 +256,7 @@ fn fits(status: Status, append: &Append) -> Result<Status, Error> {
     if expected != given {
         return Err(Error::OffsetMismatch { expected, given });
     }
+    digest_fits(&status, append)?;
     let length = match (status.length, append.length()) {
         (Some(length), Some(given)) if length != given => {
             return Err(Error::LengthMismatch { length, given });
@@ -274,6 +276,23 @@ fn fits(status: Status, append: &Append) -> Result<Status, Error> {
         }
         _ => Ok(status),
     }
+}
+
+/// Whether what the request says of all of the upload's bytes can be held against them.
+fn digest_fits(status: &Status, append: &Append) -> Result<(), Error> {
+    let Some(given) = &append.digest else {
+        return Ok(());
+    };
+    let what = match &status.remembered.digest {
+        Some(known) if known == given => return Ok(()),
+        Some(_) => "an earlier request gave another Repr-Digest",
+        // Its files can be read once more, what was around them cannot.
+        None if status.remembered.protocol == Protocol::Form && status.offset > 0 => {
+            "the Repr-Digest of a form comes with its first bytes"
+        }
+        None => return Ok(()),
+    };
+    Err(Error::BadRequest { what })
 }
 
 impl Turn {

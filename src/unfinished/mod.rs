@@ -110,6 +110,8 @@ pub(crate) struct Append {
     pub(crate) untold: bool,
     /// Of a request that breaks off nothing is kept: its client sends all of it again.
     pub(crate) whole: bool,
+    /// What all of the upload must add up to, where its client says so only now: see [`Remembered::digest`].
+    pub(crate) digest: Option<String>,
     /// Called with the offset of each checkpoint that is taken while the body comes.
     pub(crate) on_kept: Option<OnKept>,
 }
@@ -128,6 +130,7 @@ impl Append {
             last: None,
             untold: false,
             whole: false,
+            digest: None,
             on_kept: None,
         }
     }
@@ -222,7 +225,7 @@ impl Unfinished {
     ///
     /// # Errors
     /// [`Error::NotFound`], [`Error::OffsetMismatch`], [`Error::LengthMismatch`], [`Error::FinalUpload`],
-    /// [`Error::ChecksumMismatch`], [`Error::Superseded`], [`Error::NotResumable`], and whatever can break an upload.
+    /// [`Error::ChecksumMismatch`], [`Error::DigestMismatch`], [`Error::Superseded`], [`Error::NotResumable`], and whatever can break an upload.
     pub(crate) async fn append(&self, id: &UploadId, append: Append) -> Result<Status, Error> {
         let (shared, id) = (Arc::clone(&self.shared), *id);
         let append = async move { shared.append(id, append).await };

@@ -101,7 +101,11 @@ impl Turn {
             }
             Err(error) => {
                 self.shared.table().has_not_stored(&self.id, self.writer);
-                self.broken(received, error).await
+                match error {
+                    // Of one request that means that nothing of it is kept, of all of them that nothing is.
+                    Error::DigestMismatch => self.fail(received, error).await,
+                    _ => self.broken(received, error).await,
+                }
             }
         }
     }
@@ -282,6 +286,7 @@ fn is_kept_after(error: &Error) -> bool {
             | Error::RequestTooLarge { .. }
             | Error::BadRequest { .. }
             | Error::ChecksumMismatch
+            | Error::DigestMismatch
             | Error::LengthMismatch { .. }
             | Error::NotResumable { .. }
     )

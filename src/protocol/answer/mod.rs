@@ -10,7 +10,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Response, StatusCode, header};
 
-use super::Asked;
+use super::{Asked, repr};
 use crate::accept;
 use crate::admission::AdmissionOptions;
 use crate::error::Error;
@@ -29,7 +29,11 @@ pub(super) fn uploaded(asked: &Asked, taken: Result<Arc<Progress>, Error>) -> Re
             if !asked.downloads {
                 without_urls(&mut record);
             }
-            accepted(asked, &record)
+            let mut answer = accepted(asked, &record);
+            if let [file] = &record.files[..] {
+                repr::tell(answer.headers_mut(), asked, file.digest.as_deref());
+            }
+            answer
         }
         Err(error) => refused(&asked.head.headers, &asked.base, &error),
     }

@@ -6,7 +6,7 @@ use http::{Response, StatusCode, header};
 use super::head::{self, Creation};
 use super::{Asked, Inbound, Tus, told};
 use crate::error::Error;
-use crate::receive::{Body, Check, Shape};
+use crate::receive::{Body, Check, Digests, Shape};
 use crate::unfinished::{Append, Status};
 use crate::upload::{Concat, FileHead, Protocol, Remembered, Upload, UploadId};
 
@@ -38,6 +38,8 @@ struct Announced {
     /// Whether bytes of the upload follow.
     brings: bool,
     check: Option<Check>,
+    /// What the whole upload must add up to.
+    digest: Option<String>,
 }
 
 impl Announced {
@@ -58,10 +60,12 @@ impl Announced {
             _ => {}
         }
         let check = head::check(headers)?;
+        let digest = Digests::of_upload(headers)?;
         Ok(Self {
             creation,
             brings,
             check,
+            digest,
         })
     }
 }
@@ -86,7 +90,8 @@ async fn begin(
 ) -> Response<Bytes> {
     let (id, is_nameless) = (upload.id, upload.progress_id.is_none());
     upload.length = read.creation.length;
-    let (about, file) = remembered(&upload, read.creation);
+    let (mut about, file) = remembered(&upload, read.creation);
+    about.digest = read.digest.filter(|_| about.concat.is_none());
     let unfinished = &inbound.unfinished;
     let begun = match about.concat {
         Some(crate::upload::Concat::Final { .. }) => unfinished.join(upload, about, file).await,
