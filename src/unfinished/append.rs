@@ -43,26 +43,12 @@ impl Shared {
             drop(lock);
             return nothing_more(status, append.body).await;
         }
-        let (given, untold) = (append.offset, append.untold);
+        let given = append.offset;
         match Arc::clone(&self).go_on(id, lock, append).await {
             // An older writer may have stored all of it at the last moment.
             Err(Error::NotFound) => stands_at(self.finished(id).await?, given),
-            Err(error) if untold => Err(self.end_untold(id, error).await),
             gone_on => gone_on,
         }
-    }
-
-    /// Nobody could go on with it, unless somebody does already.
-    async fn end_untold(self: Arc<Self>, id: UploadId, error: Error) -> Error {
-        if matches!(error, Error::Superseded) || self.look(&id).is_none() {
-            return error;
-        }
-        if let Err(failed) = self.end(id, &error).await {
-            let cause = std::error::Error::source(&failed).map(ToString::to_string);
-            let upload = id.short();
-            tracing::warn!(upload, cause, "cannot end what nobody can go on with");
-        }
-        error
     }
 
     /// Whether the request may ask a writer to let go: not one that does not fit what is kept, nor one whose client has

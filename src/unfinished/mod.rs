@@ -106,7 +106,8 @@ pub(crate) struct Append {
     /// one, and the length is known with it. `Some(false)`: more is to come, even if all of the length is there. `None`:
     /// complete as soon as all of the length is there.
     pub(crate) last: Option<bool>,
-    /// Nobody has been told where the upload is: broken off, it is ended, since nobody could come back.
+    /// Nobody has been told where the upload is, but by the request's answer: when its client goes away the upload is
+    /// ended, since nobody could come back. Whatever else breaks it off is answered, and the answer is to say where it is.
     pub(crate) untold: bool,
     /// Of a request that breaks off nothing is kept: its client sends all of it again.
     pub(crate) whole: bool,

@@ -5,7 +5,7 @@
 //! | all its bytes are there | stored and visible: `done` |
 //! | the request has ended, more is to come | kept, at rest: as it was |
 //! | cut off, too slow, asked to let go, server stops, no room, a wrong checksum | kept, at rest: `interrupted` |
-//! | the same, and nobody has been told where it is | gone: `error` |
+//! | cut off before anybody has been told where it is | gone: `error` |
 //! | refused by a handler, cancelled, a failed sync, a name that is taken | gone: `error` |
 
 use std::sync::Arc;
@@ -112,7 +112,7 @@ impl Turn {
 
     /// Something has broken off: what came before is kept, where the upload can go on behind it.
     async fn broken(self, mut received: Box<Received>, error: Error) -> Result<Status, Error> {
-        let lost = self.untold && !matches!(error, Error::Superseded);
+        let lost = self.untold && matches!(error, Error::ClientGone);
         if lost || !is_kept_after(&error) {
             return self.fail(received, error).await;
         }

@@ -4,9 +4,8 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use super::rig::{Given, Rig, append, line, until, whole};
-use crate::admission::AdmissionOptions;
 use crate::error::Error;
-use crate::progress::{Holder, State};
+use crate::progress::{Holder, State, Why};
 use crate::receive::{Body, Shape};
 use crate::unfinished::{Append, ResumeOptions, Status};
 use crate::upload::{FileHead, Owner, Protocol, Remembered, Upload};
@@ -212,24 +211,17 @@ async fn an_upload_that_nobody_knows_of_leaves_nothing_when_it_breaks_off() {
 }
 
 #[tokio::test]
-async fn an_upload_that_nobody_knows_of_leaves_nothing_when_it_is_refused() {
-    let (rig, _) = Rig::memory_with(Given {
-        admission: AdmissionOptions {
-            request_bytes: Some(2),
-            ..Given::default().admission
-        },
-        ..Given::default()
-    });
+async fn an_upload_whose_refusal_tells_where_it_is_stays() {
+    let (rig, _) = Rig::memory();
     let id = rig.create(Some(9)).await.id;
-    let untold = Append {
+    let stopped = rig.begin_with(&id, "abcd", |body| Append {
         untold: true,
-        ..append(0, whole("abcd"))
-    };
-    let refused = rig.unfinished.append(&id, untold).await.unwrap_err();
-    assert_eq!(refused.code(), "request_too_large");
-    assert_eq!(rig.state(&id), State::Error);
-    assert!(rig.store.list_unfinished(None, 9).await.unwrap().is_empty());
-    assert_eq!(rig.unfinished.held(), (0, 0));
+        ..append(0, body)
+    });
+    let stopped = stopped.await;
+    rig.tracker.halt_all(Why::ShuttingDown);
+    assert_eq!(stopped.answer().await.unwrap_err().code(), "shutting_down");
+    assert_eq!(rig.unfinished.look(&id).unwrap().offset, 4);
 }
 
 #[tokio::test]
