@@ -33,18 +33,33 @@ struct Problem<'a> {
     detail: String,
     #[serde(flatten)]
     members: BTreeMap<&'static str, u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<String>,
 }
 
 /// The answer that says what went wrong: `type`, `title`, `status`, the stable `code` and one line of `detail`.
 #[must_use]
 pub(crate) fn problem(error: &Error) -> Response<Bytes> {
+    told(error, None)
+}
+
+/// The same as plain JSON, for clients that know no other: they look for the words in `error`.
+#[must_use]
+pub(crate) fn plain(error: &Error) -> Response<Bytes> {
+    let mut answer = told(error, Some(error.to_string()));
+    let json = HeaderValue::from_static("application/json");
+    answer.headers_mut().insert(CONTENT_TYPE, json);
+    answer
+}
+
+fn told(error: &Error, words: Option<String>) -> Response<Bytes> {
     let status = status(error);
     let kind = Kind {
         uri: "about:blank",
         title: status.canonical_reason().unwrap_or("Refused"),
         members: Vec::new(),
     };
-    let mut response = Response::new(typed(error, kind));
+    let mut response = Response::new(written(error, kind, words));
     *response.status_mut() = status;
     response.extensions_mut().insert(RefusalCode(error.code()));
     let headers = response.headers_mut();
@@ -59,6 +74,10 @@ pub(crate) const JSON: &str = "application/problem+json";
 
 /// The problem's text, for one of a type of its own.
 pub(crate) fn typed(error: &Error, kind: Kind) -> Bytes {
+    written(error, kind, None)
+}
+
+fn written(error: &Error, kind: Kind, words: Option<String>) -> Bytes {
     let body = Problem {
         r#type: kind.uri,
         title: kind.title,
@@ -66,6 +85,7 @@ pub(crate) fn typed(error: &Error, kind: Kind) -> Bytes {
         code: error.code(),
         detail: error.to_string(),
         members: kind.members.into_iter().collect(),
+        error: words,
     };
     let body = serde_json::to_vec(&body).expect("a problem has string keys only");
     Bytes::from(body)

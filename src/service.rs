@@ -5,6 +5,7 @@
 //! | `builder.rs` | [`Dumbwaiter`]: what there is to be said before anything runs |
 //! | `routes.rs` | which path and method go where |
 //! | `files.rs` | the same for what lies below `/files/` |
+//! | `filepond.rs` | the same for `/filepond` |
 
 use std::convert::Infallible;
 use std::future::Future;
@@ -32,6 +33,7 @@ use crate::upload::Peer;
 use crate::watch::Watch;
 
 mod builder;
+mod filepond;
 mod files;
 mod routes;
 

@@ -1,11 +1,12 @@
 //! `POST /upload`: a form with its files, as in the article.
 //!
 //! Any fields, any number of files under any field names, in any order: files are named when the whole form has come,
-//! since the field that names them may stand behind them.
+//! since the field that names them may stand behind them. A form that is a chunk of Dropzone's is another matter.
 
 use bytes::Bytes;
 use http::Response;
 
+use super::dropzone::{self, Watchful};
 use super::multipart::{Form, PartLimits};
 use super::{Asked, Inbound, answer, headers};
 use crate::receive::{Body, Split};
@@ -18,9 +19,14 @@ pub async fn post(
     asked: &Asked,
     body: Body,
 ) -> Response<Bytes> {
+    let body = match dropzone::begun(inbound, limits, asked, body).await {
+        Ok(chunk) => return dropzone::post(inbound, asked, chunk).await,
+        Err(body) => body,
+    };
     let upload = inbound.announce(Protocol::Form, asked, &body);
-    let split = headers::form_boundary(&asked.head.headers, limits.boundary_bytes)
-        .map(|boundary| -> Box<dyn Split> { Box::new(Form::new(&boundary, limits)) });
+    let split = headers::form_boundary(&asked.head.headers, limits.boundary_bytes).map(
+        |boundary| -> Box<dyn Split> { Box::new(Watchful::new(Form::new(&boundary, limits))) },
+    );
     let taken = inbound.take(upload, body, split).await;
     answer::uploaded(asked, taken)
 }

@@ -6,6 +6,7 @@
 
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use http::request::Parts;
 
@@ -13,18 +14,21 @@ use crate::admission::{Admission, Place};
 use crate::error::Error;
 use crate::progress::{Progress, State, Tap, Tracker};
 use crate::query::GivenId;
-use crate::receive::{Arrived, Body, Naming, REPR_DIGEST, Receiver, Split};
+use crate::receive::{Arrived, Body, Naming, REPR_DIGEST, Receiver, Shape, Split};
 use crate::rights::Client;
 use crate::threads::DataThreads;
-use crate::unfinished::Unfinished;
-use crate::upload::{Owner, ProgressId, Protocol, Upload, UploadId};
+use crate::unfinished::{Status, Unfinished};
+use crate::upload::{Owner, ProgressId, Protocol, Remembered, Upload, UploadId};
 
 pub mod answer;
 pub(crate) mod any;
+mod dropzone;
+pub(crate) mod filepond;
 pub mod form;
 pub(crate) mod get;
 pub mod headers;
 pub mod ietf;
+mod lead;
 pub mod multipart;
 pub mod put;
 mod range;
@@ -134,6 +138,51 @@ impl Inbound {
         };
         let upload = remembered.upload(id, Arc::clone(&asked.head));
         Ok(self.tracker.recall(&upload, files, &remembered.fields))
+    }
+
+    /// Begins an upload that outlives its requests.
+    ///
+    /// # Errors
+    /// As [`Unfinished::create`]; [`Error::NotResumable`] where none can be offered.
+    pub(crate) async fn begin(
+        &self,
+        upload: Box<Upload>,
+        about: Remembered,
+        shape: Shape,
+    ) -> Result<Status, Error> {
+        if self.unfinished.offers().is_none() {
+            let error = Error::NotResumable {
+                why: "it keeps nothing of a file between two requests".into(),
+            };
+            self.tracker.begin(&upload).fail(&error);
+            return Err(error);
+        }
+        self.unfinished.create(upload, about, shape).await
+    }
+
+    /// What is known of an upload that outlives its requests, finished or not, without having its writer let go.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`], [`Error::Store`].
+    pub(crate) async fn known(&self, id: &UploadId) -> Result<Status, Error> {
+        match self.unfinished.look(id) {
+            Some(status) => Ok(status),
+            None => self.unfinished.settle(id).await,
+        }
+    }
+
+    /// Reads what is there already, so that its client comes to read the answer; as long as a client may be silent.
+    pub(crate) async fn pass_over(&self, mut body: Body) {
+        let read = async move {
+            let mut frames = Vec::new();
+            while let Ok(true) = body.frames(&mut frames).await {
+                frames.clear();
+            }
+        };
+        let patience = self.receiver.pace.stall.unwrap_or(Duration::MAX);
+        let read = async move { tokio::time::timeout(patience, read).await };
+        // Whoever is slower gets the answer before the end of the body.
+        let _ = self.data.run(Box::pin(read)).await;
     }
 
     /// Takes the body in, stores its files under their names and ends the record, which it gives back: the answer does

@@ -50,12 +50,12 @@ enum End {
     Broken,
     /// It breaks a rule, of chunks say: where it ends is not known.
     Malformed,
-    /// It has ended, or been asked for a check, in a way that is refused.
+    /// It has ended, or been asked for a check, in a way that is refused; or a body of our own says what is wrong with it.
     Refused,
 }
 
 impl Body {
-    /// Erases a host's body.
+    /// Erases a host's body. An [`Error`] of ours is told as it is.
     pub fn new<B>(body: B) -> Self
     where
         B: http_body::Body<Data = Bytes> + Send + 'static,
@@ -94,7 +94,19 @@ impl Body {
     /// The length that its head declared, in bytes; `None` when it said nothing.
     #[must_use]
     pub fn declared(&self) -> Option<u64> {
-        self.inner.size_hint().exact()
+        let ahead = self.rare.iter().flat_map(|rare| &rare.ahead);
+        let ahead: u64 = ahead.map(|frame| frame.len() as u64).sum();
+        Some(self.inner.size_hint().exact()? + ahead)
+    }
+
+    /// Gives frames back that were its first ones: they come again.
+    pub(crate) fn give_back(&mut self, mut frames: Vec<Bytes>) {
+        if frames.is_empty() {
+            return;
+        }
+        let ahead = &mut self.rare.get_or_insert_default().ahead;
+        frames.append(ahead);
+        *ahead = frames;
     }
 
     /// Waits for bytes and appends to `frames` those that are ready, up to 256 KiB and without copying. `false` at the
@@ -131,7 +143,7 @@ impl Body {
         false
     }
 
-    pub(super) fn poll_frames(
+    pub(crate) fn poll_frames(
         &mut self,
         cx: &mut Context<'_>,
         frames: &mut Vec<Bytes>,
@@ -149,12 +161,14 @@ impl Body {
             (true, Some(End::Malformed)) => Poll::Ready(Err(Error::BadRequest {
                 what: "the chunks of its body are malformed",
             })),
-            (true, Some(End::Refused)) => {
-                let refusal = self.rare.as_mut().and_then(|rare| rare.refusal.take());
-                Poll::Ready(Err(refusal.unwrap_or(Error::DigestMismatch)))
-            }
+            (true, Some(End::Refused)) => Poll::Ready(Err(self.refusal())),
             (none, _) => Poll::Ready(Ok(!none)),
         }
+    }
+
+    fn refusal(&mut self) -> Error {
+        let refusal = self.rare.as_mut().and_then(|rare| rare.refusal.take());
+        refusal.unwrap_or(Error::ClientGone)
     }
 
     /// Appends what is ready to `frames`; waits while they are empty.
@@ -181,10 +195,7 @@ impl Body {
                         self.rare.get_or_insert_default().trailers = other.into_trailers().ok();
                     }
                 },
-                Err(cause) => {
-                    tracing::debug!(%cause, "the body broke off");
-                    self.end = Some(End::by(&*cause));
-                }
+                Err(cause) => self.breaks(cause),
             }
         }
         Poll::Ready(())
@@ -202,6 +213,20 @@ impl Body {
                 End::Refused
             }
             _ => End::Complete,
+        }
+    }
+
+    fn breaks(&mut self, cause: Cause) {
+        match cause.downcast() {
+            Ok(ours) if !matches!(*ours, Error::ClientGone) => {
+                self.end = Some(End::Refused);
+                self.rare.get_or_insert_default().refusal = Some(*ours);
+            }
+            Ok(_) => self.end = Some(End::Broken),
+            Err(cause) => {
+                tracing::debug!(%cause, "the body broke off");
+                self.end = Some(End::by(&*cause));
+            }
         }
     }
 }
@@ -233,11 +258,11 @@ mod tests {
     use http_body::Frame;
 
     /// A body all of whose frames are ready at once.
-    struct Ready(std::vec::IntoIter<Result<Bytes, &'static str>>);
+    struct Ready<E = &'static str>(std::vec::IntoIter<Result<Bytes, E>>);
 
-    impl http_body::Body for Ready {
+    impl<E: Unpin> http_body::Body for Ready<E> {
         type Data = Bytes;
-        type Error = &'static str;
+        type Error = E;
 
         fn poll_frame(
             mut self: Pin<&mut Self>,
@@ -285,6 +310,32 @@ mod tests {
                 .is_dead()
                 .await
         );
+    }
+
+    #[tokio::test]
+    async fn what_is_given_back_comes_again_and_counts() {
+        let mut body = Body::new(http_body_util::Full::new(Bytes::from_static(b"all of it")));
+        let mut frames = Vec::new();
+        assert!(body.frames(&mut frames).await.unwrap());
+        assert_eq!(body.declared(), Some(0));
+        body.give_back(std::mem::take(&mut frames));
+        assert_eq!(body.declared(), Some(9));
+        assert!(!body.is_dead().await);
+        assert_eq!(body.declared(), Some(9));
+        assert!(body.frames(&mut frames).await.unwrap());
+        assert_eq!(frames.concat(), b"all of it");
+        assert!(!body.frames(&mut Vec::new()).await.unwrap());
+    }
+
+    #[tokio::test]
+    async fn what_is_wrong_with_a_body_of_our_own_is_told_as_it_is() {
+        for (error, dead) in [(Error::ClientGone, true), (Error::Truncated, false)] {
+            let code = error.code();
+            let mut body = Body::new(Ready(vec![Err(error)].into_iter()));
+            assert_eq!(body.is_dead().await, dead, "{code}");
+            let told = body.frames(&mut Vec::new()).await.unwrap_err();
+            assert_eq!(told.code(), code);
+        }
     }
 
     #[tokio::test]

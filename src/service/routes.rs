@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use http::{Method, Response, header};
 
-use super::{Lift, files};
+use super::{Lift, filepond, files};
 use crate::error::Error;
 use crate::outbound::ResponseBody;
 use crate::page;
@@ -34,6 +34,9 @@ impl Lift {
         asked: &mut Asked,
         body: Body,
     ) -> Response<ResponseBody> {
+        if let Some(name) = filepond::name(&path) {
+            return self.filepond(name, asked, body).await;
+        }
         let asks = Asks::of(&asked.head.method);
         let name = files::name(&path, &asked.head.method);
         let act = match name {

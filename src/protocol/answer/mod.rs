@@ -17,6 +17,7 @@ use crate::error::Error;
 use crate::problem;
 use crate::progress::{Holder, Progress, Record};
 use crate::query;
+use crate::unfinished::Status;
 
 mod page;
 mod xml;
@@ -71,6 +72,14 @@ fn language(headers: &HeaderMap) -> Language {
     }
 }
 
+const JSON: &str = "application/json";
+
+/// Whether JSON is taken and no problem: Dropzone and its like show the `error` of what they know as JSON.
+fn is_plain(headers: &HeaderMap) -> bool {
+    accept::prefer(headers, &[problem::JSON]).is_none()
+        && accept::prefer(headers, &[JSON]).is_some()
+}
+
 fn accepted(asked: &Asked, record: &Record) -> Response<Bytes> {
     let status = if record.files.is_empty() {
         StatusCode::OK
@@ -79,7 +88,7 @@ fn accepted(asked: &Asked, record: &Record) -> Response<Bytes> {
     };
     let facts = || serde_json::to_value(record).expect("a record is plain data");
     let mut answer = match language(&asked.head.headers) {
-        Language::Json => reply(status, "application/json", record.to_json() + "\n"),
+        Language::Json => reply(status, JSON, record.to_json() + "\n"),
         Language::Xml => reply(status, "application/xml", xml::document(&facts())),
         Language::Html => match next(asked, record) {
             Some(next) => return fresh(redirect(&next)),
@@ -98,7 +107,19 @@ fn accepted(asked: &Asked, record: &Record) -> Response<Bytes> {
     fresh(answer)
 }
 
-/// The answer to a request that is refused, in the client's language; JSON means `application/problem+json`.
+/// The answer to a piece of an upload of which more is to come.
+pub(super) fn so_far(status: &Status) -> Response<Bytes> {
+    let facts = serde_json::json!({
+        "id": status.id.to_string(),
+        "state": "uploading",
+        "offset": status.offset,
+        "length": status.length,
+    });
+    fresh(reply(StatusCode::OK, JSON, format!("{facts}\n")))
+}
+
+/// The answer to a request that is refused, in the client's language; JSON means `application/problem+json`, unless that is
+/// the one kind of JSON that the client does not take.
 pub fn refused(headers: &HeaderMap, base: &str, error: &Error) -> Response<Bytes> {
     refusal(headers, base, error, page::Kept::Nothing)
 }
@@ -115,6 +136,7 @@ fn refusal(headers: &HeaderMap, base: &str, error: &Error, kept: page::Kept) -> 
         "error": {"code": error.code(), "message": error.to_string(), "status": status.as_u16()},
     });
     let mut answer = match language(headers) {
+        Language::Json if is_plain(headers) => problem::plain(error),
         Language::Json => problem::problem(error),
         Language::Xml => reply(status, "application/xml", xml::document(&facts)),
         Language::Html => page::reply(status, &page::refused(error, kept), &facts, base),

@@ -16,17 +16,17 @@ pub(crate) const VERSION: &str = "1.0.0";
 pub(super) const BYTES: &str = "application/offset+octet-stream";
 
 /// A header field that stands at most once, and what is said when it cannot be read.
-pub(super) struct Field {
-    pub(super) name: &'static str,
+pub(in crate::protocol) struct Field {
+    pub(in crate::protocol) name: &'static str,
     malformed: &'static str,
 }
 
 pub(super) const RESUMABLE: &str = "tus-resumable";
-pub(super) const OFFSET: Field = Field {
+pub(in crate::protocol) const OFFSET: Field = Field {
     name: "upload-offset",
     malformed: "its Upload-Offset is malformed",
 };
-pub(super) const LENGTH: Field = Field {
+pub(in crate::protocol) const LENGTH: Field = Field {
     name: "upload-length",
     malformed: "its Upload-Length is malformed",
 };
@@ -67,7 +67,7 @@ impl Field {
     }
 
     /// A non-negative integer (tus 1.0, "Upload-Offset", "Upload-Length").
-    fn number(&self, headers: &HeaderMap) -> Result<Option<u64>, Error> {
+    pub(in crate::protocol) fn number(&self, headers: &HeaderMap) -> Result<Option<u64>, Error> {
         let Some(text) = self.text(headers)? else {
             return Ok(None);
         };

@@ -1,0 +1,123 @@
+//! FilePond's server, as `server: "/filepond"` means it: a file whole, or in chunks, under an id that is all its answer.
+//!
+//! ```text
+//! POST   /filepond             a form with the file ─► create.rs  201, its id
+//! POST   /filepond             Upload-Length ────────► create.rs  201, the id for its chunks
+//! PATCH  /filepond?patch=ID    Upload-Offset, bytes ─► patch.rs   204, Upload-Offset
+//! HEAD   /filepond?patch=ID    ──────────────────────► patch.rs   204, Upload-Offset
+//! DELETE /filepond             the id as its body ───► revert.rs  204
+//! GET    /filepond?load=ID, ?restore=ID ─────────────► a stored file
+//! ```
+//!
+//! FilePond sends each chunk from its own first byte, again and again, and takes each that begins before `Upload-Offset`
+//! for sent. So nothing is kept of a chunk that breaks off, and an offset that is told is always one where a chunk begins.
+//!
+//! A refusal is one line of text: that is what FilePond hands to `onerror`.
+
+use bytes::Bytes;
+use http::{HeaderValue, Method, Response, StatusCode, header};
+
+use super::get::{self, FileBody};
+use super::multipart::PartLimits;
+use super::{Asked, Inbound, answer};
+use crate::error::Error;
+use crate::problem;
+use crate::query;
+use crate::receive::Body;
+
+mod create;
+mod patch;
+mod revert;
+
+/// What can be asked here.
+pub(crate) const ALLOW: &str = "GET, HEAD, POST, PATCH, DELETE, OPTIONS";
+
+/// What a request's query asks for.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) enum Wanted {
+    /// A stored file.
+    Stored(String),
+    /// A file from elsewhere.
+    Elsewhere,
+    /// An upload, which the path may name where the query does not.
+    Upload(Option<String>),
+}
+
+impl Wanted {
+    /// Reads the query.
+    pub(crate) fn of(asked: &Asked) -> Self {
+        let said = |name| query::first(&asked.head.uri, name).flatten();
+        let owned = std::borrow::Cow::into_owned;
+        if let Some(id) = said("load").or_else(|| said("restore")) {
+            return Self::Stored(owned(id));
+        }
+        match said("fetch") {
+            Some(_) => Self::Elsewhere,
+            None => Self::Upload(said("patch").map(owned)),
+        }
+    }
+}
+
+/// Answers a request at `/filepond`, or below it, where `name` is the rest of the path.
+pub(crate) async fn answer(
+    inbound: &Inbound,
+    limits: PartLimits,
+    name: &str,
+    asked: &Asked,
+    body: Body,
+) -> Response<FileBody> {
+    let whole = |answer: Response<Bytes>| answer.map(FileBody::Whole);
+    let stored = async |id: &str| match asked.downloads {
+        true => get::get(inbound, id, asked).await,
+        false => whole(refused(&Error::NotFound)),
+    };
+    match (&asked.head.method, Wanted::of(asked)) {
+        (&Method::OPTIONS, _) => whole(answer::options(ALLOW, inbound.admission.options())),
+        (&(Method::GET | Method::HEAD), Wanted::Stored(id)) => stored(&id).await,
+        (&(Method::GET | Method::HEAD), Wanted::Elsewhere) => whole(refused(&NOT_FETCHED)),
+        (&Method::GET, Wanted::Upload(_)) => stored(name).await,
+        (&Method::POST, Wanted::Upload(None)) if name.is_empty() => {
+            whole(create::post(inbound, limits, asked, body).await)
+        }
+        (&Method::HEAD, Wanted::Upload(id)) => {
+            let id = id.as_deref().unwrap_or(name);
+            whole(patch::look(inbound, id, asked).await)
+        }
+        (&Method::PATCH, Wanted::Upload(id)) => {
+            let id = id.as_deref().unwrap_or(name);
+            whole(patch::patch(inbound, id, asked, body).await)
+        }
+        (&Method::DELETE, Wanted::Upload(_)) => {
+            whole(revert::revert(inbound, name, asked, body).await)
+        }
+        _ => whole(refused(&Error::MethodNotAllowed { allow: ALLOW })),
+    }
+}
+
+const NOT_FETCHED: Error = Error::BadRequest {
+    what: "nothing is fetched from elsewhere here",
+};
+
+/// A refusal in one line.
+pub(crate) fn refused(error: &Error) -> Response<Bytes> {
+    let mut answer = text(problem::status(error), error.to_string());
+    let code = problem::RefusalCode(error.code());
+    answer.extensions_mut().insert(code);
+    problem::advise(answer.headers_mut(), error);
+    answer
+}
+
+/// A line, which nobody keeps.
+fn text(status: StatusCode, text: String) -> Response<Bytes> {
+    let mut answer = Response::new(Bytes::from(text));
+    *answer.status_mut() = status;
+    for (name, value) in [
+        (header::CONTENT_TYPE, "text/plain; charset=utf-8"),
+        (header::CACHE_CONTROL, "no-store"),
+        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+    ] {
+        let value = HeaderValue::from_static(value);
+        answer.headers_mut().insert(name, value);
+    }
+    answer
+}
