@@ -148,21 +148,36 @@ impl Rig {
         self.create_as(length, None).await.unwrap()
     }
 
+    /// One that is complete only when a request says so.
+    pub(crate) async fn create_awaiting(&self, length: Option<u64>) -> Status {
+        let awaits = |about: &mut Remembered| about.awaits_word = true;
+        self.create_about(length, awaits).await.unwrap()
+    }
+
     pub(crate) async fn create_as(
         &self,
         length: Option<u64>,
         concat: Option<Concat>,
     ) -> Result<Status, Error> {
+        self.create_about(length, |about| about.concat = concat)
+            .await
+    }
+
+    async fn create_about(
+        &self,
+        length: Option<u64>,
+        change: impl FnOnce(&mut Remembered),
+    ) -> Result<Status, Error> {
         let mut upload = Upload::new(Protocol::Tus, Owner::from_address([127, 0, 0, 1].into()));
         upload.length = length;
         let mut about = Remembered::of(&upload);
-        about.concat = concat.clone();
+        change(&mut about);
         about.metadata = Some("filename ZGlzaA==".into());
         let head = FileHead {
             name: Some("dish".into()),
             ..FileHead::default()
         };
-        match concat {
+        match about.concat {
             Some(Concat::Final { .. }) => self.unfinished.join(Box::new(upload), about, head).await,
             _ => {
                 let shape = Shape::File(head);

@@ -15,6 +15,7 @@ impl World {
                 (None, Some(status)) => {
                     known.tell(status.offset);
                     assert_eq!(status.length, known.length);
+                    assert_eq!(status.remembered.awaits_word, known.awaits);
                     let at_rest = known.open.is_none();
                     assert!(!at_rest || status.offset == known.stands());
                 }
@@ -39,6 +40,7 @@ impl World {
                     bytes: u8::try_from(left).unwrap(),
                     check: Some(true),
                     ends: Some(0),
+                    last: known.awaits.then_some(true),
                 };
                 self.append(upload, At::End, &said).await;
             }

@@ -110,6 +110,7 @@ impl World {
             let status = self.rig.unfinished.settle(&known.id).await.unwrap();
             known.tell(status.offset);
             known.sent.truncate(usize::try_from(status.offset).unwrap());
+            known.awaits = status.remembered.awaits_word;
             known.took(&status);
         }
         self.ask_all().await;

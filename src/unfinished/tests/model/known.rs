@@ -10,6 +10,8 @@ use crate::upload::UploadId;
 pub(super) struct Known {
     pub(super) id: UploadId,
     pub(super) length: Option<u64>,
+    /// Whether it waits for a word that it is complete.
+    pub(super) awaits: bool,
     /// What has been sent of it, as far as it stands.
     pub(super) sent: Vec<u8>,
     /// How much of it somebody has been told is there.
@@ -36,7 +38,7 @@ impl Known {
     }
 
     pub(super) fn is_whole(&self) -> bool {
-        self.length == Some(self.stands())
+        self.length == Some(self.stands()) && !self.awaits
     }
 
     pub(super) fn is_open(&self) -> bool {

@@ -13,11 +13,15 @@ use crate::receive::{Check, Checksum};
 use crate::unfinished::{Append, Status};
 
 impl World {
-    pub(super) async fn create(&mut self, length: Option<u64>) {
-        let status = self.rig.create(length).await;
+    pub(super) async fn create(&mut self, length: Option<u64>, awaits: bool) {
+        let status = match awaits {
+            true => self.rig.create_awaiting(length).await,
+            false => self.rig.create(length).await,
+        };
         let mut known = Known {
             id: status.id,
             length,
+            awaits,
             sent: Vec::new(),
             told: 0,
             open: None,
@@ -42,8 +46,12 @@ impl World {
         let (line, body) = line();
         line.send(bytes.clone());
         let (unfinished, id) = (self.rig.unfinished.clone(), known.id);
-        let answer =
-            tokio::spawn(async move { unfinished.append(&id, append(offset, body)).await });
+        let append = Append {
+            // It says what was said before.
+            last: known.awaits.then_some(false),
+            ..append(offset, body)
+        };
+        let answer = tokio::spawn(async move { unfinished.append(&id, append).await });
         let mut open = Open { line, answer };
         if let Some(older) = &known.open {
             until(|| older.answer.is_finished() || open.answer.is_finished()).await;
@@ -114,13 +122,17 @@ impl World {
         };
         let offset = at.offset(known.stands());
         let end = offset + bytes.len() as u64;
-        let length = said.ends.map(|by| end.saturating_add_signed(by));
+        let says = said.ends.map(|by| end.saturating_add_signed(by));
+        let is_last = said.last == Some(true);
+        let length = says.or(is_last.then_some(end));
         let is_wrong = said.check == Some(false) && known.is_open();
         let refusal = known
             .refusal(offset, bytes.len() as u64, length)
+            .or((is_last && length != Some(end)).then_some("length_mismatch"))
             .or(is_wrong.then_some("checksum_mismatch"));
         let append = Append {
-            length,
+            length: says,
+            last: said.last,
             check: said.check.map(|right| check(&bytes, right)),
             ..append(offset, whole(bytes.clone()))
         };
@@ -133,6 +145,7 @@ impl World {
         match (answer, refusal) {
             (Ok(status), None) => {
                 known.length = known.length.or(length);
+                known.awaits = known.is_open() && said.last == Some(false);
                 known.sent.extend(bytes);
                 known.took(&status);
             }

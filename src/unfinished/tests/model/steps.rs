@@ -5,8 +5,8 @@ use proptest::prelude::*;
 /// One step. Uploads are named by their numbers; a step on one that is not there does nothing.
 #[derive(Clone, Debug)]
 pub(super) enum Step {
-    /// An upload begins; `None` is of unknown length.
-    Create(Option<u8>),
+    /// An upload begins; `None` is of unknown length. It may wait for a word that it is complete.
+    Create(Option<u8>, bool),
     /// A request begins and stays open. One of the same upload that is open must let go.
     Begin(usize, At, u8),
     /// The open request brings more.
@@ -55,6 +55,8 @@ pub(super) struct Said {
     pub(super) check: Option<bool>,
     /// That the upload ends with it, give or take.
     pub(super) ends: Option<i64>,
+    /// That its end is the upload's end, or is not.
+    pub(super) last: Option<bool>,
 }
 
 pub(super) fn steps() -> impl Strategy<Value = Vec<Step>> {
@@ -63,9 +65,16 @@ pub(super) fn steps() -> impl Strategy<Value = Vec<Step>> {
     let length = prop::option::weighted(0.7, 0..40_u8);
     let ends = prop_oneof![4 => Just(None), 2 => Just(Some(0)), 1 => (-9..9_i64).prop_map(Some)];
     let check = prop::option::weighted(0.3, any::<bool>());
-    let said = (0..20_u8, check, ends).prop_map(|(bytes, check, ends)| Said { bytes, check, ends });
+    let last = prop_oneof![2 => Just(None), 1 => any::<bool>().prop_map(Some)];
+    let said = (0..20_u8, check, ends, last).prop_map(|(bytes, check, ends, last)| Said {
+        bytes,
+        check,
+        ends,
+        last,
+    });
+    let awaits = prop::bool::weighted(0.3);
     let step = prop_oneof![
-        3 => length.prop_map(Step::Create),
+        3 => (length, awaits).prop_map(|(length, awaits)| Step::Create(length, awaits)),
         5 => (upload(), at(), 1..12_u8).prop_map(|(upload, at, bytes)| Step::Begin(upload, at, bytes)),
         7 => (upload(), 1..12_u8).prop_map(|(upload, bytes)| Step::Send(upload, bytes)),
         3 => upload().prop_map(Step::End),

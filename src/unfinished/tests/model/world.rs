@@ -28,7 +28,7 @@ impl World {
 
     pub(super) async fn take(&mut self, step: &Step) {
         match *step {
-            Step::Create(length) => self.create(length.map(u64::from)).await,
+            Step::Create(length, awaits) => self.create(length.map(u64::from), awaits).await,
             Step::Begin(upload, at, bytes) => self.begin(upload, at, bytes).await,
             Step::Send(upload, bytes) => self.send(upload, bytes).await,
             Step::End(upload) => self.end(upload).await,
