@@ -44,7 +44,7 @@ fn appends_follow_one_another_on_one_connection() {
             talk.says_on(&mut line, &append, &version.appended(at + 1));
         }
         let ask = version.ask("HEAD", "id");
-        talk.says_on(&mut line, &ask, &version.told(5, None, false));
+        talk.says_on(&mut line, &ask, &version.told(5, None));
         talk.says_on(
             &mut line,
             &version.append("id", 5, true, ""),
@@ -78,7 +78,7 @@ fn a_length_is_said_once_and_does_not_change() {
         // Too few bytes to be the last ones.
         let short = version.append("id", 3, true, "l");
         talk.says(&short, &inconsistent(&version.stands(3), 5, 4));
-        talk.says(&version.ask("HEAD", "id"), &version.told(3, Some(5), false));
+        talk.says(&version.ask("HEAD", "id"), &version.told(3, Some(5)));
         talk.says(
             &version.append("id", 3, true, "lo"),
             &version.completed("id", 5),
@@ -141,10 +141,7 @@ fn what_came_before_a_cut_is_kept_and_gone_on_with() {
         let line = talk.begins("id", &version.append("id", 0, true, "hello world"), 5, 5);
         talk.cuts("id", line, 5);
         // The last append has said how long it all is.
-        talk.says(
-            &version.ask("HEAD", "id"),
-            &version.told(5, Some(11), false),
-        );
+        talk.says(&version.ask("HEAD", "id"), &version.told(5, Some(11)));
         talk.says(
             &version.append("id", 5, true, " world"),
             &version.completed("id", 11),
@@ -173,7 +170,7 @@ fn an_append_that_speaks_nothing_is_refused() {
         );
     }
     talk.kept("id", b"he");
-    talk.says(&NONE.ask("HEAD", "id"), &NONE.told(2, None, false));
+    talk.says(&NONE.ask("HEAD", "id"), &NONE.told(2, None));
 }
 
 /// Unknown, ended or no id at all: 404, and no offset.

@@ -48,7 +48,7 @@ fn a_form_may_be_cut_at_every_byte() {
             &NONE.created("id", at as u64),
         );
         let end = NONE.append("id", at as u64, true, rest);
-        talk.says(&end, &NONE.completed("id", sent.len() as u64));
+        talk.says(&end, &NONE.form(sent.len() as u64));
         is_stored(&mut talk, "id");
     }
     assert!(server.under_way().is_empty());
@@ -72,7 +72,7 @@ fn a_form_may_come_in_as_many_requests_as_it_has_bytes() {
         let next = at as u64 + 1;
         let is_last = next == sent.len() as u64;
         let reply = match is_last {
-            true => version.completed("id", next),
+            true => version.form(next),
             false => version.appended(next),
         };
         let append = version.append("id", at as u64, is_last, &sent[at..=at]);
@@ -102,10 +102,10 @@ fn a_cut_line_leaves_a_form_interrupted_with_what_is_known_of_it() {
         let length = sent.len() as u64;
         talk.says(
             &version.ask("HEAD", "id"),
-            &version.told(at as u64, Some(length), false),
+            &version.told(at as u64, Some(length)),
         );
         let end = version.append("id", at as u64, true, &sent[at..]);
-        talk.says(&end, &version.completed("id", length));
+        talk.says(&end, &version.form(length));
         is_stored(&mut talk, "id");
     }
 }
@@ -122,7 +122,7 @@ fn a_form_may_be_sent_to_the_pages_own_address() {
         &NEWEST.created("id", 9),
     );
     let end = NEWEST.append("id", 9, true, &sent[9..]);
-    talk.says(&end, &NEWEST.completed("id", sent.len() as u64));
+    talk.says(&end, &NEWEST.form(sent.len() as u64));
     is_stored(&mut talk, "id");
 }
 
@@ -154,12 +154,12 @@ fn another_server_goes_on_with_a_form() {
             talk.name("id").clone_into(&mut id);
         }
         talk.knows("id", &id);
-        talk.says(&NONE.ask("HEAD", "id"), &NONE.told(at as u64, None, false));
+        talk.says(&NONE.ask("HEAD", "id"), &NONE.told(at as u64, None));
         let is_last = end == sent.len();
         let append = NONE.append("id", at as u64, is_last, &sent[at..end]);
         match is_last {
             true => {
-                talk.says(&append, &NONE.completed("id", end as u64));
+                talk.says(&append, &NONE.form(end as u64));
                 is_stored(&mut talk, "id");
             }
             false => {
@@ -220,11 +220,11 @@ fn a_forms_length_is_its_bodys() {
         &NONE.request("POST /upload", &kind, &sent[..50]),
         &NONE.created("id", 50),
     );
-    talk.says(&NONE.ask("HEAD", "id"), &NONE.told(50, Some(length), false));
+    talk.says(&NONE.ask("HEAD", "id"), &NONE.told(50, Some(length)));
     let short = NONE.append("id", 50, true, &sent[50..99]);
     talk.says(&short, &inconsistent(&NONE.stands(50), length, 99));
     let end = NONE.append("id", 50, true, &sent[50..]);
-    talk.says(&end, &NONE.completed("id", length));
+    talk.says(&end, &NONE.form(length));
     is_stored(&mut talk, "id");
 }
 

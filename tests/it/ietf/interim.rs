@@ -180,10 +180,7 @@ fn a_creation_that_was_told_of_is_kept_when_it_is_cut() {
         talk.hears(&mut line, &request, &located(version, "id"));
         eventually(|| talk.record("id"), |record| record["received"] == 11);
         talk.cuts("id", line.into_inner(), 11);
-        talk.says(
-            &version.ask("HEAD", "id"),
-            &version.told(11, Some(12), false),
-        );
+        talk.says(&version.ask("HEAD", "id"), &version.told(11, Some(12)));
         talk.says(
             &version.append("id", 11, true, "!"),
             &version.completed("id", 12),

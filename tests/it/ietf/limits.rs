@@ -85,10 +85,7 @@ fn an_uploads_limits_are_told_with_its_location_and_offset() {
             &version.append("id", 2, false, "y"),
             &with(version.appended(3)),
         );
-        talk.says(
-            &version.ask("HEAD", "id"),
-            &with(version.told(3, None, false)),
-        );
+        talk.says(&version.ask("HEAD", "id"), &with(version.told(3, None)));
         let conflict = with(version.mismatch(3, 9) + "\n");
         let conflict = conflict.trim_end_matches('\n');
         talk.says(&version.append("id", 9, false, "x"), conflict);
@@ -119,7 +116,7 @@ fn the_age_is_what_is_left_of_it() {
     let never = |reply: String| reply.replace(NONE.limit(), "upload-limit: min-size=0\n");
     talk.says(&NONE.create("", false, "he"), &never(NONE.created("id", 2)));
     talk.says(&NONE.append("id", 2, false, "y"), &never(NONE.appended(3)));
-    talk.says(&NONE.ask("HEAD", "id"), &never(NONE.told(3, None, false)));
+    talk.says(&NONE.ask("HEAD", "id"), &never(NONE.told(3, None)));
 }
 
 /// 413 SHOULD carry `Upload-Limit`: an upload that is said to be too large, or becomes it, and a request that is.

@@ -129,21 +129,33 @@ impl Version {
     pub(super) fn completed(self, name: &str, offset: u64) -> String {
         format!(
             "HTTP/1.1 201 Created\nlocation: /files/{{{name}}}\nupload-offset: {offset}\n{}\ncontent-type: application/json\n\
-             cache-control: no-store\nvary: Accept\ncontent-length: {{length}}\n\n{{record}}",
+             cache-control: no-store\nvary: Accept\nx-content-type-options: nosniff\n\
+             content-length: {{length}}\n\n{{record}}",
             self.is_complete(true)
         )
     }
 
-    /// The reply to a HEAD: the offset, the length as far as it is known, and whether it is complete.
-    pub(super) fn told(self, offset: u64, length: Option<u64>, is_complete: bool) -> String {
-        let length = length.map_or_else(String::new, |length| format!("upload-length: {length}\n"));
-        let limit = match is_complete {
-            true => "upload-limit: min-size=0\n",
-            false => self.limit(),
-        };
+    /// The reply to the append that has ended a form: there is no one file that `Location` could say.
+    pub(super) fn form(self, offset: u64) -> String {
+        let one = self.completed("id", offset);
+        one.replace("location: /files/{id}\n", "")
+    }
+
+    /// What the reply to a HEAD has besides what it says of the file: how the upload has ended.
+    pub(super) fn ended(self, length: u64) -> String {
         format!(
-            "HTTP/1.1 204 No Content\nupload-offset: {offset}\n{length}{}\n{limit}cache-control: no-store\n",
-            self.is_complete(is_complete)
+            "upload-offset: {length}\nupload-length: {length}\n{}\nupload-limit: min-size=0\ncache-control: no-store",
+            self.is_complete(true)
+        )
+    }
+
+    /// The reply to a HEAD while the upload goes on: the offset, and the length as far as it is known.
+    pub(super) fn told(self, offset: u64, length: Option<u64>) -> String {
+        let length = length.map_or_else(String::new, |length| format!("upload-length: {length}\n"));
+        format!(
+            "HTTP/1.1 204 No Content\nupload-offset: {offset}\n{length}{}\n{}cache-control: no-store\n",
+            self.is_complete(false),
+            self.limit()
         )
     }
 

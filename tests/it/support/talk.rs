@@ -64,6 +64,20 @@ impl<'a> Talk<'a> {
         final_answer(&mut stream, request)
     }
 
+    /// Sends a request on a connection of its own: the reply goes well, and has these fields among others.
+    pub(crate) fn has(&mut self, request: &str, fields: &str) -> &mut Self {
+        let reply = self.answer(request);
+        assert!(matches!(reply.status, 200..300), "{request}\n{reply:?}");
+        for line in fields.lines() {
+            let mut given = reply.head.lines();
+            assert!(
+                given.any(|given| given == line),
+                "{line}\n{request}\n{reply:?}"
+            );
+        }
+        self
+    }
+
     /// Holds the next reply on a connection to what is expected, an interim one too; `request` is what it is to.
     pub(crate) fn hears(
         &mut self,
