@@ -8,7 +8,7 @@ use super::head::Appending;
 use super::version::Version;
 use super::{Here, told};
 use crate::error::Error;
-use crate::receive::Body;
+use crate::receive::{Body, Digests};
 use crate::unfinished::{Append, Status};
 use crate::upload::{Protocol, UploadId};
 
@@ -54,8 +54,13 @@ async fn append(
 ) -> Response<Bytes> {
     let unfinished = &here.inbound.unfinished;
     let declared = body.declared();
+    let digest = match Digests::of_upload(&here.asked.head.headers) {
+        Ok(digest) => digest,
+        Err(error) => return told::refused_at(here, id, &error),
+    };
     let append = Append {
         length: appending.length,
+        digest,
         last: Some(appending.complete),
         on_kept: Early::of(here.asked).and_then(Early::on_kept),
         ..here.append(appending.offset, body)

@@ -11,7 +11,7 @@ use super::{Here, told};
 use crate::error::Error;
 use crate::protocol::multipart::{Form, PartLimits};
 use crate::protocol::{headers, tus};
-use crate::receive::{Body, Shape};
+use crate::receive::{Body, Digests, Shape};
 use crate::unfinished::{Append, Status};
 use crate::upload::{FileHead, Protocol, Remembered, Upload};
 
@@ -54,6 +54,8 @@ struct Announced {
     creation: Creation,
     shape: Shape,
     fields: Vec<(String, String)>,
+    /// What the whole upload must add up to.
+    digest: Option<String>,
 }
 
 impl Announced {
@@ -74,6 +76,7 @@ impl Announced {
             creation,
             shape,
             fields,
+            digest: Digests::of_upload(&here.asked.head.headers)?,
         })
     }
 }
@@ -120,11 +123,13 @@ async fn go(
         creation,
         shape,
         fields,
+        digest,
     } = announced;
     let (id, protocol) = (upload.id, upload.protocol);
     upload.length = creation.length;
     let mut about = Remembered::of(&upload);
     (about.awaits_word, about.fields) = (true, fields);
+    about.digest = digest;
     let named = upload.progress_id.is_some();
     let unfinished = &here.inbound.unfinished;
     let status = match unfinished.create(upload, about, shape).await {
