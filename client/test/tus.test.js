@@ -5,7 +5,7 @@ import { Readable } from "node:stream";
 import { test } from "node:test";
 import { MB } from "./support.js";
 import { HEADS, assertDone } from "./support/follow.js";
-import { goOn, resumedAt, send, sendUntil, stage } from "./support/tus.js";
+import { goOn, pieces, resumedAt, send, sendUntil, stage } from "./support/tus.js";
 
 test("a file goes up by tus, its stream rises to done, and it stands under its name", async (t) => {
   const stand = await stage(t);
@@ -134,8 +134,3 @@ test("an empty file is there once it is created", async (t) => {
   assertDone(stream.records, 0);
   assert.deepEqual(stand.server.stored(), ["paella.bin"]);
 });
-
-/** The bytes again, cut into pieces: a stream that does not know its length. */
-function* pieces(bytes, size) {
-  for (let at = 0; at < bytes.length; at += size) yield bytes.subarray(at, at + size);
-}

@@ -64,3 +64,8 @@ export function resumedAt({ requests }) {
   assert.equal(Number(next.from), offset);
   return offset;
 }
+
+/** The bytes again, cut into pieces: a stream that does not know its length. */
+export function* pieces(bytes, size) {
+  for (let at = 0; at < bytes.length; at += size) yield bytes.subarray(at, at + size);
+}
