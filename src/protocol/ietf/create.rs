@@ -1,7 +1,7 @@
 //! An upload begins, with its first bytes or all of them ("Upload Creation").
 
 use bytes::Bytes;
-use http::{Response, StatusCode, header};
+use http::{Response, StatusCode};
 use percent_encoding::percent_decode_str;
 
 use super::append::end_overrun;
@@ -66,6 +66,11 @@ impl Announced {
             && given > length
         {
             return Err(Error::LengthMismatch { length, given });
+        }
+        if let Some(limit) = here.inbound.admission.options().request_bytes
+            && body.declared().is_some_and(|given| given > limit)
+        {
+            return Err(Error::RequestTooLarge { limit });
         }
         let (shape, fields) = match target {
             Target::Form(limits) => (form(here, limits)?, Vec::new()),
@@ -142,7 +147,7 @@ async fn go(
         early.begun(&location, told::limit(here, protocol, Some(&status)));
     }
     if body.declared() == Some(0) && !creation.complete {
-        return located(told::resting(here, &status, StatusCode::CREATED), &location);
+        return told::located(told::resting(here, &status, StatusCode::CREATED), &location);
     }
     let declared = body.declared();
     let append = Append {
@@ -152,7 +157,7 @@ async fn go(
         ..here.append(0, body)
     };
     match unfinished.append(&id, append).await {
-        Ok(status) => located(begun(here, &status).await, &location),
+        Ok(status) => told::located(begun(here, &status).await, &location),
         Err(error) => {
             let appending = Appending {
                 offset: 0,
@@ -163,7 +168,7 @@ async fn go(
             let answer = told::refused_at(here, &id, &error);
             // What is kept can be gone on with.
             match unfinished.look(&id) {
-                Some(_) => located(answer, &location),
+                Some(_) => told::located(answer, &location),
                 None => answer,
             }
         }
@@ -175,12 +180,4 @@ async fn begun(here: Here<'_>, status: &Status) -> Response<Bytes> {
         true => told::whole(here, status).await,
         false => told::resting(here, status, StatusCode::CREATED),
     }
-}
-
-/// Says where the upload is, unless its target has said where its file is: clients look for one of them.
-fn located(mut answer: Response<Bytes>, location: &str) -> Response<Bytes> {
-    if !answer.headers().contains_key(header::LOCATION) {
-        told::set(answer.headers_mut(), header::LOCATION, location);
-    }
-    answer
 }

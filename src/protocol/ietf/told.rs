@@ -73,6 +73,14 @@ pub(super) async fn whole(here: Here<'_>, status: &Status) -> Response<Bytes> {
     answer
 }
 
+/// Says where the upload is, unless its target has said where its file is: clients look for one of them.
+pub(super) fn located(mut answer: Response<Bytes>, location: &str) -> Response<Bytes> {
+    if !answer.headers().contains_key(header::LOCATION) {
+        set(answer.headers_mut(), header::LOCATION, location);
+    }
+    answer
+}
+
 /// What the request speaks.
 pub(super) fn version(asked: &Asked) -> &'static Version {
     Version::of(&asked.head.headers)
