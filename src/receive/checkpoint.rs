@@ -57,16 +57,11 @@ impl Received {
         if self.resumable.is_none() {
             return Ok(());
         }
-        if self
-            .upload
-            .length
-            .is_some_and(|length| bytes > length.saturating_sub(self.taken))
-        {
-            return Err(Error::BadRequest {
-                what: "more bytes come than the upload's length leaves room for",
-            });
+        let given = self.taken.saturating_add(bytes);
+        match self.upload.length {
+            Some(length) if given > length => Err(Error::LengthMismatch { length, given }),
+            _ => Ok(()),
         }
-        Ok(())
     }
 
     /// Adds up bytes that are about to pass, where they are checked.

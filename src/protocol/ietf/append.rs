@@ -14,95 +14,83 @@ use crate::upload::{Protocol, UploadId};
 
 /// Takes in what the body holds of the upload that `name` is the id of.
 pub(crate) async fn patch(here: Here<'_>, name: &str, body: Body) -> Response<Bytes> {
-    let (id, appending) = match read(here, name, body.declared()).await {
+    let (id, said) = match read(here, name, body.declared()).await {
         Ok(read) => read,
         Err((None, error)) => return told::refused(here, Protocol::Ietf, &error),
         Err((Some(id), error)) => return told::refused_at(here, &id, &error),
     };
-    if here.inbound.unfinished.look(&id).is_some() {
-        return append(here, &id, appending, body).await;
+    let unfinished = &here.inbound.unfinished;
+    if unfinished.look(&id).is_some() {
+        return append(here, &id, said, body).await;
     }
-    match here.inbound.unfinished.settle(&id).await {
-        Ok(status) if status.complete => again(here, &status, appending, body.declared()).await,
-        Ok(_) => append(here, &id, appending, body).await,
+    match unfinished.settle(&id).await {
+        Ok(status) if status.complete => again(here, &status, said.at, body.declared()).await,
+        Ok(_) => append(here, &id, said, body).await,
         Err(error) => told::refused(here, Protocol::Ietf, &error),
     }
 }
 
-/// What the head says. What it says wrongly of an upload that may be known is refused with where that stands.
+/// What the request's head says.
+struct Said {
+    at: Appending,
+    /// What the whole upload must add up to.
+    digest: Option<String>,
+}
+
+/// Reads it. What it says wrongly of lengths is refused with how far the upload is, by its id.
 async fn read(
     here: Here<'_>,
     name: &str,
     declared: Option<u64>,
-) -> Result<(UploadId, Appending), (Option<UploadId>, Error)> {
+) -> Result<(UploadId, Said), (Option<UploadId>, Error)> {
     let id = name.parse().map_err(|_| (None, Error::NotFound))?;
     let owned = here.inbound.check_owner(here.asked, id).await;
     owned.map_err(|error| (None, error))?;
-    let appending = Appending::of(&here.asked.head.headers, declared);
-    match appending {
-        Ok(appending) => Ok((id, appending)),
-        Err(error @ Error::LengthMismatch { .. }) => Err((Some(id), error)),
-        Err(error) => Err((None, error)),
-    }
+    let headers = &here.asked.head.headers;
+    let said = Appending::of(headers, declared).and_then(|at| {
+        let digest = Digests::of_upload(headers)?;
+        Ok(Said { at, digest })
+    });
+    said.map(|said| (id, said)).map_err(|error| match error {
+        Error::LengthMismatch { .. } => (Some(id), error),
+        error => (None, error),
+    })
 }
 
 async fn append(
     here: Here<'_>,
     id: &UploadId,
-    appending: Appending,
+    Said { at, digest }: Said,
     body: Body,
 ) -> Response<Bytes> {
     let unfinished = &here.inbound.unfinished;
     let declared = body.declared();
-    let digest = match Digests::of_upload(&here.asked.head.headers) {
-        Ok(digest) => digest,
-        Err(error) => return told::refused_at(here, id, &error),
-    };
     let append = Append {
-        length: appending.length,
+        length: at.length,
         digest,
-        last: Some(appending.complete),
+        last: Some(at.complete),
         on_kept: Early::of(here.asked).and_then(Early::on_kept),
-        ..here.append(appending.offset, body)
+        ..here.append(at.offset, body)
     };
     match unfinished.append(id, append).await {
         Ok(status) if status.complete => told::whole(here, &status).await,
         Ok(status) => told::resting(here, &status, StatusCode::NO_CONTENT),
         Err(error) => {
-            end_overrun(here, id, appending, declared, &error).await;
+            if let Error::LengthMismatch { length, given } = error
+                && overruns(&at, declared, length, given)
+            {
+                told::invalid(here, id, Error::LengthMismatch { length, given }).await;
+            }
             told::refused_at(here, id, &error)
         }
     }
 }
 
-/// Ends an upload of which more bytes were sent than it has: nothing can be made of it any more ("Upload Append"). A length
-/// that is said wrongly ends nothing.
-pub(super) async fn end_overrun(
-    here: Here<'_>,
-    id: &UploadId,
-    Appending {
-        offset,
-        length: said,
-        ..
-    }: Appending,
-    declared: Option<u64>,
-    error: &Error,
-) {
-    let &Error::LengthMismatch { length, given } = error else {
-        return;
-    };
-    let overrun = match declared {
-        Some(declared) => offset.saturating_add(declared) > length,
-        None => given > length && said.is_none_or(|said| said == length),
-    };
-    let why = Error::LengthMismatch { length, given };
-    if overrun && let Err(failed) = here.inbound.unfinished.end(id, why).await {
-        let cause = std::error::Error::source(&failed).map(ToString::to_string);
-        tracing::warn!(
-            upload = id.short(),
-            cause,
-            "cannot end an upload that was sent too much of"
-        );
+/// Whether more bytes were sent than the upload has, rather than its length said wrongly.
+fn overruns(appending: &Appending, declared: Option<u64>, length: u64, given: u64) -> bool {
+    match declared {
+        Some(declared) => appending.offset.saturating_add(declared) > length,
+        None => given > length && appending.length.is_none_or(|said| said == length),
     }
 }
 

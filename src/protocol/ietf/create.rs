@@ -4,16 +4,15 @@ use bytes::Bytes;
 use http::{Response, StatusCode};
 use percent_encoding::percent_decode_str;
 
-use super::append::end_overrun;
 use super::early::Early;
-use super::head::{Appending, Creation};
+use super::head::Creation;
 use super::{Here, told};
 use crate::error::Error;
 use crate::protocol::multipart::{Form, PartLimits};
 use crate::protocol::{headers, tus};
 use crate::receive::{Body, Digests, Shape};
 use crate::unfinished::{Append, Status};
-use crate::upload::{FileHead, Protocol, Remembered, Upload};
+use crate::upload::{FileHead, Protocol, Remembered, Upload, UploadId};
 
 /// What the request was sent to, which takes the upload once it is complete.
 #[derive(Clone, Copy, Debug)]
@@ -51,6 +50,7 @@ pub(crate) async fn begin(here: Here<'_>, target: Target<'_>, body: Body) -> Res
 
 /// What the request's head says.
 struct Announced {
+    protocol: Protocol,
     creation: Creation,
     shape: Shape,
     fields: Vec<(String, String)>,
@@ -78,6 +78,7 @@ impl Announced {
             Target::Put(name) => file(here, &creation, Some(name).filter(|name| !name.is_empty()))?,
         };
         Ok(Self {
+            protocol: target.protocol(),
             creation,
             shape,
             fields,
@@ -124,60 +125,50 @@ async fn go(
     announced: Announced,
     body: Body,
 ) -> Response<Bytes> {
-    let Announced {
-        creation,
-        shape,
-        fields,
-        digest,
-    } = announced;
-    let (id, protocol) = (upload.id, upload.protocol);
-    upload.length = creation.length;
+    upload.length = announced.creation.length;
     let mut about = Remembered::of(&upload);
-    (about.awaits_word, about.fields) = (true, fields);
-    about.digest = digest;
-    let named = upload.progress_id.is_some();
+    about.awaits_word = true;
+    (about.fields, about.digest) = (announced.fields, announced.digest);
     let unfinished = &here.inbound.unfinished;
-    let status = match unfinished.create(upload, about, shape).await {
-        Ok(status) => status,
-        Err(error) => return told::refused(here, protocol, &error),
-    };
-    let location = here.asked.location(&id, here.ietf.absolute_location);
-    let early = Early::of(here.asked);
-    if let Some(early) = &early {
-        early.begun(&location, told::limit(here, protocol, Some(&status)));
-    }
-    if body.declared() == Some(0) && !creation.complete {
-        return told::located(told::resting(here, &status, StatusCode::CREATED), &location);
-    }
-    let declared = body.declared();
-    let append = Append {
-        last: Some(creation.complete),
-        untold: early.is_none() && !named,
-        on_kept: early.and_then(Early::on_kept),
-        ..here.append(0, body)
-    };
-    match unfinished.append(&id, append).await {
-        Ok(status) => told::located(begun(here, &status).await, &location),
-        Err(error) => {
-            let appending = Appending {
-                offset: 0,
-                complete: creation.complete,
-                length: creation.length,
-            };
-            end_overrun(here, &id, appending, declared, &error).await;
-            let answer = told::refused_at(here, &id, &error);
-            // What is kept can be gone on with.
-            match unfinished.look(&id) {
-                Some(_) => told::located(answer, &location),
-                None => answer,
-            }
-        }
+    match unfinished.create(upload, about, announced.shape).await {
+        Ok(status) => bring(here, &status, announced.creation.complete, body).await,
+        Err(error) => told::refused(here, announced.protocol, &error),
     }
 }
 
-async fn begun(here: Here<'_>, status: &Status) -> Response<Bytes> {
-    match status.complete {
-        true => told::whole(here, status).await,
-        false => told::resting(here, status, StatusCode::CREATED),
+/// Takes in what the body holds of the upload that has begun.
+async fn bring(here: Here<'_>, begun: &Status, complete: bool, body: Body) -> Response<Bytes> {
+    let about = &begun.remembered;
+    let location = here.asked.location(&begun.id, here.ietf.absolute_location);
+    let early = Early::of(here.asked);
+    if let Some(early) = &early {
+        early.begun(&location, told::limit(here, about.protocol, Some(begun)));
+    }
+    if body.declared() == Some(0) && !complete {
+        return told::located(told::resting(here, begun, StatusCode::CREATED), &location);
+    }
+    let append = Append {
+        last: Some(complete),
+        untold: early.is_none() && about.progress_id.is_none(),
+        on_kept: early.and_then(Early::on_kept),
+        ..here.append(0, body)
+    };
+    let answer = match here.inbound.unfinished.append(&begun.id, append).await {
+        Ok(status) if status.complete => told::whole(here, &status).await,
+        Ok(status) => told::resting(here, &status, StatusCode::CREATED),
+        Err(error) => return broken(here, &begun.id, &error, &location).await,
+    };
+    told::located(answer, &location)
+}
+
+/// A refusal of what a body brought. What is kept of it can be gone on with, unless the request contradicts itself.
+async fn broken(here: Here<'_>, id: &UploadId, error: &Error, location: &str) -> Response<Bytes> {
+    if let &Error::LengthMismatch { length, given } = error {
+        told::invalid(here, id, Error::LengthMismatch { length, given }).await;
+    }
+    let answer = told::refused_at(here, id, error);
+    match here.inbound.unfinished.look(id) {
+        Some(_) => told::located(answer, location),
+        None => answer,
     }
 }

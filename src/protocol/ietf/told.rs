@@ -127,6 +127,18 @@ pub(super) fn refused_at(here: Here<'_>, id: &UploadId, error: &Error) -> Respon
     answer
 }
 
+/// Ends an upload of which nothing can be made any more ("Upload Append": the upload resource is marked invalid).
+pub(super) async fn invalid(here: Here<'_>, id: &UploadId, why: Error) {
+    if let Err(failed) = here.inbound.unfinished.end(id, why).await {
+        let cause = std::error::Error::source(&failed).map(ToString::to_string);
+        tracing::warn!(
+            upload = id.short(),
+            cause,
+            "cannot end an upload that is invalid"
+        );
+    }
+}
+
 /// The problem's type, where the protocol has one ("Problem Types").
 fn kind(error: &Error) -> Option<problem::Kind> {
     Some(match error {

@@ -373,7 +373,7 @@ fn a_post_may_bring_bytes_in_chunks() {
     // What goes beyond the length is refused; what fits may stay, to be gone on with.
     let reply = send(chunked("4", "5\r\nhello\r\n0\r\n\r\n"));
     assert_eq!(reply.status, 400, "{reply:?}");
-    assert_eq!(reply.json()["code"], "bad_request");
+    assert_eq!(reply.json()["code"], "length_mismatch");
     assert_eq!(server.files().len(), 1);
     talk.stored(&[(&server.files()[0], b"hello")]);
 }
