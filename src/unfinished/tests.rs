@@ -1,6 +1,7 @@
 //! What becomes of unfinished uploads, whatever happens to them.
 
 mod crowd;
+mod digests;
 mod ends;
 pub(crate) mod faulty;
 mod handlers;

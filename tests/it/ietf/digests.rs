@@ -165,19 +165,40 @@ fn a_repr_digest_goes_on_with_the_next_server() {
     }
 }
 
-/// What is no dictionary of byte sequences is as if it were not there; of algorithms nobody knows, too.
+/// Of algorithms that nobody knows here it is as if nothing were said.
 #[test]
-fn a_digest_that_cannot_be_read_or_is_not_known_is_passed_over() {
+fn a_digest_of_an_algorithm_that_is_not_known_is_passed_over() {
     let server = Server::start(&[]);
     let mut talk = Talk::with(&server);
     for field in ["Content-Digest", "Repr-Digest"] {
-        for value in ["md5=:AAAA:", "", "sha-256", "unixsum=:AAAA:, crc32c=:AAAA:"] {
+        for value in ["md5=:AAAA:", "", "unixsum=:AAAA:, crc32c=:AAAA:"] {
             let said = format!("{field}: {value}");
             talk.says(&NONE.create(&said, true, "hello"), &NONE.completed("id", 5));
             talk.says(&NONE.ask("DELETE", "id"), GONE);
             talk = Talk::with(&server);
         }
     }
+}
+
+/// Who asks for a check that cannot be made is told so, and nothing is stored (RFC 9651, 4.2, leaves that choice).
+#[test]
+fn a_digest_that_cannot_be_read_is_refused() {
+    let server = Server::start(&[]);
+    let talk = Talk::with(&server);
+    for field in ["Content-Digest", "Repr-Digest"] {
+        for value in ["sha-256", "sha-256=:AAAA:", "sha-512=1", "hello world"] {
+            let said = format!("{field}: {value}");
+            for request in [
+                NONE.create(&said, true, "hello"),
+                NONE.request("PUT /files/dish", &said, "hello"),
+            ] {
+                let reply = talk.answer(&request);
+                let code = reply.json()["code"].clone();
+                assert_eq!((reply.status, code), (400, "bad_request".into()), "{said}");
+            }
+        }
+    }
+    assert!(server.files().is_empty());
 }
 
 /// `Want-Repr-Digest`: the answer to a finished upload of one file says its digest, where one was computed.
