@@ -1,13 +1,14 @@
 //! Requests and whole uploads that are held against digests.
 
 use base64::Engine as _;
+use bytes::Bytes;
 use http::HeaderMap;
 use sha2::{Digest as _, Sha256, Sha512};
 
 use super::faulty::Faulty;
 use super::rig::{Given, Rig, append, whole};
 use crate::error::Error;
-use crate::handlers::{Chain, Digest};
+use crate::handlers::{Chain, Digest, Resume, Stop, UploadHandler};
 use crate::progress::State;
 use crate::receive::{Body, CONTENT_DIGEST, Shape};
 use crate::unfinished::{Append, ResumeOptions, Status};
@@ -50,6 +51,23 @@ async fn send(
     rig.unfinished.append(id, append).await
 }
 
+/// Stores something else than what has come.
+struct Louder;
+
+impl UploadHandler for Louder {
+    fn chunk(&mut self, chunk: Bytes) -> Result<Bytes, Stop> {
+        Ok(chunk.to_ascii_uppercase().into())
+    }
+
+    fn resume(&self) -> Resume {
+        Resume::Saved(Vec::new())
+    }
+
+    fn restore(&mut self, _: &[u8]) -> Result<(), Error> {
+        Ok(())
+    }
+}
+
 /// None stays open between two requests: each goes on from the checkpoint.
 fn closing() -> Given {
     Given {
@@ -66,7 +84,9 @@ async fn an_upload_in_any_two_requests_is_held_against_its_digest() {
     let end = DISH.len();
     for cut in 0..=end {
         for (said, fits) in [(DISH, true), ("a fried disk", false)] {
-            let (rig, memory) = Rig::memory_with(closing());
+            let mut chain = Chain::default();
+            chain.push(|| Louder);
+            let (rig, memory) = Rig::memory_with(Given { chain, ..closing() });
             let id = create(&rig, Some(digest(said))).await;
             if cut > 0 && cut < end {
                 assert!(!send(&rig, &id, 0..cut, None).await.unwrap().complete);
@@ -74,7 +94,10 @@ async fn an_upload_in_any_two_requests_is_held_against_its_digest() {
             let ended = send(&rig, &id, cut % end..end, None).await;
             assert_eq!(ended.is_ok(), fits, "cut at {cut}");
             match ended {
-                Ok(status) => assert!(status.complete && memory.bytes("dish").unwrap() == DISH),
+                Ok(status) => {
+                    assert!(status.complete);
+                    assert_eq!(memory.bytes("dish").unwrap(), "A FRIED DISH");
+                }
                 Err(error) => {
                     assert_eq!(error.code(), "digest_mismatch");
                     assert!(memory.names().is_empty());
