@@ -134,6 +134,8 @@ mod service;
 mod sizes;
 pub mod store;
 mod sweep;
+#[cfg(feature = "server")]
+mod terminal;
 pub mod threads;
 mod unfinished;
 pub mod upload;

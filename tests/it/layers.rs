@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 /// The modules of the crate by rows, the first row at the top. `ARCHITECTURE.md` says what each is for.
-const ROWS: [&[&str]; 12] = [
+const ROWS: [&[&str]; 13] = [
     &["error", "interim", "sizes", "upload"],
     &["name", "threads"],
     &["handlers", "lock", "progress", "store"],
@@ -16,6 +16,7 @@ const ROWS: [&[&str]; 12] = [
     &["operator", "outbound"],
     &["arrival", "limits"],
     &["guide", "lib", "service"],
+    &["terminal"],
     &["main", "server"],
 ];
 

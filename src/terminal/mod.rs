@@ -1,0 +1,40 @@
+//! The program as a client of a server like itself: `dumbwaiter send` and `dumbwaiter watch`.
+//!
+//! ```text
+//! send   FILE… URL ─► discover ─► create ─► append … append ─► the file's address, on standard output
+//!                                   │         └─ broken off: HEAD, and on from there; killed: the next run does the same
+//!                                   └─► notes: where the upload is, kept until it is done
+//! watch  URL… ──────► stream of records ─► a bar for each, until all have ended
+//! ```
+//!
+//! | file | what |
+//! |---|---|
+//! | `url.rs`, `http.rs` | addresses as people type them; one request and its answer, also over TLS |
+//! | `screen.rs` | bars where there is a terminal, lines where there is none |
+//! | `send.rs`, `send/` | files on their way up |
+//! | `watch.rs`, `watch/` | others' uploads under way |
+
+use std::process::ExitCode;
+
+pub(crate) mod http;
+pub(crate) mod screen;
+pub(crate) mod url;
+
+/// How a command has ended, for scripts.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub(crate) enum End {
+    /// All is there.
+    Well = 0,
+    /// Something was refused, has failed or cannot be read: the same command would end so again.
+    Refused = 1,
+    /// The server could not be reached in time: the same command may do better later.
+    Unreachable = 3,
+    /// Somebody has pressed Ctrl-C.
+    Stopped = 130,
+}
+
+impl From<End> for ExitCode {
+    fn from(end: End) -> Self {
+        Self::from(end as u8)
+    }
+}
