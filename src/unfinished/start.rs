@@ -18,8 +18,8 @@ use crate::store::Checkpoint;
 use crate::threads::DataThreads;
 use crate::upload::{Concat, FileHead, Upload, UploadId};
 
-/// How many are read from the store at once.
-const AT_ONCE: usize = 1_000;
+/// How many are read from the store at once; each may have as many fields as a form may have.
+const AT_ONCE: usize = 100;
 /// The longest time between two sweeps; a tenth of the time for which uploads are kept if that is shorter.
 const ROUND: Duration = Duration::from_secs(60);
 /// The shortest.

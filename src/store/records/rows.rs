@@ -225,7 +225,8 @@ pub(super) fn corrupt(e: impl std::fmt::Display) -> redb::Error {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::upload::Owner;
+    use crate::store::{FormPoint, Opened};
+    use crate::upload::{Owner, Protocol, Upload};
 
     #[test]
     fn a_record_from_before_owners_were_kept_is_read_and_one_with_them_comes_back() {
@@ -238,5 +239,40 @@ mod tests {
         let row = encode(&record).unwrap();
         assert_eq!(decode::<Record>(&row).unwrap(), record);
         assert!(!String::from_utf8(row).unwrap().contains("127.0.0.1"));
+    }
+
+    #[test]
+    fn a_checkpoint_that_an_older_version_would_misread_has_a_layout_it_does_not_know() {
+        let upload = Upload::new(Protocol::Put, Owner::from_address([127, 0, 0, 1].into()));
+        let plain = || {
+            let mut checkpoint = Checkpoint::at(7, vec![1]);
+            checkpoint.upload = Some(Remembered::of(&upload));
+            checkpoint
+        };
+        let (mut form, mut awaits, mut digest) = (plain(), plain(), plain());
+        form.form = Some(Box::default());
+        awaits.upload.as_mut().unwrap().awaits_word = true;
+        digest.upload.as_mut().unwrap().digest = Some("sha-256=:AA==:".into());
+        for (checkpoint, layout) in [(plain(), 1), (form, 2), (awaits, 2), (digest, 2)] {
+            let saved = Saved::new(checkpoint.clone(), Vec::new());
+            assert_eq!(saved.version, layout);
+            let row = encode(&saved).unwrap();
+            assert_eq!(Saved::read(&row).unwrap().checkpoint, checkpoint);
+        }
+    }
+
+    #[test]
+    fn a_field_under_way_comes_back_whatever_its_bytes_are() {
+        let all: Vec<u8> = (0..=255).collect();
+        let mut form = FormPoint::default();
+        form.open = Opened::Field {
+            name: "n".into(),
+            value: all.repeat(4),
+        };
+        let mut checkpoint = Checkpoint::at(7, vec![1]);
+        checkpoint.form = Some(Box::new(form));
+        let row = encode(&Saved::new(checkpoint.clone(), Vec::new())).unwrap();
+        assert!(row.len() < 2_000, "{}", row.len());
+        assert_eq!(Saved::read(&row).unwrap().checkpoint, checkpoint);
     }
 }
