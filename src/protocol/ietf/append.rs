@@ -68,7 +68,7 @@ async fn append(
     let append = Append {
         length: at.length,
         digest,
-        last: Some(at.complete),
+        last: told::version(here.asked).last(at.complete),
         on_kept: Early::of(here.asked).and_then(Early::on_kept),
         ..here.append(at.offset, body)
     };
@@ -104,11 +104,15 @@ async fn again(
 ) -> Response<Bytes> {
     let version = Version::of(&here.asked.head.headers);
     let end = appending.offset.saturating_add(declared.unwrap_or(0));
+    // What has ended by its length may be told so once more.
+    let says_no_more = version.ends_by_length && appending.offset == end;
     let error = match appending {
-        _ if !version.repeats => Error::CompletedUpload,
-        Appending { complete: true, .. } if end == status.offset => {
+        Appending { complete: true, .. }
+            if end == status.offset && (version.repeats || says_no_more) =>
+        {
             return told::whole(here, status).await;
         }
+        _ if !version.repeats => Error::CompletedUpload,
         Appending { offset: given, .. } if given != status.offset => Error::OffsetMismatch {
             expected: status.offset,
             given,

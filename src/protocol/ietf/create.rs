@@ -127,7 +127,7 @@ async fn go(
 ) -> Response<Bytes> {
     upload.length = announced.creation.length;
     let mut about = Remembered::of(&upload);
-    about.awaits_word = true;
+    about.awaits_word = !told::version(here.asked).ends_by_length;
     (about.fields, about.digest) = (announced.fields, announced.digest);
     let unfinished = &here.inbound.unfinished;
     match unfinished.create(upload, about, announced.shape).await {
@@ -144,21 +144,26 @@ async fn bring(here: Here<'_>, begun: &Status, complete: bool, body: Body) -> Re
     if let Some(early) = &early {
         early.begun(&location, told::limit(here, about.protocol, Some(begun)));
     }
-    if body.declared() == Some(0) && !complete {
-        return told::located(told::resting(here, begun, StatusCode::CREATED), &location);
+    if body.declared() == Some(0) && (begun.complete || !complete) {
+        return told::located(answer(here, begun).await, &location);
     }
     let append = Append {
-        last: Some(complete),
+        last: told::version(here.asked).last(complete),
         untold: early.is_none() && about.progress_id.is_none(),
         on_kept: early.and_then(Early::on_kept),
         ..here.append(0, body)
     };
-    let answer = match here.inbound.unfinished.append(&begun.id, append).await {
-        Ok(status) if status.complete => told::whole(here, &status).await,
-        Ok(status) => told::resting(here, &status, StatusCode::CREATED),
-        Err(error) => return broken(here, &begun.id, &error, &location).await,
-    };
-    told::located(answer, &location)
+    match here.inbound.unfinished.append(&begun.id, append).await {
+        Ok(status) => told::located(answer(here, &status).await, &location),
+        Err(error) => broken(here, &begun.id, &error, &location).await,
+    }
+}
+
+async fn answer(here: Here<'_>, status: &Status) -> Response<Bytes> {
+    match status.complete {
+        true => told::whole(here, status).await,
+        false => told::resting(here, status, StatusCode::CREATED),
+    }
 }
 
 /// A refusal of what a body brought. What is kept of it can be gone on with, unless the request contradicts itself.

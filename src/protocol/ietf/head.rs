@@ -53,9 +53,8 @@ impl Creation {
     pub fn of(headers: &HeaderMap, declared: Option<u64>) -> Result<Self, Error> {
         let version = Version::of(headers);
         let said = version.says_complete(headers);
-        let mut complete = said.ok_or(bad("it does not say its Upload-Complete"))?;
+        let complete = said.ok_or(bad("it does not say its Upload-Complete"))?;
         let length = length(headers, 0, declared, complete)?;
-        complete |= version.empty_is_whole && length == Some(0);
         if headers.contains_key(header::CONTENT_RANGE) {
             return Err(bad("a body with Content-Range is not what is appended"));
         }
@@ -93,7 +92,9 @@ impl Appending {
         }
         let offset = number(headers, &field::OFFSET);
         let offset = offset.ok_or(bad("it does not say its Upload-Offset"))?;
-        let complete = version.says_complete(headers).or(version.unsaid());
+        let complete = version
+            .says_complete(headers)
+            .or(version.unsaid(number(headers, &field::LENGTH)));
         let complete = complete.ok_or(bad("it does not say its Upload-Complete"))?;
         Ok(Self {
             offset,
@@ -193,16 +194,6 @@ mod tests {
                 (false, Some(0)),
             ),
             (
-                Some(0),
-                "upload-draft-interop-version: 6\nupload-complete: ?0\nupload-length: 0",
-                (true, Some(0)),
-            ),
-            (
-                Some(0),
-                "upload-draft-interop-version: 6\nupload-complete: ?0\nupload-length: 1",
-                (false, Some(1)),
-            ),
-            (
                 Some(3),
                 "upload-draft-interop-version: 3\nupload-incomplete: ?0",
                 (true, Some(3)),
@@ -297,6 +288,12 @@ mod tests {
                 draft(3, "upload-offset: 5\nupload-incomplete: ?1"),
                 false,
                 None,
+            ),
+            (
+                Some(0),
+                draft(5, "upload-offset: 5\nupload-length: 5"),
+                false,
+                Some(5),
             ),
             // Draft 01, "Upload Appending Procedure": without a word it is the last one.
             (Some(4), draft(3, "upload-offset: 5"), true, Some(9)),

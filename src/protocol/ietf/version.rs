@@ -23,9 +23,10 @@ pub struct Version {
     /// Whether a request that completes the upload may be repeated when its answer was lost. Else a problem of its own
     /// says that nothing can be appended.
     pub repeats: bool,
-    /// Whether an upload that is begun as one of no bytes is complete at once, though the client says that it is not:
-    /// tus-js-client says so of an empty file, and never comes back.
-    pub empty_is_whole: bool,
+    /// Whether an upload is complete as soon as all of the length is there that was said of it, though its client says that
+    /// more is to come. tus-js-client says so with each piece, with the last one and an empty file too, and goes by the
+    /// length itself: it would take for complete what waits for a word that never comes.
+    pub ends_by_length: bool,
 }
 
 /// How a message says whether the upload is complete.
@@ -47,12 +48,12 @@ const DRAFTS: [Version; 6] = [
     },
     Version {
         typed: false,
-        empty_is_whole: true,
+        ends_by_length: true,
         ..draft(5)
     },
     Version {
         age: "expires",
-        empty_is_whole: true,
+        ends_by_length: true,
         ..draft(6)
     },
     draft(7),
@@ -78,7 +79,7 @@ const fn draft(number: u8) -> Version {
         age: "max-age",
         progress: true,
         repeats: false,
-        empty_is_whole: false,
+        ends_by_length: false,
     }
 }
 
@@ -118,9 +119,21 @@ impl Version {
         Some(said == (self.complete == Completeness::Complete))
     }
 
-    /// What it means when an append does not say whether it is the last one.
-    pub(super) fn unsaid(&self) -> Option<bool> {
-        (self.complete == Completeness::Incomplete).then_some(true)
+    /// How a request ends the upload that says this of it: see [`Append::last`](crate::unfinished::Append::last).
+    pub(super) fn last(&self, complete: bool) -> Option<bool> {
+        match (complete, self.ends_by_length) {
+            (false, true) => None,
+            (complete, _) => Some(complete),
+        }
+    }
+
+    /// What it means when an append does not say whether it is the last one, but perhaps the length of it all.
+    pub(super) fn unsaid(&self, length: Option<u64>) -> Option<bool> {
+        match self.complete {
+            Completeness::Incomplete => Some(true),
+            // tus-js-client, at the end of a stream that has told of it too late.
+            Completeness::Complete => length.and(self.ends_by_length.then_some(false)),
+        }
     }
 }
 

@@ -119,7 +119,7 @@ async fn bytes_beyond_the_length_are_refused_and_what_came_before_them_stays() {
         "one too many",
         Given::default(),
         beyond,
-        interrupted("bad_request")
+        interrupted("length_mismatch")
     );
 }
 

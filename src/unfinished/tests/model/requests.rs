@@ -199,7 +199,7 @@ impl Known {
         let end = self.stands() + bytes.len() as u64;
         if self.length.is_some_and(|length| end > length) {
             let error = (&mut open.answer).await.unwrap().unwrap_err();
-            assert_eq!(error.code(), "bad_request");
+            assert_eq!(error.code(), "length_mismatch");
             return false;
         }
         let progress = rig.progress(&self.id);
