@@ -21,6 +21,7 @@ mod append;
 mod around;
 mod cancel;
 mod create;
+mod curl;
 mod digests;
 mod fields;
 mod form;
