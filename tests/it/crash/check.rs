@@ -112,7 +112,7 @@ pub(super) fn is_one_version(server: &Server, answered: usize) {
 
 /// Every visible file is what was sent under its name, and of a form all are there; the store's own folder holds its
 /// records and the files under way.
-fn whole(server: &Server) {
+pub(super) fn whole(server: &Server) {
     let mut forms: HashMap<String, Vec<String>> = HashMap::new();
     for name in server.files() {
         assert!(server.read(&name) == content(&name), "{name} is not whole");
@@ -159,7 +159,8 @@ fn is_stored(server: &Server, stored: &Stored) {
 /// What a crash has left whole is stored at the next start, beside all that comes.
 fn is_visible(server: &Server, stored: &Stored) {
     for (_, url) in &stored.files {
-        eventually(|| server.get(url).status, |status| *status != 404);
+        let is_there = |status: &u16| !matches!(status, 204 | 404);
+        eventually(|| server.get(url).status, is_there);
     }
     is_stored(server, stored);
 }

@@ -6,6 +6,7 @@
 //! | [`clients`] | send forms, raw bodies and tus uploads, and keep a list of what they were [`told`] |
 //! | [`kills`] | ends the server with `kill -9` while they are at it, starts it anew, and so on |
 //! | [`power`] | writes down the server's system calls and starts it on the folder as it was between any two of them |
+//! | [`forms`] | a form that is sent in several requests, and what must be so of it |
 //! | [`check`] | what must be so whenever the server has started again |
 //!
 //! What a file holds follows from its name ([`content`]), so that any file shows by itself whether it is whole.
@@ -16,6 +17,7 @@ mod change;
 mod check;
 mod clients;
 mod content;
+mod forms;
 mod kills;
 mod power;
 mod random;

@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use super::check::{check, finish, is_one_version};
+use super::forms;
 use super::how_often;
 use super::random::Random;
 use super::script::Script;
@@ -29,6 +30,15 @@ const LONGEST: &str = "16777216";
 const CUTS: usize = 40;
 /// What a power cut may leave.
 const POWER: [Left; 3] = [Left::All, Left::Synced, Left::Some];
+/// How the server runs to which a form in several requests is sent.
+const FORM: [&str; 6] = [
+    "--durability",
+    "sync",
+    "--checkpoint-bytes",
+    "64KiB",
+    "--digest",
+    "sha256",
+];
 /// How many servers are looked at at once.
 const AT_ONCE: usize = 2;
 
@@ -64,10 +74,19 @@ fn after_a_power_cut_between_any_two_calls_a_form_that_replaces_another_is_there
 }
 
 #[test]
+fn after_a_power_cut_between_any_two_calls_a_form_in_several_requests_goes_on_to_all_of_its_files()
+{
+    look(|s| s.resumed_form(), &FORM, &POWER, forms::goes_on);
+}
+
+#[test]
 fn with_close_the_end_of_the_process_between_any_two_calls_takes_nothing() {
     look_at(|s| s.one_shot(), "close", &[Left::All]);
     look_at(|s| s.tus(), "close", &[Left::All]);
     look_at(|s| s.joined(), "close", &[Left::All]);
+    let mut how = FORM;
+    how[1] = "close";
+    look(|s| s.resumed_form(), &how, &[Left::All], forms::goes_on);
 }
 
 #[test]

@@ -11,8 +11,8 @@ use crate::support::{Reply, Server, eventually, form, part, post};
 
 /// A run of requests.
 pub(super) struct Script<'s> {
-    server: &'s Server,
-    told: Told,
+    pub(super) server: &'s Server,
+    pub(super) told: Told,
     next: usize,
     /// What was told after no answer, after one, and so on.
     pub(super) after: Vec<Told>,
@@ -90,7 +90,7 @@ impl<'s> Script<'s> {
         PARTS.map(|part| Way::Form.name(version, 20_000 * version, Some(part)))
     }
 
-    fn answered(&mut self) {
+    pub(super) fn answered(&mut self) {
         self.after.push(self.told.clone());
     }
 
