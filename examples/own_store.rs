@@ -117,12 +117,20 @@ impl Session for Writing {
         self.session.write(frames).await
     }
 
+    async fn read_back(&mut self, offset: u64, max: usize) -> Result<Bytes, Error> {
+        self.session.read_back(offset, max).await
+    }
+
     async fn discard_file(&mut self) -> Result<(), Error> {
         self.session.discard_file().await
     }
 
     async fn checkpoint(&mut self, checkpoint: Checkpoint) -> Result<u64, Error> {
         self.session.checkpoint(checkpoint).await
+    }
+
+    fn settled(&mut self, upload: &Remembered) {
+        self.session.settled(upload);
     }
 
     async fn commit(

@@ -246,7 +246,7 @@ pub trait Session: Send {
     async fn rest(&mut self) {}
 
     /// Says what is settled about the upload at its end, where that is more than its last checkpoint says: it stays with
-    /// the files. By default nothing happens.
+    /// the files. Where uploads are resumed it is there; else nothing happens.
     fn settled(&mut self, upload: &Remembered) {
         let _ = upload;
     }
