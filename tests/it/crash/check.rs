@@ -6,6 +6,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
 use super::content::{content, is_part};
+use super::pieces::{Pieces, exchange, is_complete};
 use super::script::Script;
 use super::told::{Open, Stored, Told};
 use crate::support::tus::{Tus, offset};
@@ -13,6 +14,8 @@ use crate::support::{Reply, Server, eventually};
 
 /// The files of every form.
 pub(super) const PARTS: [&str; 3] = ["a", "b", "c"];
+/// The first file of a form begins before this many bytes of its body.
+const HEAD: u64 = 200;
 /// Longer files are read back in part; on the disk they are compared whole.
 const READ_BACK: usize = 1 << 20;
 
@@ -33,10 +36,16 @@ pub(super) fn check(server: &Server, told: &mut Told) {
             told.close(index);
         }
     }
+    for index in (0..told.pieces.len()).rev() {
+        if has_ended(server, &mut told.pieces[index]) {
+            told.close_pieces(index);
+        }
+    }
     for stored in &told.stored {
         is_visible(server, stored);
     }
-    let known: BTreeSet<_> = told.open.iter().map(|open| open.tus.id()).collect();
+    let known = told.open.iter().map(|open| open.tus.id());
+    let known: BTreeSet<_> = known.chain(told.pieces.iter().map(Pieces::id)).collect();
     let under_way = under_way(server);
     for id in &under_way {
         if !known.contains(&**id) {
@@ -46,6 +55,10 @@ pub(super) fn check(server: &Server, told: &mut Told) {
     // Of those under way that have bytes, none is without its file.
     for open in told.open.iter().filter(|open| open.tus.told > 0) {
         assert!(under_way.contains(open.tus.id()), "{open:?} has no file");
+    }
+    let has_bytes = |pieces: &&Pieces| pieces.told > HEAD;
+    for pieces in told.pieces.iter().filter(has_bytes) {
+        assert!(under_way.contains(pieces.id()), "{pieces:?} has no file");
     }
 }
 
@@ -58,6 +71,10 @@ pub(super) fn finish(server: &Server, told: &mut Told) {
         open.tus.finish(server.address, content).unwrap();
         digest(server, open);
         told.close(told.open.len() - 1);
+    }
+    while let Some(pieces) = told.pieces.last_mut() {
+        pieces.finish(server.address).unwrap();
+        told.close_pieces(told.pieces.len() - 1);
     }
     for stored in &told.stored {
         is_visible(server, stored);
@@ -80,7 +97,10 @@ fn finish_unheard(server: &Server, id: &str) {
     if reply.status == 404 {
         return;
     }
-    let name = name(&reply).expect("every upload here has a name");
+    let Some(name) = name(&reply) else {
+        assert_eq!(tus.terminate(server.address).unwrap().status, 204);
+        return;
+    };
     match name.as_bytes()[0] {
         b'q' | b'r' => assert_eq!(tus.terminate(server.address).unwrap().status, 204),
         // Put together by the server itself.
@@ -116,7 +136,7 @@ pub(super) fn whole(server: &Server) {
     let mut forms: HashMap<String, Vec<String>> = HashMap::new();
     for name in server.files() {
         assert!(server.read(&name) == content(&name), "{name} is not whole");
-        if let (true, Some((form, part))) = (name.starts_with('f'), name.split_once('.')) {
+        if let (true, Some((form, part))) = (name.starts_with(['f', 'g']), name.split_once('.')) {
             let (number, _) = form.split_once('-').unwrap();
             let parts = forms.entry(number.to_owned()).or_default();
             parts.push(part.to_owned());
@@ -147,6 +167,11 @@ fn is_stored(server: &Server, stored: &Stored) {
         if name.starts_with(['t', 'j']) {
             let reply = asked(server, url);
             assert!(is_whole(&reply, content.len() as u64), "{name}: {reply:?}");
+        }
+        // What was begun in pieces says at its own URL that it is complete; the other files of a form have none such.
+        if name.starts_with(['i', 'u', 'w', 'd']) {
+            let reply = exchange(server.address, &format!("HEAD {url}"), "", b"").unwrap();
+            assert!(is_complete(&reply), "{name}: {reply:?}");
         }
         assert!(
             reply.body == expected,
@@ -182,6 +207,25 @@ fn is_finished(server: &Server, open: &mut Open) -> bool {
     is_whole
 }
 
+/// The same of an upload in pieces. One of which all bytes are there may still wait for the word that these are all.
+fn has_ended(server: &Server, pieces: &mut Pieces) -> bool {
+    let (told, length) = (pieces.told, pieces.length() as u64);
+    let reply = pieces.head(server.address).unwrap();
+    assert!(matches!(reply.status, 200 | 204), "{pieces:?}: {reply:?}");
+    let offset = offset(&reply);
+    assert!((told..=length).contains(&offset), "{pieces:?}: {reply:?}");
+    let said = reply.header("upload-length").map(|said| said.parse());
+    assert!(said.is_none_or(|said| said == Ok(length)), "{reply:?}");
+    if is_complete(&reply) {
+        assert_eq!(offset, length, "{pieces:?}: {reply:?}");
+        return true;
+    }
+    if offset < length {
+        rests(server, pieces.id(), offset);
+    }
+    false
+}
+
 fn is_whole(reply: &Reply, length: u64) -> bool {
     let told = reply.header("upload-length").map(|told| told.parse());
     assert!(told.is_none_or(|told| told == Ok(length)), "{reply:?}");
@@ -192,7 +236,9 @@ fn is_whole(reply: &Reply, length: u64) -> bool {
 fn unheard(server: &Server, id: &str) {
     let (_, reply) = head(server, id);
     assert!(matches!(reply.status, 200 | 204), "{id}: {reply:?}");
-    let name = name(&reply).expect("every upload here has a name");
+    let Some(name) = name(&reply) else {
+        return is_known(server, id, offset(&reply));
+    };
     let length = content(&name).len() as u64;
     if name.starts_with('j') {
         return;
@@ -201,6 +247,17 @@ fn unheard(server: &Server, id: &str) {
     if !is_whole(&reply, length) {
         rests(server, id, offset(&reply));
     }
+}
+
+/// Only tus gives back what was said of an upload; all have a record.
+fn is_known(server: &Server, id: &str, offset: u64) {
+    let record = server.get(&format!("/uploads/{id}")).json();
+    assert_eq!(record["offset"], offset, "{record}");
+    let protocols = ["ietf", "put", "form", "filepond", "dropzone"];
+    assert!(
+        protocols.contains(&record["protocol"].as_str().unwrap()),
+        "{record}"
+    );
 }
 
 /// The record of an upload under way says so, and how far it has come.
@@ -231,12 +288,15 @@ fn digest(server: &Server, open: &Open) {
     }
 }
 
-/// The ids of which there are files under way, one for each.
+/// The ids of which there are files under way: one for each, and of a form as many as have begun.
 fn under_way(server: &Server) -> BTreeSet<String> {
     let mut ids = BTreeSet::new();
     for temp in server.under_way() {
         let (id, _) = temp.split_once('.').unwrap();
-        assert!(ids.insert(id.to_owned()), "two of one upload: {temp}");
+        if !ids.insert(id.to_owned()) {
+            let record = server.get(&format!("/uploads/{id}")).json();
+            assert_eq!(record["protocol"], "form", "two of one upload: {temp}");
+        }
     }
     ids
 }

@@ -13,6 +13,7 @@ use sha2::Digest as _;
 
 use super::check::PARTS;
 use super::content::{Way, content, length};
+use super::pieces::{Pieces, WAYS, is_complete};
 use super::random::Random;
 use super::told::{Open, Told};
 use crate::support::tus::{Tus, offset, pair, request};
@@ -59,11 +60,15 @@ pub(super) struct Client {
 impl Client {
     /// Clients of all ways; at least one of each.
     pub(super) fn some(random: &mut Random) -> Vec<Self> {
-        let ways = [Way::Form, Way::Put, Way::Tus, Way::Tus];
+        let ways = [Way::Form, Way::Put, Way::Tus, Way::Tus]
+            .into_iter()
+            .chain(WAYS);
+        let ways: Vec<_> = ways.collect();
+        let step = ways.len();
         let client = |(next, way)| Self {
             way,
             next,
-            step: ways.len(),
+            step,
             random: random.fork(),
             told: Told::default(),
         };
@@ -76,7 +81,8 @@ impl Client {
             let how = match self.way {
                 Way::Form => self.form(round.server),
                 Way::Put => self.put(round.server),
-                _ => self.tus(round),
+                Way::Tus => self.tus(round),
+                _ => self.pieces(round),
             };
             match how {
                 Ok(()) => round.answered(),
@@ -123,7 +129,7 @@ impl Client {
             open if open < 4 && self.random.one_in(2) => self.create(round)?,
             open => self.random.index(open),
         };
-        self.watched(index, round);
+        watched(self.told.open[index].tus.id(), round);
         let reply = self.told.open[index].tus.head(round.server)?;
         assert!(matches!(reply.status, 200 | 204), "{reply:?}");
         let mut deferred = reply.header("upload-defer-length").is_some();
@@ -208,13 +214,103 @@ impl Client {
         Ok(now)
     }
 
-    fn watched(&self, index: usize, round: Round<'_>) {
-        let id = self.told.open[index].tus.id().to_owned();
-        round.seen.lock().unwrap().entry(id).or_insert(0);
+    /// A new upload in pieces or one that was left, some way or to its end.
+    fn pieces(&mut self, round: Round<'_>) -> io::Result<()> {
+        let open = self.told.pieces.len();
+        let index = match open == 0 || open < 3 && self.random.one_in(2) {
+            true => match self.begin_pieces(round.server)? {
+                Some(index) => index,
+                None => return Ok(()),
+            },
+            false => self.random.index(open),
+        };
+        watched(self.told.pieces[index].id(), round);
+        loop {
+            let reply = self.told.pieces[index].head(round.server)?;
+            assert!(matches!(reply.status, 200 | 204), "{reply:?}");
+            if is_complete(&reply) {
+                self.told.close_pieces(index);
+                return Ok(());
+            }
+            if round.is_over() || self.random.one_in(8) {
+                return Ok(());
+            }
+            let at = usize::try_from(offset(&reply)).unwrap();
+            match self.random.one_in(6) {
+                true => self.cut_piece(index, at, round)?,
+                false => self.piece(index, at, round)?,
+            }
+        }
+    }
+
+    /// Creates one. Its place among those open, unless it was complete at once.
+    fn begin_pieces(&mut self, server: SocketAddr) -> io::Result<Option<usize>> {
+        let most = if self.way == Way::Fields {
+            1 << 20
+        } else {
+            usize::MAX
+        };
+        let length = length(&mut self.random).min(most);
+        let name = self.way.name(self.next, length, None);
+        self.next += self.step;
+        let first = match self.random.index(3) {
+            0 => 0,
+            1 => length,
+            _ => self.random.bytes(length),
+        };
+        let pieces = Pieces::create(server, self.way, name, first)?;
+        self.told.pieces.push(pieces);
+        let index = self.told.pieces.len() - 1;
+        let is_all = |pieces: &Pieces| pieces.told == pieces.length() as u64;
+        // FilePond's has all of nothing, and waits for a chunk all the same.
+        if self.way != Way::FilePond && is_all(&self.told.pieces[index]) {
+            self.told.close_pieces(index);
+            return Ok(None);
+        }
+        Ok(Some(index))
+    }
+
+    /// One request that brings all that is missing or some of it.
+    fn piece(&mut self, index: usize, at: usize, round: Round<'_>) -> io::Result<()> {
+        let pieces = &mut self.told.pieces[index];
+        let length = pieces.length();
+        let end = match self.random.one_in(2) {
+            true => length,
+            false => at + self.random.bytes(length - at),
+        };
+        let end = pieces.end(at, end);
+        let reply = pieces.append(round.server, at, end)?;
+        // What was cut before may have come in after all, as the newer request.
+        let crossed = matches!(reply.status, 400 | 409) && pieces.cut_at == Some(round.server);
+        let went_well = matches!(reply.status, 200 | 201 | 204);
+        assert!(went_well || crossed, "{pieces:?}: {reply:?}");
+        Ok(())
+    }
+
+    /// One that stands still before its end; the next HEAD makes it let go.
+    fn cut_piece(&mut self, index: usize, at: usize, round: Round<'_>) -> io::Result<()> {
+        let pieces = &mut self.told.pieces[index];
+        let end = pieces.end(at, pieces.length());
+        let some = self.random.bytes(end - at);
+        pieces.cut_at = Some(round.server);
+        let line = pieces.begin(round.server, at, end, some)?;
+        let reply = pieces.head(round.server)?;
+        drop(line);
+        let now = offset(&reply);
+        assert!(
+            (at as u64..=pieces.length() as u64).contains(&now),
+            "{reply:?}"
+        );
+        Ok(())
     }
 }
 
-/// Asks for the records of all uploads by tus, again and again until the server is gone, and notes their offsets.
+fn watched(id: &str, round: Round<'_>) {
+    let mut seen = round.seen.lock().unwrap();
+    seen.entry(id.to_owned()).or_insert(0);
+}
+
+/// Asks for the records of all uploads that can be gone on with, again and again until the server is gone, and notes their offsets.
 pub(super) fn watch(round: Round<'_>) {
     while !round.is_over() {
         let ids: Vec<_> = round.seen.lock().unwrap().keys().cloned().collect();

@@ -19,6 +19,12 @@ pub(super) enum Way {
     Form,
     Put,
     Tus,
+    /// The draft of the IETF: at its own address, by PUT, by form.
+    Ietf,
+    Upgrade,
+    Fields,
+    FilePond,
+    Dropzone,
     /// Two parts, and what is put together of them.
     First,
     Second,
@@ -32,6 +38,11 @@ impl Way {
             Self::Form => 'f',
             Self::Put => 'p',
             Self::Tus => 't',
+            Self::Ietf => 'i',
+            Self::Upgrade => 'u',
+            Self::Fields => 'g',
+            Self::FilePond => 'w',
+            Self::Dropzone => 'd',
             Self::First => 'q',
             Self::Second => 'r',
             Self::Joined => 'j',
@@ -65,11 +76,11 @@ fn facts(name: &str) -> Option<(usize, usize)> {
     let first: usize = first.parse().ok()?;
     let from = number * 7919 % SHIFTS;
     let (from, length) = match name.as_bytes()[0] {
-        b'f' => (
+        b'f' | b'g' => (
             from + part.bytes().last().map_or(0, usize::from) * 104_729,
             first,
         ),
-        b'p' | b't' | b'q' => (from, first),
+        b'p' | b't' | b'q' | b'i' | b'u' | b'w' | b'd' => (from, first),
         b'r' => (from + first, part.parse().ok()?),
         b'j' => (from, first + part.parse::<usize>().ok()?),
         _ => return None,
@@ -96,6 +107,8 @@ fn a_name_tells_its_content_and_no_two_are_alike() {
     assert_eq!(name, "f3-100.a");
     assert_eq!(content(&name).len(), 100);
     assert_ne!(content("f3-100.a"), content("f3-100.b"));
+    assert_eq!(Way::Fields.name(3, 100, Some("a")), "g3-100.a");
+    assert_ne!(content("g3-100.a"), content("g3-100.b"));
     assert_ne!(content("p3-100"), content("p4-100"));
     let parts = [content("q3-70.30"), content("r3-70.30")].concat();
     assert_eq!(content("j3-70.30"), parts);

@@ -74,6 +74,7 @@ fn one_folder(folder: &Path, how: &[&str], rounds: usize, random: &mut Random) -
     for client in &mut clients {
         told.stored.append(&mut client.told.stored);
         told.open.append(&mut client.told.open);
+        told.pieces.append(&mut client.told.pieces);
     }
     check(&server, &mut told);
     finish(&server, &mut told);

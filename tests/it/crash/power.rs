@@ -55,6 +55,11 @@ fn after_a_power_cut_between_any_two_calls_uploads_by_tus_go_on_where_they_were_
 }
 
 #[test]
+fn after_a_power_cut_between_any_two_calls_uploads_in_pieces_go_on_where_they_were_told() {
+    look_at(|s| s.pieces(), "sync", &POWER);
+}
+
+#[test]
 fn after_a_power_cut_between_any_two_calls_an_upload_of_parts_has_them_all_or_can_be_put_together()
 {
     look_at(|s| s.joined(), "sync", &POWER);
@@ -83,6 +88,7 @@ fn after_a_power_cut_between_any_two_calls_a_form_in_several_requests_goes_on_to
 fn with_close_the_end_of_the_process_between_any_two_calls_takes_nothing() {
     look_at(|s| s.one_shot(), "close", &[Left::All]);
     look_at(|s| s.tus(), "close", &[Left::All]);
+    look_at(|s| s.pieces(), "close", &[Left::All]);
     look_at(|s| s.joined(), "close", &[Left::All]);
     let mut how = FORM;
     how[1] = "close";
@@ -96,6 +102,7 @@ fn with_close_the_server_starts_whatever_a_power_cut_has_left() {
     let left = [Left::Synced, Left::Some];
     look(|s| s.one_shot(), &how, &left, starts);
     look(|s| s.tus(), &how, &left, starts);
+    look(|s| s.pieces(), &how, &left, starts);
 }
 
 /// Whenever the server has started it has all that was told, and what was under way can be finished.

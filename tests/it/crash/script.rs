@@ -1,10 +1,11 @@
 //! What is sent while the server is traced: one request after the other, and after each answer what has been told by then.
 
 use std::io::{Read, Write};
-use std::net::Shutdown;
+use std::net::{Shutdown, TcpStream};
 
 use super::check::PARTS;
 use super::content::{Way, content};
+use super::pieces::{Pieces, WAYS};
 use super::told::{Open, Told};
 use crate::support::tus::{Tus, offset, pair};
 use crate::support::{Reply, Server, eventually, form, part, post};
@@ -52,6 +53,29 @@ impl<'s> Script<'s> {
         self.close(&late);
         let whole = self.create(30_000, true, 30_000);
         self.close(&whole);
+    }
+
+    /// Uploads in pieces by all other ways: in one request and many, with a cut on the way, ended early.
+    pub(super) fn pieces(&mut self) {
+        for way in WAYS {
+            let long = self.begin_pieces(way, 60_000, 20_000);
+            let early = self.begin_pieces(way, 20_000, 9_000);
+            self.piece(long, 45_000);
+            self.cut_piece(long, 12_000);
+            self.end_pieces(early);
+            while self.told.pieces[long].told < self.told.pieces[long].length() as u64 {
+                self.piece(long, usize::MAX);
+            }
+            self.close_pieces(long);
+            let whole = self.begin_pieces(way, 3_000, usize::MAX);
+            if self.told.pieces[whole].told == 0 {
+                self.piece(whole, usize::MAX);
+            }
+            while self.told.pieces[whole].told < self.told.pieces[whole].length() as u64 {
+                self.piece(whole, usize::MAX);
+            }
+            self.close_pieces(whole);
+        }
     }
 
     /// Two uploads by tus, and one that is put together of them.
@@ -158,6 +182,58 @@ impl<'s> Script<'s> {
         self.answered();
     }
 
+    /// Creates an upload in pieces with the `first` bytes; its place among those open.
+    fn begin_pieces(&mut self, way: Way, length: usize, first: usize) -> usize {
+        self.next += 1;
+        let name = way.name(self.next, length, None);
+        let pieces = Pieces::create(self.server.address, way, name, first);
+        self.told.pieces.push(pieces.unwrap());
+        self.answered();
+        self.told.pieces.len() - 1
+    }
+
+    /// Goes on as far as `end`, or as the way takes at once.
+    fn piece(&mut self, index: usize, end: usize) {
+        let pieces = &mut self.told.pieces[index];
+        let at = usize::try_from(pieces.told).unwrap();
+        let end = pieces.end(at, end.min(pieces.length()));
+        let reply = pieces.append(self.server.address, at, end).unwrap();
+        assert!(matches!(reply.status, 200..300), "{pieces:?}: {reply:?}");
+        self.answered();
+    }
+
+    /// A request whose line breaks after `some` bytes, and one that asks what came of it.
+    fn cut_piece(&mut self, index: usize, some: usize) {
+        let pieces = &mut self.told.pieces[index];
+        let at = usize::try_from(pieces.told).unwrap();
+        let end = pieces.end(at, pieces.length());
+        let line = pieces.begin(self.server.address, at, end, some);
+        if is_answered(line.unwrap()) {
+            self.answered();
+        }
+        let reply = self.told.pieces[index].head(self.server.address).unwrap();
+        assert!(matches!(reply.status, 200 | 204), "{reply:?}");
+        self.answered();
+    }
+
+    /// The last answer said that all is there.
+    fn close_pieces(&mut self, index: usize) {
+        self.told.close_pieces(index);
+        self.after.pop();
+        self.answered();
+    }
+
+    /// From the request on, the upload may be gone.
+    fn end_pieces(&mut self, index: usize) {
+        let pieces = self.told.pieces.remove(index);
+        self.after.pop();
+        self.answered();
+        let reply = pieces.terminate(self.server.address).unwrap();
+        assert_eq!(reply.status, 204, "{reply:?}");
+        self.told.gone.push(pieces.url);
+        self.answered();
+    }
+
     fn index(&self, name: &str) -> usize {
         let mut open = self.told.open.iter();
         open.position(|open| open.name == name).unwrap()
@@ -210,11 +286,7 @@ impl<'s> Script<'s> {
         let tus = self.open(name);
         let rest = &content(name)[usize::try_from(tus.told).unwrap()..];
         let line = tus.begin_patch(server, tus.told, rest.len(), &rest[..some]);
-        let mut line = line.unwrap();
-        line.shutdown(Shutdown::Write).unwrap();
-        let mut said = Vec::new();
-        line.read_to_end(&mut said).unwrap();
-        if !said.is_empty() {
+        if is_answered(line.unwrap()) {
             self.answered();
         }
     }
@@ -244,4 +316,12 @@ impl<'s> Script<'s> {
         self.told.gone.push(tus.url);
         self.answered();
     }
+}
+
+/// Breaks a line in the middle of a request; whether anything is said to that.
+fn is_answered(mut line: TcpStream) -> bool {
+    line.shutdown(Shutdown::Write).unwrap();
+    let mut said = Vec::new();
+    line.read_to_end(&mut said).unwrap();
+    !said.is_empty()
 }

@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 
 use super::content::is_part;
+use super::pieces::Pieces;
 use crate::support::tus::Tus;
 
 /// All that the clients of one folder were told.
@@ -12,6 +13,8 @@ pub(super) struct Told {
     pub(super) stored: Vec<Stored>,
     /// Uploads by tus that have been created and not been finished, as far as their client knows.
     pub(super) open: Vec<Open>,
+    /// Uploads in pieces by any other way that have been created and not been finished, as far as their client knows.
+    pub(super) pieces: Vec<Pieces>,
     /// Complete parts of other uploads; they stay until somebody deletes them.
     pub(super) parts: Vec<Open>,
     /// Paths of uploads that were ended by their client.
@@ -59,8 +62,17 @@ impl Told {
         }
     }
 
+    /// An upload in pieces has been finished.
+    pub(super) fn close_pieces(&mut self, index: usize) {
+        let pieces = self.pieces.swap_remove(index);
+        self.store(&pieces.files(), pieces.urls());
+    }
+
     /// A watcher has seen an offset.
     pub(super) fn saw(&mut self, id: &str, offset: u64) {
+        if let Some(pieces) = self.pieces.iter_mut().find(|pieces| pieces.id() == id) {
+            pieces.told = pieces.told.max(offset);
+        }
         if let Some(open) = self.open.iter_mut().find(|open| open.tus.id() == id) {
             open.tus.told = open.tus.told.max(offset);
         }
