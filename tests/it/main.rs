@@ -10,6 +10,7 @@ mod commands;
 mod config;
 mod crash;
 mod curl;
+mod digests;
 mod docs;
 mod examples;
 mod faults;

@@ -261,3 +261,34 @@ fn behind_nginx_a_bar_moves_and_events_come_while_the_upload_runs() {
     assert_eq!(Reply::read(&mut upload).status, 201);
     assert!(lines.any(|line| line.contains("\"state\":\"done\"")));
 }
+
+/// nginx takes a 104 from behind it for the answer, so nothing may come from there but the answer.
+#[test]
+fn through_nginx_no_interim_answer_comes() {
+    if !needs("nginx") {
+        return;
+    }
+    let server = Server::start(&["--checkpoint-bytes", "1", "--checkpoint-time", "1ms"]);
+    let trusting = Server::start(&["--trusted-proxy", "127.0.0.9"]);
+    // As in the docs, once with a server that does not know of its proxy; and with nothing set, which is HTTP/1.0.
+    let bare = Nginx::start(|_, address| {
+        let upstream = server.address;
+        format!("server {{ listen {address}; location / {{ proxy_pass http://{upstream}; }} }}")
+    });
+    let (told, untold) = (in_front_of(trusting.address), in_front_of(server.address));
+    for (nginx, base) in [(&bare, ""), (&told, "/lift"), (&untold, "/lift")] {
+        let mut stream = TcpStream::connect(nginx.address).unwrap();
+        let patience = Some(Duration::from_secs(20));
+        stream.set_read_timeout(patience).unwrap();
+        let fields =
+            "Upload-Draft-Interop-Version: 9\r\nUpload-Complete: ?0\r\nContent-Length: 100000";
+        let head = format!("POST {base}/files/ HTTP/1.1\r\nHost: a\r\n{fields}\r\n\r\n");
+        stream.write_all(head.as_bytes()).unwrap();
+        for piece in noise(100_000).chunks(10_000) {
+            stream.write_all(piece).unwrap();
+        }
+        let reply = Reply::read(&mut stream);
+        assert_eq!(reply.status, 201, "{base} {reply:?}");
+        assert_eq!(reply.header("upload-offset"), Some("100000"));
+    }
+}

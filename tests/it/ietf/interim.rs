@@ -212,3 +212,65 @@ fn interim_answers_stay_with_their_request() {
         assert_eq!(reply.header("upload-offset"), Some("6"), "{reply:?}");
     }
 }
+
+/// Requests that come in one go, before any answer: each is told of itself, in their order.
+#[test]
+fn requests_in_one_go_are_told_of_one_after_the_other() {
+    let server = Server::start(&[]);
+    let talk = Talk::with(&server);
+    let request = NEWEST.create("", false, "hello\n");
+    let mut all = talk.bytes(&request).repeat(20);
+    let last = all.pop();
+    let mut line = BufReader::new(server.connect());
+    line.get_mut().write_all(&all).unwrap();
+    let (mut locations, mut finals) = (Vec::new(), 0);
+    while finals < 20 {
+        let reply = Reply::next(&mut line).unwrap();
+        let location = reply.header("location").unwrap().to_owned();
+        match reply.status {
+            104 => {
+                locations.push(location);
+                if finals == 19 {
+                    // The last byte is sent when the last one has been told where it is: that one's 104 was waited for.
+                    line.get_mut().write_all(&[last.unwrap()]).unwrap();
+                }
+            }
+            201 => {
+                // One that was answered at once was not told before.
+                assert!(locations.is_empty() || locations == [location]);
+                (locations, finals) = (Vec::new(), finals + 1);
+            }
+            _ => panic!("{reply:?}"),
+        }
+    }
+}
+
+/// A client that reads nothing until it has sent all: it is told late, in whole messages, and loses nothing.
+#[test]
+fn who_reads_only_at_the_end_has_sent_all_of_it() {
+    let server = Server::start(&["--checkpoint-bytes", "1", "--checkpoint-time", "1ms"]);
+    let mut talk = Talk::with(&server);
+    let body = noise(4 << 20);
+    let fields = format!("Content-Length: {}", body.len());
+    let request = NEWEST.create(&fields, true, "");
+    let mut stream = server.connect();
+    stream.write_all(&talk.bytes(&request)).unwrap();
+    for piece in body.chunks(8 << 10) {
+        stream.write_all(piece).unwrap();
+    }
+    let mut line = BufReader::new(stream);
+    talk.hears(&mut line, &request, &located(NEWEST, "id"));
+    let mut told = 0;
+    let answer = loop {
+        let reply = Reply::next(&mut line).unwrap();
+        if reply.status != 104 {
+            break reply;
+        }
+        let offset: usize = reply.header("upload-offset").unwrap().parse().unwrap();
+        assert!(offset > told && offset <= body.len(), "{reply:?}");
+        told = offset;
+    };
+    assert_eq!(answer.status, 201, "{answer:?}");
+    assert!(told > 0);
+    assert!(server.read(&server.files()[0]) == body);
+}
