@@ -10,7 +10,6 @@ use crate::error::Error;
 use crate::protocol::remove::{self, Removed};
 use crate::protocol::{Asked, Inbound};
 use crate::receive::Body;
-use crate::upload::UploadId;
 
 /// The most bytes in which an id is said.
 const MOST: usize = 64;
@@ -37,15 +36,13 @@ async fn removed(
     asked: &Asked,
     body: Body,
 ) -> Result<Removed, Error> {
-    let id = match name {
-        "" => id_in(inbound, body).await?,
-        name => name.parse().map_err(|_| Error::NotFound)?,
-    };
-    inbound.check_owner(asked, id).await?;
-    remove::remove(inbound, id).await
+    match name {
+        "" => remove::named(inbound, &id_in(inbound, body).await?, asked).await,
+        name => remove::named(inbound, name, asked).await,
+    }
 }
 
-async fn id_in(inbound: &Inbound, mut body: Body) -> Result<UploadId, Error> {
+async fn id_in(inbound: &Inbound, mut body: Body) -> Result<String, Error> {
     let read = async move {
         let (mut text, mut frames) = (Vec::new(), Vec::new());
         while body.frames(&mut frames).await? {
@@ -57,7 +54,7 @@ async fn id_in(inbound: &Inbound, mut body: Body) -> Result<UploadId, Error> {
             }
         }
         let text = String::from_utf8(text).map_err(|_| Error::NotFound)?;
-        text.trim().parse().map_err(|_| Error::NotFound)
+        Ok(text.trim().to_owned())
     };
     let stalled = |_| Error::Stalled {
         seconds: PATIENCE.as_secs(),
