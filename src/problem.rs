@@ -187,6 +187,20 @@ mod tests {
     }
 
     #[test]
+    fn plain_json_says_the_same_and_its_words_once_more() {
+        let (plain, problem) = (plain(&Error::NotFound), problem(&Error::NotFound));
+        assert_eq!(plain.headers()[CONTENT_TYPE], "application/json");
+        assert_eq!(plain.status(), problem.status());
+        let read = |answer: &Response<Bytes>| -> serde_json::Value {
+            serde_json::from_slice(answer.body()).unwrap()
+        };
+        let (mut plain, problem) = (read(&plain), read(&problem));
+        let words = plain.as_object_mut().unwrap().remove("error");
+        assert_eq!(words.as_ref(), problem.get("detail"));
+        assert_eq!(plain, problem);
+    }
+
+    #[test]
     fn a_405_lists_the_methods() {
         let response = problem(&Error::MethodNotAllowed { allow: "GET, HEAD" });
         assert_eq!(response.status(), 405);

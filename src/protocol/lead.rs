@@ -34,6 +34,8 @@ pub(super) struct Lead {
     pieces: std::vec::IntoIter<Piece>,
     /// What has come, until it is known that nobody wants it back.
     seen: Vec<Bytes>,
+    /// What broke the body before that.
+    broken: Option<Error>,
 }
 
 impl Lead {
@@ -48,15 +50,25 @@ impl Lead {
         body: Body,
     ) -> Result<Self, (Error, Body)> {
         match headers::form_boundary(&asked.head.headers, limits.boundary_bytes) {
-            Ok(boundary) => Ok(Self {
+            Ok(boundary) => Ok(Self::of(
+                Form::new(&boundary, limits),
+                inbound.receiver.limits,
+                inbound.receiver.pace.stall,
                 body,
-                form: Form::new(&boundary, limits),
-                limits: inbound.receiver.limits,
-                patience: inbound.receiver.pace.stall,
-                pieces: Vec::new().into_iter(),
-                seen: Vec::new(),
-            }),
+            )),
             Err(error) => Err((error, body)),
+        }
+    }
+
+    fn of(form: Form, limits: Limits, patience: Option<Duration>, body: Body) -> Self {
+        Self {
+            body,
+            form,
+            limits,
+            patience,
+            pieces: Vec::new().into_iter(),
+            seen: Vec::new(),
+            broken: None,
         }
     }
 
@@ -68,17 +80,23 @@ impl Lead {
 
     /// The body as it was.
     pub(super) fn give_back(mut self) -> Body {
-        self.body.give_back(self.seen);
+        self.body.take_back(self.seen, self.broken);
         self.body
     }
 
     async fn first(&mut self) -> Result<Option<Piece>, Error> {
-        while self.pieces.as_slice().is_empty() {
-            let seen: usize = self.seen.iter().map(Bytes::len).sum();
+        let mut seen = 0;
+        while self.pieces.as_slice().is_empty() && seen < MOST_AHEAD {
             let mut frames = Vec::new();
-            if seen >= MOST_AHEAD || !self.body.frames(&mut frames).await? {
-                return Ok(None);
+            match self.body.frames(&mut frames).await {
+                Ok(true) => {}
+                Ok(false) => break,
+                Err(error) => {
+                    self.broken = Some(error);
+                    break;
+                }
             }
+            seen += frames.iter().map(Bytes::len).sum::<usize>();
             self.seen.extend_from_slice(&frames);
             self.split(&mut frames)?;
         }
@@ -279,5 +297,167 @@ impl http_body::Body for Inside {
 
     fn size_hint(&self) -> SizeHint {
         SizeHint::with_exact(self.left)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::protocol::headers::Boundary;
+
+    const FORM: &str = "--b\r\nContent-Disposition: form-data; name=\"first\"\r\n\r\none\r\n\
+        --b\r\nContent-Disposition: form-data; name=\"second\"\r\n\r\n\r\n\
+        --b\r\nContent-Disposition: form-data; name=\"file\"; filename=\"a\"\r\n\r\npaella\r\n\
+        --b\r\nContent-Disposition: form-data; name=\"behind\"\r\n\r\nfour\r\n--b--\r\n";
+
+    /// A body whose frames are these, and what comes behind them.
+    struct Frames(std::vec::IntoIter<Result<Bytes, Error>>);
+
+    impl http_body::Body for Frames {
+        type Data = Bytes;
+        type Error = Error;
+
+        fn poll_frame(
+            mut self: Pin<&mut Self>,
+            _: &mut Context<'_>,
+        ) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
+            Poll::Ready(self.0.next().map(|frame| frame.map(Frame::data)))
+        }
+    }
+
+    /// A body of which nothing comes.
+    struct Silent;
+
+    impl http_body::Body for Silent {
+        type Data = Bytes;
+        type Error = Error;
+
+        fn poll_frame(
+            self: Pin<&mut Self>,
+            _: &mut Context<'_>,
+        ) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
+            Poll::Pending
+        }
+    }
+
+    fn lead(frames: Vec<Result<Bytes, Error>>) -> Lead {
+        let form = Form::new(&Boundary::parse(b"b").unwrap(), PartLimits::default());
+        let body = Body::new(Frames(frames.into_iter()));
+        Lead::of(form, Limits::default(), Some(Duration::from_secs(60)), body)
+    }
+
+    /// The form in two frames.
+    fn cut_at(at: usize) -> Vec<Result<Bytes, Error>> {
+        let (before, behind) = FORM.as_bytes().split_at(at);
+        let frame = |bytes: &'static [u8]| Ok(Bytes::from_static(bytes));
+        vec![frame(before), frame(behind)]
+    }
+
+    async fn all(mut body: Body) -> Result<Vec<u8>, Error> {
+        let mut frames = Vec::new();
+        let mut bytes = Vec::new();
+        while body.frames(&mut frames).await? {
+            bytes.extend(frames.drain(..).flatten());
+        }
+        Ok(bytes)
+    }
+
+    #[tokio::test]
+    async fn fields_and_file_are_found_wherever_the_form_is_cut() {
+        for at in 0..FORM.len() {
+            let mut lead = lead(cut_at(at));
+            assert!(lead.begins_with("first").await, "{at}");
+            let fields = lead.fields().await.unwrap();
+            let pair = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+            assert_eq!(fields.pairs, [pair("first", "one"), pair("second", "")]);
+            let file = fields.file.unwrap();
+            assert_eq!(file.field.as_deref(), Some("file"));
+            assert_eq!(file.name.as_deref(), Some("a"));
+            let body = lead.into_file(6);
+            assert_eq!(body.declared(), Some(6));
+            assert_eq!(all(body).await.unwrap(), b"paella", "{at}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_file_is_as_long_as_it_is_said_to_be() {
+        for length in [0, 5, 7] {
+            let mut lead = lead(cut_at(9));
+            lead.fields().await.unwrap();
+            let error = all(lead.into_file(length)).await.unwrap_err();
+            assert_eq!(error.code(), "bad_request", "{length}");
+        }
+    }
+
+    /// Also behind the file: else a form that is cut there would pass for all of it.
+    #[tokio::test]
+    async fn a_form_that_is_cut_anywhere_breaks_its_file_off() {
+        for (behind, code) in [
+            (None, "truncated_form"),
+            (Some(Error::ClientGone), "client_gone"),
+        ] {
+            for at in 0..FORM.len() - "--\r\n".len() {
+                let bytes = Bytes::from_static(&FORM.as_bytes()[..at]);
+                let error = behind.as_ref().map(|_| Err(Error::ClientGone));
+                let mut lead = lead(std::iter::once(Ok(bytes)).chain(error).collect());
+                let came = match lead.fields().await {
+                    Ok(_) => all(lead.into_file(6)).await.map(drop),
+                    Err(error) => Err(error),
+                };
+                assert_eq!(came.unwrap_err().code(), code, "{at}");
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn what_was_looked_at_is_given_back_with_what_broke_it() {
+        for at in 0..FORM.len() {
+            let mut lead = lead(cut_at(at));
+            assert!(!lead.begins_with("second").await);
+            assert_eq!(all(lead.give_back()).await.unwrap(), FORM.as_bytes());
+        }
+        let mut no_form = lead(vec![Ok(vec![b'x'; 2 * MOST_AHEAD].into()), Ok("y".into())]);
+        assert!(!no_form.begins_with("first").await);
+        let bytes = all(no_form.give_back()).await.unwrap();
+        assert_eq!(bytes.len(), 2 * MOST_AHEAD + 1);
+        let mut broken = lead(vec![Ok("--b".into()), Err(Error::DigestMismatch)]);
+        assert!(!broken.begins_with("first").await);
+        let mut body = broken.give_back();
+        assert!(body.frames(&mut Vec::new()).await.unwrap());
+        let error = body.frames(&mut Vec::new()).await.unwrap_err();
+        assert_eq!(error.code(), "digest_mismatch");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn fields_that_do_not_come_are_not_waited_for() {
+        let mut lead = lead(Vec::new());
+        lead.body = Body::new(Silent);
+        assert!(!lead.begins_with("first").await);
+        assert_eq!(lead.fields().await.map(drop).unwrap_err().code(), "stalled");
+    }
+
+    #[tokio::test]
+    async fn fields_are_bounded_before_the_file_and_behind_it() {
+        let limits = |fields, field_size, field_bytes| Limits {
+            fields,
+            field_size,
+            field_bytes,
+            ..Limits::default()
+        };
+        for (limits, fits) in [
+            (limits(2, 3, 14), true),
+            (limits(1, 3, 14), false),
+            (limits(2, 2, 14), false),
+            (limits(2, 3, 13), false),
+        ] {
+            let mut lead = lead(cut_at(50));
+            lead.limits = limits;
+            assert_eq!(lead.fields().await.is_ok(), fits, "{limits:?}");
+        }
+        let mut behind = lead(cut_at(50));
+        behind.fields().await.unwrap();
+        behind.limits = limits(2, 3, 3);
+        let error = all(behind.into_file(6)).await.unwrap_err();
+        assert_eq!(error.code(), "limit_exceeded");
     }
 }

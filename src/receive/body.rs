@@ -99,14 +99,15 @@ impl Body {
         Some(self.inner.size_hint().exact()? + ahead)
     }
 
-    /// Gives frames back that were its first ones: they come again.
-    pub(crate) fn give_back(&mut self, mut frames: Vec<Bytes>) {
-        if frames.is_empty() {
+    /// Takes frames back that were its first ones, and the error that came behind them: they come again.
+    pub(crate) fn take_back(&mut self, mut frames: Vec<Bytes>, error: Option<Error>) {
+        if frames.is_empty() && error.is_none() {
             return;
         }
-        let ahead = &mut self.rare.get_or_insert_default().ahead;
-        frames.append(ahead);
-        *ahead = frames;
+        let rare = self.rare.get_or_insert_default();
+        frames.append(&mut rare.ahead);
+        rare.ahead = frames;
+        rare.refusal = error;
     }
 
     /// Waits for bytes and appends to `frames` those that are ready, up to 256 KiB and without copying. `false` at the
@@ -313,12 +314,12 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_is_given_back_comes_again_and_counts() {
+    async fn what_is_taken_back_comes_again_and_counts() {
         let mut body = Body::new(http_body_util::Full::new(Bytes::from_static(b"all of it")));
         let mut frames = Vec::new();
         assert!(body.frames(&mut frames).await.unwrap());
         assert_eq!(body.declared(), Some(0));
-        body.give_back(std::mem::take(&mut frames));
+        body.take_back(std::mem::take(&mut frames), None);
         assert_eq!(body.declared(), Some(9));
         assert!(!body.is_dead().await);
         assert_eq!(body.declared(), Some(9));
@@ -333,8 +334,11 @@ mod tests {
             let code = error.code();
             let mut body = Body::new(Ready(vec![Err(error)].into_iter()));
             assert_eq!(body.is_dead().await, dead, "{code}");
-            let told = body.frames(&mut Vec::new()).await.unwrap_err();
-            assert_eq!(told.code(), code);
+            for _ in 0..2 {
+                let told = body.frames(&mut Vec::new()).await.unwrap_err();
+                assert_eq!(told.code(), code);
+                body.take_back(Vec::new(), Some(told));
+            }
         }
     }
 

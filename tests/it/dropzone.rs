@@ -341,7 +341,10 @@ fn chunks_that_cannot_be_told_in_time_are_refused() {
         content: b"hello",
         size: 5,
     };
-    for headers in ["", "Expect: 100-continue\r\nX-Requested-With: a\r\n"] {
+    let waits = format!("{SCRIPT}Expect: 100-continue\r\n");
+    let watched = format!("{SCRIPT}X-Progress-ID: 7\r\n");
+    let all_json = SCRIPT.replace("json", "json, */*");
+    for headers in ["", "X-Requested-With: a\r\n", &waits, &watched, &all_json] {
         let mut line = server.connect();
         line.write_all(&post("/upload", headers, &file.form(0)))
             .unwrap();
@@ -351,11 +354,7 @@ fn chunks_that_cannot_be_told_in_time_are_refused() {
             .find(|reply| reply.status != 100)
             .unwrap();
         assert_eq!(reply.status, 400, "{reply:?}");
-        assert!(
-            reply.text().contains("X-Requested-With"),
-            "{}",
-            reply.text()
-        );
+        assert!(reply.text().contains("defaultHeaders"), "{}", reply.text());
     }
     assert_eq!(server.files(), [""; 0]);
 }
@@ -380,7 +379,7 @@ fn any_other_form_of_a_script_is_a_form_as_ever() {
     refuses(
         &server.post("/upload", SCRIPT, b"nothing"),
         400,
-        "truncated",
+        "truncated_form",
     );
     let noise = server.post("/upload", SCRIPT, &noise(200_000));
     refuses(&noise, 400, "truncated_form");
@@ -394,10 +393,36 @@ fn any_other_form_of_a_script_is_a_form_as_ever() {
     assert_eq!(Reply::read(&mut line).json()["fields"]["dish"], "x");
     // One that sends nothing loses its place as ever.
     let mut line = server.connect();
-    let request = post("/upload?X-Progress-ID=7", SCRIPT, &body);
+    let request = post("/upload", SCRIPT, &body);
     line.write_all(&request[..request.len() - body.len()])
         .unwrap();
     refuses(&Reply::read(&mut line), 408, "stalled");
+}
+
+/// The article's page asks at once.
+#[test]
+fn a_form_that_is_watched_has_a_record_before_its_first_byte() {
+    let server = Server::start(&[]);
+    let jquery = "Accept: application/json, text/javascript, */*; q=0.01\r\nX-Requested-With: XMLHttpRequest\r\n";
+    let body = form(&[part("dish", None, b"x")]);
+    for (target, headers) in [
+        ("/upload?X-Progress-ID=1", SCRIPT),
+        ("/upload?X-Progress-ID=1", jquery),
+        ("/upload", jquery),
+    ] {
+        let headers = match target {
+            "/upload" => format!("{headers}X-Progress-ID: 1\r\n"),
+            _ => headers.to_owned(),
+        };
+        let request = post(target, &headers, &body);
+        let mut line = server.connect();
+        line.write_all(&request[..request.len() - body.len()])
+            .unwrap();
+        let poll = || server.get("/get_upload_progress?X-Progress-ID=1").json();
+        eventually(poll, |told| told["uploaded"] == 0);
+        line.write_all(&body).unwrap();
+        assert_eq!(Reply::read(&mut line).status, 200);
+    }
 }
 
 #[test]

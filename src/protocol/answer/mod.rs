@@ -243,6 +243,28 @@ mod tests {
     }
 
     #[test]
+    fn who_takes_json_and_no_problem_gets_plain_json() {
+        for (accept, plain) in [
+            ("application/json", true),
+            ("text/html;q=0.1, application/json", true),
+            ("application/json, */*", false),
+            ("application/json, text/javascript, */*; q=0.01", false),
+            ("application/*", false),
+            ("application/json, application/problem+json", false),
+            ("text/plain", false),
+            ("*/*", false),
+        ] {
+            let mut headers = HeaderMap::new();
+            headers.insert(header::ACCEPT, HeaderValue::from_static(accept));
+            let answer = refused(&headers, "", &Error::NotFound);
+            let expected = if plain { JSON } else { problem::JSON };
+            assert_eq!(answer.headers()[header::CONTENT_TYPE], expected, "{accept}");
+        }
+        let answer = refused(&HeaderMap::new(), "", &Error::NotFound);
+        assert_eq!(answer.headers()[header::CONTENT_TYPE], problem::JSON);
+    }
+
+    #[test]
     fn next_leads_to_this_origin_alone() {
         for good in ["/", "/thanks?dish=12#end", "/a//b"] {
             assert!(safe_path(good), "{good}");

@@ -72,3 +72,69 @@ fn number(fields: &mut Vec<(String, String)>, name: &str) -> Result<u64, Error> 
 fn bad(what: &'static str) -> Error {
     Error::BadRequest { what }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn take(index: u64, total: u64, size: u64, count: u64, offset: u64) -> Option<(u64, u64)> {
+        let numbers = [
+            ("dzchunkindex", index),
+            ("dztotalfilesize", total),
+            ("dzchunksize", size),
+            ("dztotalchunkcount", count),
+            ("dzchunkbyteoffset", offset),
+        ];
+        let pair = |(name, number): (&str, u64)| (name.to_owned(), number.to_string());
+        let mut fields: Vec<_> = numbers.into_iter().map(pair).collect();
+        fields.insert(0, ("dish".into(), "paella".into()));
+        fields.push((UUID.into(), "u".into()));
+        let chunk = Chunk::take(&mut fields).ok()?;
+        // Its own are gone, the form's own are left.
+        assert_eq!(fields, [("dish".into(), "paella".into())]);
+        Some((chunk.offset, chunk.length))
+    }
+
+    #[test]
+    fn a_chunk_is_where_its_fields_say_in_agreement() {
+        const MOST: u64 = u64::MAX;
+        for (given, expected) in [
+            ((0, 250, 100, 3, 0), Some((0, 100))),
+            ((1, 250, 100, 3, 100), Some((100, 100))),
+            ((2, 250, 100, 3, 200), Some((200, 50))),
+            ((1, 200, 100, 2, 100), Some((100, 100))),
+            ((0, 0, 100, 1, 0), Some((0, 0))),
+            ((0, 5, MOST, 1, 0), Some((0, 5))),
+            ((1, MOST, MOST - 1, 2, MOST - 1), Some((MOST - 1, 1))),
+            ((0, 0, 100, 0, 0), None),
+            ((0, 0, 0, 1, 0), None),
+            ((2, 200, 100, 2, 200), None),
+            ((2, 200, 100, 3, 200), None),
+            ((1, 250, 100, 3, 99), None),
+            ((3, 250, 100, 3, 300), None),
+            ((2, MOST, MOST / 2 + 1, 2, 0), None),
+            ((MOST, MOST, 1, MOST, MOST), None),
+        ] {
+            let (index, total, size, count, offset) = given;
+            assert_eq!(
+                take(index, total, size, count, offset),
+                expected,
+                "{given:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn an_empty_chunk_is_never_there_already() {
+        let chunk = |offset, length| Chunk {
+            uuid: ProgressId::parse("u").unwrap(),
+            offset,
+            length,
+            total: 10,
+        };
+        assert!(chunk(0, 5).is_there(5));
+        assert!(!chunk(0, 5).is_there(4));
+        assert!(chunk(5, 5).is_there(10));
+        assert!(!chunk(0, 0).is_there(10));
+    }
+}

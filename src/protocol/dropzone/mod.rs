@@ -9,20 +9,22 @@
 //! chunk begins it; nothing of a chunk that breaks off is kept, since Dropzone sends it again from its first byte. A chunk
 //! that is there already is answered once more, as its answer was lost.
 //!
-//! A request is one of these when its first field is `dzuuid`. To see that before an upload begins, only a request of a
-//! script (`X-Requested-With`, which Dropzone sends) is looked into; [`Watchful`] refuses chunks among all others, which
-//! would be stored one by one.
+//! A request is one of these when its first field is `dzuuid`. All other uploads have a record as soon as their head is
+//! here, so only a request whose head may be Dropzone's is looked into before. [`Watchful`] refuses chunks among the
+//! others, which would be stored one by one.
 
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::{HeaderMap, Response, StatusCode};
+use http::request::Parts;
+use http::{Response, StatusCode, header};
 
 use super::lead::Lead;
 use super::multipart::PartLimits;
 use super::{Asked, Inbound, answer};
 use crate::error::{Error, Refusal};
 use crate::progress::{Holder, Progress};
+use crate::query::GivenId;
 use crate::receive::{Body, Shape};
 use crate::unfinished::{Append, Status};
 use crate::upload::{FileHead, Protocol, Remembered, Upload, UploadId};
@@ -46,7 +48,7 @@ pub(super) async fn begun(
     asked: &Asked,
     body: Body,
 ) -> Result<Begun, Body> {
-    if !is_from_a_script(&asked.head.headers) {
+    if !may_be_one(&asked.head) {
         return Err(body);
     }
     let mut lead = Lead::new(inbound, limits, asked, body).map_err(|(_, body)| body)?;
@@ -57,9 +59,19 @@ pub(super) async fn begun(
     }
 }
 
-/// A look at its body would tell a client to go on that waits for that word.
-fn is_from_a_script(headers: &HeaderMap) -> bool {
-    headers.contains_key("x-requested-with") && !headers.contains_key(http::header::EXPECT)
+/// Whether it has what Dropzone sends (its `defaultHeaders`) and nothing by which somebody could watch it before its first
+/// byte. A look at its body would tell a client to go on that waits for that word.
+fn may_be_one(head: &Parts) -> bool {
+    let headers = &head.headers;
+    let is_json = headers
+        .get(header::ACCEPT)
+        .is_some_and(|accept| accept == "application/json");
+    let is_watched =
+        GivenId::in_query(&head.uri).or(GivenId::in_header(headers)) != GivenId::Absent;
+    is_json
+        && !is_watched
+        && headers.contains_key("x-requested-with")
+        && !headers.contains_key(header::EXPECT)
 }
 
 /// Takes a chunk in.

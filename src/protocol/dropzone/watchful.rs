@@ -28,7 +28,7 @@ impl Watchful {
         self.has_begun = true;
         match first {
             Piece::Field(name) if name == UUID => Err(Error::BadRequest {
-                what: "chunks of Dropzone are taken with X-Requested-With: XMLHttpRequest, and by no Expect",
+                what: "Dropzone's chunks need its defaultHeaders and no X-Progress-ID, since dzuuid is theirs",
             }),
             _ => Ok(()),
         }
