@@ -40,6 +40,8 @@ use std::time::{Duration, Instant, SystemTime};
 use crate::upload::{Owner, ProgressId, Protocol, Upload, UploadId, WatchId};
 
 pub use ledger::{End, Interruption, Ledger};
+#[cfg(feature = "server")]
+pub(crate) use rate::Rate;
 pub use resume::Files;
 pub use tracker::TrackerOptions;
 

@@ -16,7 +16,7 @@ const STALLED: Duration = Duration::from_secs(3);
 /// A young average is divided by the weight it has gathered, so that it neither begins at zero nor trusts its first
 /// moment for ever: for the first seconds it is nearly the plain average.
 #[derive(Clone, Debug)]
-pub(super) struct Rate {
+pub(crate) struct Rate {
     average: f64,
     weight: f64,
     bytes: u64,
@@ -27,7 +27,7 @@ pub(super) struct Rate {
 
 impl Rate {
     /// An average that begins at `now`, with the request's head or behind a break, when `bytes` have come already.
-    pub(super) fn begin(bytes: u64, now: Instant) -> Self {
+    pub(crate) fn begin(bytes: u64, now: Instant) -> Self {
         Self {
             average: 0.0,
             weight: 0.0,
@@ -39,19 +39,19 @@ impl Rate {
     }
 
     /// Says that the first byte comes at `now`.
-    pub(super) fn first_byte(&mut self, now: Instant) {
+    pub(crate) fn first_byte(&mut self, now: Instant) {
         if now.saturating_duration_since(self.began) > PAUSE {
             *self = Self::begin(self.bytes, now);
         }
     }
 
     /// Says that what follows comes after `bytes`: what had come beyond them is to come again.
-    pub(super) fn set_back(&mut self, bytes: u64) {
+    pub(crate) fn set_back(&mut self, bytes: u64) {
         self.bytes = bytes;
     }
 
     /// Takes in that `bytes` have come in all by `now`.
-    pub(super) fn advance(&mut self, bytes: u64, now: Instant) {
+    pub(crate) fn advance(&mut self, bytes: u64, now: Instant) {
         let elapsed = now.saturating_duration_since(self.measured).as_secs_f64();
         if elapsed <= 0.0 {
             return;
@@ -68,13 +68,13 @@ impl Rate {
     }
 
     /// Whole bytes a second; `None` before anything is measured.
-    pub(super) fn per_second(&self) -> Option<u64> {
+    pub(crate) fn per_second(&self) -> Option<u64> {
         (self.weight > 0.0).then(|| as_u64((self.average / self.weight).round()))
     }
 
     /// Whole seconds until `length` bytes have come, rounded up; `None` where that would be a guess: in the first two
     /// seconds, after three without a byte, at rate zero.
-    pub(super) fn eta(&self, length: u64, now: Instant) -> Option<u64> {
+    pub(crate) fn eta(&self, length: u64, now: Instant) -> Option<u64> {
         let settled = now.saturating_duration_since(self.began) >= SETTLING;
         let flowing = now.saturating_duration_since(self.last_byte) < STALLED;
         let rate = self.per_second().filter(|rate| *rate > 0)?;

@@ -10,14 +10,19 @@
 //! | file | what |
 //! |---|---|
 //! | `url.rs`, `http.rs` | addresses as people type them; one request and its answer, also over TLS |
+//! | `discover.rs` | what a server offers |
+//! | `notes.rs` | where uploads under way are, over restarts |
 //! | `screen.rs` | bars where there is a terminal, lines where there is none |
 //! | `send.rs`, `send/` | files on their way up |
 //! | `watch.rs`, `watch/` | others' uploads under way |
 
 use std::process::ExitCode;
 
+pub(crate) mod discover;
 pub(crate) mod http;
+pub(crate) mod notes;
 pub(crate) mod screen;
+pub(crate) mod send;
 pub(crate) mod url;
 
 /// How a command has ended, for scripts.
