@@ -9,8 +9,9 @@ use std::process::ExitCode;
 static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
 fn main() -> ExitCode {
-    let Err(error) = dumbwaiter::server::run() else {
-        return ExitCode::SUCCESS;
+    let error = match dumbwaiter::server::run() {
+        Ok(code) => return code,
+        Err(error) => error,
     };
     match error.downcast::<clap::Error>() {
         // Help and version are such errors too: clap knows where they go and with which exit code.

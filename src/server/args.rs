@@ -18,7 +18,7 @@ use anyhow::Context as _;
 use clap::{Arg, ArgMatches, Command, CommandFactory, FromArgMatches};
 
 use self::given::{Given, config_file, flag, from_environment, from_file, holds, was_typed};
-use crate::server::config::Config;
+use crate::server::config::{Config, Task};
 use crate::server::shown::task_goes_last;
 
 impl Config {
@@ -71,6 +71,12 @@ impl Told {
         let mut args: Vec<_> = args.into_iter().collect();
         task_goes_last(&mut args);
         let typed = command.clone().try_get_matches_from(&args)?;
+        if typed.subcommand_name().is_some_and(Task::is_a_clients) {
+            return Ok(Self {
+                values: Vec::new(),
+                config: Config::from_arg_matches(&typed)?,
+            });
+        }
 
         let in_environment = from_environment(&command, env)?;
         let path = config_file(&typed, &in_environment);

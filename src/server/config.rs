@@ -13,6 +13,7 @@ use tracing::level_filters::LevelFilter;
 use crate::handlers::{Algorithm, TypePattern};
 use crate::name::{OnConflict, Template};
 use crate::rights::{AllowOrigin, Forwarding, HostName, Network};
+use crate::server::clients::WatchArgs;
 use crate::server::units::{
     address_or_off, base, boundary, count, count_or_auto, head_fields, head_size, page, part_head,
     size, size_or_none, threads, threads_or_cpus, time, time_above_zero, time_or_none, words,
@@ -422,6 +423,15 @@ pub enum Task {
         /// Where its file store has them
         folder: PathBuf,
     },
+    /// Show uploads under way until they have ended
+    Watch(WatchArgs),
+}
+
+impl Task {
+    /// Whether it is a client's, which has nothing to do with the options of a server here.
+    pub(super) fn is_a_clients(name: &str) -> bool {
+        matches!(name, "send" | "watch")
+    }
 }
 
 /// What stands at `/`.

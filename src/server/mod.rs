@@ -8,6 +8,7 @@
 
 use std::io::Write;
 use std::net::SocketAddr;
+use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -24,6 +25,7 @@ mod ahead;
 mod args;
 mod assemble;
 mod beside;
+mod clients;
 #[doc(hidden)]
 pub mod config;
 mod connection;
@@ -65,7 +67,7 @@ use signals::{Asked, Signals};
 /// # Errors
 /// When the configuration, the folder or the address cannot be used; the message names it and says what to do.
 #[doc(hidden)]
-pub fn run() -> anyhow::Result<()> {
+pub fn run() -> anyhow::Result<ExitCode> {
     let told = Told::read(std::env::args_os(), std::env::vars_os())?;
     if let Some(task) = &told.config.task {
         return do_instead(&told, task);
@@ -75,23 +77,26 @@ pub fn run() -> anyhow::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
-    runtime.block_on(serve(told, level))
+    runtime.block_on(serve(told, level))?;
+    Ok(ExitCode::SUCCESS)
 }
 
-fn do_instead(told: &Told, task: &Task) -> anyhow::Result<()> {
+fn do_instead(told: &Told, task: &Task) -> anyhow::Result<ExitCode> {
     let text = match task {
         Task::Adopt { folder } => {
             logging::start(told.config.log_format, told.config.log)?;
-            return adopt::run(&told.config, folder);
+            adopt::run(&told.config, folder)?;
+            return Ok(ExitCode::SUCCESS);
         }
+        Task::Watch(args) => return args.run(),
         Task::Config => told.to_toml().into_bytes(),
         Task::Completions { shell } => shown::completions(*shell),
         Task::Man => shown::man()?,
     };
     match std::io::stdout().lock().write_all(&text) {
         // Whoever has read enough goes.
-        Err(gone) if gone.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
-        written => Ok(written?),
+        Err(gone) if gone.kind() == std::io::ErrorKind::BrokenPipe => Ok(ExitCode::SUCCESS),
+        written => Ok(written.map(|()| ExitCode::SUCCESS)?),
     }
 }
 

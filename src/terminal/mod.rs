@@ -12,18 +12,22 @@
 //! | `url.rs`, `http.rs` | addresses as people type them; one request and its answer, also over TLS |
 //! | `discover.rs` | what a server offers |
 //! | `notes.rs` | where uploads under way are, over restarts |
-//! | `screen.rs` | bars where there is a terminal, lines where there is none |
+//! | `screen.rs`, `eta.rs` | bars where there is a terminal, lines where there is none; how long it may take, in words |
+//! | `sse.rs` | an event stream, taken apart |
 //! | `send.rs`, `send/` | files on their way up |
-//! | `watch.rs`, `watch/` | others' uploads under way |
+//! | `watch/` | others' uploads under way |
 
 use std::process::ExitCode;
 
 pub(crate) mod discover;
+pub(crate) mod eta;
 pub(crate) mod http;
 pub(crate) mod notes;
 pub(crate) mod screen;
 pub(crate) mod send;
+pub(crate) mod sse;
 pub(crate) mod url;
+pub(crate) mod watch;
 
 /// How a command has ended, for scripts.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]

@@ -7,15 +7,22 @@ use std::io::{IsTerminal as _, Write as _};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use indicatif::{
-    HumanBytes, HumanDuration, MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle,
-};
+use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+use super::eta::Eta;
+use crate::sizes::size_in_words;
 
 /// How often a line is written for one upload where there is no terminal.
 const LINES_EVERY: Duration = Duration::from_secs(5);
 
-/// The most characters of a name that are shown.
+/// The most characters of a name in a line.
 const NAME: usize = 40;
+
+/// The most of them in front of a bar, which are as many in each row so that the bars stand below each other.
+const NAME_BY_BAR: usize = 24;
+
+/// What is taken for a terminal's width where it does not say it.
+const WIDTH: usize = 80;
 
 /// Where rows are drawn.
 #[derive(Clone, Debug)]
@@ -34,20 +41,42 @@ enum Way {
 #[derive(Debug)]
 pub(crate) struct Row {
     way: Way,
-    name: String,
     bar: Option<ProgressBar>,
     now: Mutex<Now>,
 }
 
+/// How far an upload is, and how fast.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub(crate) struct Numbers {
+    /// Bytes that are there …
+    pub(crate) at: u64,
+    /// … of how many.
+    pub(crate) length: Option<u64>,
+    /// Bytes a second.
+    pub(crate) rate: Option<u64>,
+    /// How long it may still take.
+    pub(crate) eta: Option<Duration>,
+}
+
 /// What a row shows.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 struct Now {
-    at: u64,
-    length: Option<u64>,
-    rate: Option<u64>,
-    eta: Option<Duration>,
+    name: String,
+    numbers: Numbers,
+    eta: Eta,
     words: String,
+    /// When a line was written last.
     told: Option<Instant>,
+    /// How the bar is laid out.
+    layout: Option<Layout>,
+}
+
+/// What fits beside each other.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+struct Layout {
+    name: usize,
+    bar: usize,
+    known: bool,
 }
 
 impl Screen {
@@ -67,26 +96,16 @@ impl Screen {
 
     /// A row for what is called `name`, at its start.
     pub(crate) fn row(&self, name: &str) -> Arc<Row> {
-        let name = shortened(&harmless(name));
         let bar = match &self.way {
-            Way::Bars(all) => {
-                let bar = all.add(ProgressBar::no_length().with_style(style(false)));
-                bar.set_prefix(name.clone());
-                Some(bar)
-            }
+            Way::Bars(all) => Some(all.add(ProgressBar::no_length().with_style(words_alone()))),
             Way::Lines | Way::Quiet => None,
         };
         let now = Now {
-            at: 0,
-            length: None,
-            rate: None,
-            eta: None,
-            words: String::new(),
-            told: None,
+            name: harmless(name),
+            ..Now::default()
         };
         Arc::new(Row {
             way: self.way.clone(),
-            name,
             bar,
             now: Mutex::new(now),
         })
@@ -112,61 +131,71 @@ impl Row {
         rate: Option<u64>,
         eta: Option<Duration>,
     ) {
+        let numbers = Numbers {
+            at,
+            length,
+            rate,
+            eta,
+        };
         let mut now = self.now();
-        (now.at, now.length, now.rate, now.eta) = (at, length, rate, eta);
-        self.draw(now);
+        now.count(numbers);
+        self.draw(&mut now);
     }
 
     /// What is going on, behind the numbers; empty for what a bar says by itself.
     pub(crate) fn words(&self, words: &str) {
-        let words = harmless(words);
         let mut now = self.now();
-        if now.words != words {
-            now.words = words;
-            // What changes is told at once.
-            now.told = None;
-            self.draw(now);
+        if now.say(words) {
+            self.draw(&mut now);
         }
+    }
+
+    /// Both at once.
+    pub(crate) fn tell(&self, numbers: Numbers, words: &str) {
+        let mut now = self.now();
+        now.count(numbers);
+        now.say(words);
+        self.draw(&mut now);
+    }
+
+    /// It is called otherwise by now.
+    pub(crate) fn name(&self, name: &str) {
+        self.now().name = harmless(name);
     }
 
     /// It has ended well; the row stays as it says then.
     pub(crate) fn done(&self, words: &str) {
-        let now = self.now();
-        let length = HumanBytes(now.length.unwrap_or(now.at));
-        drop(now);
-        self.end(&format!("{}  {length}  {}", self.name, harmless(words)));
+        let numbers = self.now().numbers;
+        self.done_with(numbers.length.unwrap_or(numbers.at), words);
+    }
+
+    /// It has ended well, with so many bytes.
+    pub(crate) fn done_with(&self, bytes: u64, words: &str) {
+        let name = shortened(&self.now().name, NAME);
+        let words = format!("✓ {name}  {}  {}", size_in_words(bytes), harmless(words));
+        match &self.bar {
+            Some(bar) => finish(bar, words),
+            None => say(&self.way, &words),
+        }
     }
 
     /// It has ended otherwise.
     pub(crate) fn failed(&self, words: &str) {
-        let words = format!("{}: {}", self.name, harmless(words));
+        let name = shortened(&self.now().name, NAME);
+        let words = format!("! {name}: {}", harmless(words));
         match &self.bar {
-            Some(bar) => finish(bar, &words),
+            Some(bar) => finish(bar, words),
             None => fail(&self.way, &words),
         }
     }
 
-    fn end(&self, words: &str) {
+    fn draw(&self, now: &mut Now) {
         match &self.bar {
-            Some(bar) => finish(bar, words),
-            None => say(&self.way, words),
-        }
-    }
-
-    fn draw(&self, mut now: MutexGuard<'_, Now>) {
-        match &self.bar {
-            Some(bar) => {
-                let known = now.length.is_some();
-                bar.set_style(style(known));
-                if let Some(length) = now.length {
-                    bar.set_length(length.max(1));
-                }
-                bar.set_position(now.at);
-                bar.set_message(numbers(&now));
-            }
+            Some(bar) => draw_bar(bar, now),
             None if now.told.is_none_or(|told| told.elapsed() >= LINES_EVERY) => {
                 now.told = Some(Instant::now());
-                say(&self.way, &format!("{}  {}", self.name, numbers(&now)));
+                let name = shortened(&now.name, NAME);
+                say(&self.way, &format!("{name}  {}", now.in_words()));
             }
             None => {}
         }
@@ -177,24 +206,90 @@ impl Row {
     }
 }
 
-/// `37 %  3.2 MiB of 8.6 MiB  1.1 MiB/s  5s left  interrupted`
-fn numbers(now: &Now) -> String {
-    let mut parts = Vec::new();
-    match now.length {
-        Some(length) => {
-            parts.push(format!("{} %", percent(now.at, length)));
-            parts.push(format!("{} of {}", HumanBytes(now.at), HumanBytes(length)));
-        }
-        None => parts.push(HumanBytes(now.at).to_string()),
+impl Now {
+    fn count(&mut self, numbers: Numbers) {
+        self.numbers = numbers;
+        self.eta.tell(numbers.eta, Instant::now());
     }
-    parts.extend(
-        now.rate
-            .filter(|rate| *rate > 0)
-            .map(|rate| format!("{}/s", HumanBytes(rate))),
-    );
-    parts.extend(now.eta.map(|eta| format!("{:#} left", HumanDuration(eta))));
-    parts.extend(Some(&now.words).filter(|words| !words.is_empty()).cloned());
-    parts.join("  ")
+
+    /// Whether that is new. What changes is told at once.
+    fn say(&mut self, words: &str) -> bool {
+        let words = harmless(words);
+        let is_new = self.words != words;
+        if is_new {
+            (self.words, self.told) = (words, None);
+        }
+        is_new
+    }
+
+    /// `37 %  3.2 MB of 8.6 MB · 1.1 MB/s · about 10 s · Started again`
+    fn in_words(&self) -> String {
+        let Numbers {
+            at, length, rate, ..
+        } = self.numbers;
+        let so_far = match length {
+            Some(length) => {
+                let (percent, length) = (percent(at, length), size_in_words(length));
+                format!("{percent:>2} %  {} of {length}", size_in_words(at))
+            }
+            None => size_in_words(at),
+        };
+        let rate = rate.filter(|rate| *rate > 0);
+        let parts = [
+            Some(so_far),
+            rate.map(|rate| format!("{}/s", size_in_words(rate))),
+            self.eta.words(),
+            Some(self.words.clone()).filter(|words| !words.is_empty()),
+        ];
+        let parts: Vec<_> = parts.into_iter().flatten().collect();
+        parts.join(" · ")
+    }
+}
+
+fn draw_bar(bar: &ProgressBar, now: &mut Now) {
+    let layout = Layout::of(width(), now.numbers.length.is_some());
+    if now.layout.replace(layout) != Some(layout) {
+        bar.set_style(layout.style());
+    }
+    bar.set_prefix(shortened(&now.name, layout.name));
+    if let Some(length) = now.numbers.length {
+        bar.set_length(length.max(1));
+    }
+    bar.set_position(now.numbers.at);
+    bar.set_message(now.in_words());
+}
+
+impl Layout {
+    /// A narrow terminal has no room for bars: then the numbers say it.
+    fn of(width: usize, known: bool) -> Self {
+        let bar = match width {
+            0..56 => 0,
+            56..100 => 12,
+            _ => 24,
+        };
+        Self {
+            name: (width / 4).clamp(6, NAME_BY_BAR),
+            bar: if known { bar } else { 0 },
+            known,
+        }
+    }
+
+    fn style(self) -> ProgressStyle {
+        let Self { name, bar, .. } = self;
+        let template = match bar {
+            0 => format!("{{prefix:{name}!}}  {{wide_msg}}"),
+            _ => format!("{{prefix:{name}!}}  {{bar:{bar}}}  {{wide_msg}}"),
+        };
+        let style = ProgressStyle::with_template(&template);
+        style.map_or_else(|_| words_alone(), |style| style.progress_chars("━╸─"))
+    }
+}
+
+/// The columns of the terminal, which may change at any time.
+fn width() -> usize {
+    let size = rustix::termios::tcgetwinsize(std::io::stderr());
+    let columns = size.map_or(0, |size| usize::from(size.ws_col));
+    if columns == 0 { WIDTH } else { columns }
 }
 
 /// At most 99 before the end, which only [`Row::done`] tells.
@@ -204,22 +299,14 @@ fn percent(at: u64, length: u64) -> u64 {
     u64::try_from(percent).map_or(99, |percent| percent.min(99))
 }
 
-fn style(known: bool) -> ProgressStyle {
-    let template = match known {
-        true => "{prefix:.bold}  {bar:20}  {wide_msg}",
-        false => "{prefix:.bold}  {spinner}  {wide_msg}",
-    };
-    let style = ProgressStyle::with_template(template);
-    style.map_or_else(
-        |_| ProgressStyle::default_bar(),
-        |style| style.progress_chars("━╸─"),
-    )
+fn words_alone() -> ProgressStyle {
+    let style = ProgressStyle::with_template("{wide_msg}");
+    style.unwrap_or_else(|_| ProgressStyle::default_bar())
 }
 
-fn finish(bar: &ProgressBar, words: &str) {
-    let style = ProgressStyle::with_template("{wide_msg}");
-    bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
-    bar.finish_with_message(words.to_owned());
+fn finish(bar: &ProgressBar, words: String) {
+    bar.set_style(words_alone());
+    bar.finish_with_message(words);
 }
 
 fn say(way: &Way, words: &str) {
@@ -251,14 +338,18 @@ pub(crate) fn harmless(text: &str) -> String {
     text.chars().map(plain).collect()
 }
 
-fn shortened(name: &str) -> String {
-    match name.char_indices().nth(NAME) {
-        None => name.to_owned(),
-        Some(_) => {
-            let kept: String = name.chars().take(NAME - 1).collect();
-            kept + "…"
-        }
+/// A name cut in its middle, so that its ending stays.
+fn shortened(name: &str, most: usize) -> String {
+    let letters: Vec<char> = name.chars().collect();
+    if letters.len() <= most {
+        return name.to_owned();
     }
+    let tail = most / 3;
+    let (head, tail) = (
+        &letters[..most - 1 - tail],
+        &letters[letters.len() - tail..],
+    );
+    head.iter().chain(&['…']).chain(tail).collect()
 }
 
 #[cfg(test)]
@@ -293,32 +384,40 @@ mod tests {
     }
 
     #[test]
-    fn a_long_name_is_shortened_by_characters() {
-        assert_eq!(shortened(&"料".repeat(40)), "料".repeat(40));
-        assert_eq!(shortened(&"料".repeat(41)), "料".repeat(39) + "…");
+    fn a_long_name_is_shortened_by_characters_and_keeps_its_ending() {
+        assert_eq!(shortened(&"料".repeat(9), 9), "料".repeat(9));
+        assert_eq!(shortened("paella-valenciana.jpg", 12), "paella-….jpg");
+        assert_eq!(shortened(&"料".repeat(41), 9), "料料料料料…料料料");
     }
 
     #[test]
     fn numbers_leave_out_what_is_not_known() {
-        let now = Now {
-            at: 1024,
-            length: Some(4096),
-            rate: Some(2048),
-            eta: Some(Duration::from_secs(2)),
-            words: "interrupted".to_owned(),
-            told: None,
-        };
+        let mut now = Now::default();
+        now.count(Numbers {
+            at: 1_000,
+            length: Some(4_000),
+            rate: Some(2_000),
+            eta: Some(Duration::from_secs(12)),
+        });
+        now.say("Started again");
         assert_eq!(
-            numbers(&now),
-            "25 %  1.00 KiB of 4.00 KiB  2.00 KiB/s  2s left  interrupted"
+            now.in_words(),
+            "25 %  1.0 kB of 4.0 kB · 2.0 kB/s · about 20 s · Started again"
         );
-        let less = Now {
-            length: None,
-            rate: None,
-            eta: None,
-            words: String::new(),
-            ..now
-        };
-        assert_eq!(numbers(&less), "1.00 KiB");
+        now.count(Numbers {
+            at: 1_000,
+            ..Numbers::default()
+        });
+        now.say("");
+        assert_eq!(now.in_words(), "1.0 kB");
+    }
+
+    #[test]
+    fn a_narrow_terminal_has_no_bars_and_short_names() {
+        for (width, name, bar) in [(1, 6, 0), (40, 10, 0), (80, 20, 12), (120, 24, 24)] {
+            let layout = Layout::of(width, true);
+            assert_eq!((layout.name, layout.bar), (name, bar), "{width}");
+            assert_eq!(Layout::of(width, false).bar, 0, "{width}");
+        }
     }
 }
