@@ -13,7 +13,7 @@ use tracing::level_filters::LevelFilter;
 use crate::handlers::{Algorithm, TypePattern};
 use crate::name::{OnConflict, Template};
 use crate::rights::{AllowOrigin, Forwarding, HostName, Network};
-use crate::server::clients::WatchArgs;
+use crate::server::clients::{SendArgs, WatchArgs};
 use crate::server::units::{
     address_or_off, base, boundary, count, count_or_auto, head_fields, head_size, page, part_head,
     size, size_or_none, threads, threads_or_cpus, time, time_above_zero, time_or_none, words,
@@ -423,6 +423,8 @@ pub enum Task {
         /// Where its file store has them
         folder: PathBuf,
     },
+    /// Send files to a server, and go on with those that break off
+    Send(SendArgs),
     /// Show uploads under way until they have ended
     Watch(WatchArgs),
 }

@@ -88,6 +88,7 @@ fn do_instead(told: &Told, task: &Task) -> anyhow::Result<ExitCode> {
             adopt::run(&told.config, folder)?;
             return Ok(ExitCode::SUCCESS);
         }
+        Task::Send(args) => return args.run(),
         Task::Watch(args) => return args.run(),
         Task::Config => told.to_toml().into_bytes(),
         Task::Completions { shell } => shown::completions(*shell),

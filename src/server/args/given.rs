@@ -9,11 +9,10 @@ use clap::error::{ContextKind, ContextValue};
 use clap::parser::ValueSource;
 use clap::{Arg, ArgMatches, Command};
 
+use crate::server::clients::WORDS;
+
 /// What the name of each of our environment variables begins with.
 const PREFIX: &str = "DUMBWAITER_";
-
-/// What a client of ours reads and a server passes over: both may be started by one shell.
-const OF_CLIENTS: [&str; 2] = ["DUMBWAITER_SEND_TICKET", "DUMBWAITER_SEND_TOKEN"];
 
 /// The option that names the file; it cannot stand in the file.
 const CONFIG: &str = "config";
@@ -35,7 +34,8 @@ pub(super) fn from_environment(
         let Some(word) = name.to_str().and_then(|name| name.strip_prefix(PREFIX)) else {
             continue;
         };
-        if OF_CLIENTS.iter().any(|known| name == *known) {
+        // Both may be started by one shell.
+        if WORDS.iter().any(|known| name == *known) {
             continue;
         }
         let key = word.to_ascii_lowercase().replace('_', "-");

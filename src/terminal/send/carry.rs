@@ -88,7 +88,8 @@ impl Carried {
         let source = match path == Path::new("-") {
             true => Source::Pipe(Pipe::default()),
             false => {
-                let (file, about) = opened(path).map_err(|cause| cause.to_string())?;
+                let (file, about) =
+                    opened(path).map_err(|cause| format!("cannot be read: {cause}"))?;
                 Source::File(Arc::new(file), about.len())
             }
         };
@@ -165,10 +166,15 @@ impl Carried {
     async fn to_the_end(mut self) -> Result<Url, Lost> {
         let (row, at) = (Arc::clone(&self.row), Arc::clone(&self.at));
         let length = self.facts.length;
-        tokio::select! {
+        let sent = tokio::select! {
             sent = self.send() => sent,
             never = draw(&row, &at, length) => never,
+        };
+        if sent.is_ok() {
+            let bytes = at.load(Ordering::Relaxed);
+            row.at(bytes, Some(bytes), None, None);
         }
+        sent
     }
 
     async fn send(&mut self) -> Result<Url, Lost> {
