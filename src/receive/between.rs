@@ -12,12 +12,12 @@ impl Received {
         if resumable.is_plain {
             return None;
         }
-        let mut point = FormPoint::default();
-        point.fields = self.fields[resumable.about.fields.len()..].to_vec();
-        point.field_bytes = self.field_bytes as u64;
-        point.files = self.begun as u64;
-        point.open = self.current.opened();
-        Some(point)
+        Some(FormPoint {
+            fields: self.fields[resumable.about.fields.len()..].to_vec(),
+            field_bytes: self.field_bytes as u64,
+            files: self.begun as u64,
+            open: self.current.opened(),
+        })
     }
 
     /// Takes up what a checkpoint says.

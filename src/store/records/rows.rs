@@ -264,10 +264,12 @@ mod tests {
     #[test]
     fn a_field_under_way_comes_back_whatever_its_bytes_are() {
         let all: Vec<u8> = (0..=255).collect();
-        let mut form = FormPoint::default();
-        form.open = Opened::Field {
-            name: "n".into(),
-            value: all.repeat(4),
+        let form = FormPoint {
+            open: Opened::Field {
+                name: "n".into(),
+                value: all.repeat(4),
+            },
+            ..FormPoint::default()
         };
         let mut checkpoint = Checkpoint::at(7, vec![1]);
         checkpoint.form = Some(Box::new(form));
