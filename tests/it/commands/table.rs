@@ -49,6 +49,10 @@ pub(super) const TABLE: &[Row] = &[
         uploads::one_that_can_resume_is_filled,
     ),
     row_of(
+        "curl -si -X PATCH -H 'Upload-Offset: 0' -H 'Upload-Complete: ?1' …",
+        uploads::one_that_can_resume_is_completed,
+    ),
+    row_of(
         "curl -sI …",
         uploads::one_that_can_resume_says_how_far_it_is,
     ),

@@ -116,6 +116,16 @@ pub(super) fn one_that_can_resume_is_filled(command: &str) {
     assert!(curl.server.read(name) == picture());
 }
 
+pub(super) fn one_that_can_resume_is_completed(command: &str) {
+    let Some(curl) = Curl::new() else { return };
+    let begun = begin_with(&curl.server, "Upload-Complete: ?0");
+    let said = curl.run(&command.replace("ID", &begun));
+    let complete = said.contains("upload-complete: ?1") && said.contains("\"state\":\"done\"");
+    assert!(said.contains("HTTP/1.1 201 ") && complete, "{said}");
+    let name = &curl.server.files()[0];
+    assert!(curl.server.read(name) == picture());
+}
+
 pub(super) fn one_that_can_resume_says_how_far_it_is(command: &str) {
     let Some(curl) = Curl::new() else { return };
     let said = curl.run(&command.replace("ID", &begin(&curl.server)));
@@ -127,10 +137,16 @@ pub(super) fn one_that_can_resume_says_how_far_it_is(command: &str) {
 
 /// Begins an upload as long as the picture, and gives its id.
 fn begin(server: &Server) -> String {
-    let request = format!(
-        "POST /files/ HTTP/1.1\r\nHost: a\r\nTus-Resumable: 1.0.0\r\nContent-Length: 0\r\nUpload-Length: {}\r\n\r\n",
-        picture().len()
-    );
+    let length = picture().len();
+    begin_with(
+        server,
+        &format!("Tus-Resumable: 1.0.0\r\nUpload-Length: {length}"),
+    )
+}
+
+fn begin_with(server: &Server, fields: &str) -> String {
+    let request =
+        format!("POST /files/ HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n{fields}\r\n\r\n");
     let reply = server.send(request.as_bytes());
     let location = reply.header("location").unwrap();
     location.rsplit('/').next().unwrap().to_owned()
