@@ -188,6 +188,31 @@ mod tests {
     }
 
     #[test]
+    fn what_a_proxy_has_passed_on_did_not_come_straight() {
+        let straight = |peer, fields: &[(&'static str, &str)]| {
+            client(peer, fields, Forwarding::XForwarded).is_straight()
+        };
+        assert!(straight(
+            "203.0.113.9",
+            &[("x-progress-id", "7"), ("forwarder", "x")]
+        ));
+        // Whatever it says, a proxy that is known stands between.
+        assert!(!straight("10.0.0.1", &[]));
+        assert!(!straight("::ffff:127.0.0.1", &[]));
+        for field in [
+            "via",
+            "forwarded",
+            "x-forwarded-for",
+            "x-forwarded-proto",
+            "x-forwarded-host",
+            "x-forwarded-prefix",
+            "x-forwarded-port",
+        ] {
+            assert!(!straight("203.0.113.9", &[(field, "x")]), "{field}");
+        }
+    }
+
+    #[test]
     fn the_rightmost_address_that_no_trusted_proxy_has_is_the_clients() {
         for (peer, field, address, certain) in [
             ("203.0.113.9", "1.1.1.1", "203.0.113.9", true),

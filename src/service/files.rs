@@ -132,7 +132,10 @@ impl Lift {
             (Some(_), false) => remove::empty(StatusCode::NO_CONTENT).map(Into::into),
             _ => self.stored(name, asked).await,
         };
-        answer.headers_mut().extend(ended.unwrap_or_default());
+        // Where the file is gone there is nothing to tell of.
+        if answer.status() != StatusCode::NOT_FOUND {
+            answer.headers_mut().extend(ended.unwrap_or_default());
+        }
         answer
     }
 

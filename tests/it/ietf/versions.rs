@@ -250,6 +250,90 @@ fn the_last_request_again_gets_its_answer_again() {
     }
 }
 
+/// The record is forgotten with the server that has it; what the last request was answered is not.
+#[test]
+fn the_next_server_gives_the_answer_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let dir = folder.path().join("uploads");
+    let last = NONE.append("id", 2, true, "llo");
+    let server = Server::start_in(&dir, &["--digest", "sha256"]);
+    let mut talk = Talk::with(&server);
+    let fields = "Content-Disposition: inline; filename=dish.txt\nContent-Type: text/plain";
+    talk.says(&NONE.create(fields, false, "he"), &NONE.created("id", 2));
+    let (id, first) = (talk.name("id").to_owned(), talk.answer(&last).json());
+    drop(server);
+    let server = Server::start_in(&dir, &[]);
+    let mut talk = Talk::with(&server);
+    let reply = talk.knows("id", &id).answer(&last);
+    assert_eq!(
+        (reply.status, reply.header("upload-complete")),
+        (201, Some("?1"))
+    );
+    assert_eq!(reply.header("location"), Some(&*format!("/files/{id}")));
+    let again = reply.json();
+    for told in [
+        "id", "watch", "state", "protocol", "length", "received", "offset", "files", "url",
+    ] {
+        assert_eq!(again[told], first[told], "{told}");
+    }
+    assert_eq!(server.files(), ["dish.txt"]);
+}
+
+/// tus-js-client says with each piece that more is to come, with the last one too, or nothing at the end of a stream, and
+/// goes by the length. In the versions that it speaks that ends an upload, and a word to that effect may follow.
+#[test]
+fn in_versions_5_and_6_an_upload_ends_by_its_length() {
+    for version in [Version(Some(5)), Version(Some(6))] {
+        let server = Server::start(&[]);
+        let mut talk = Talk::with(&server);
+        talk.says(
+            &version.create("Upload-Length: 5", false, ""),
+            &version.created("id", 0),
+        );
+        talk.says(&version.append("id", 0, false, "he"), &version.appended(2));
+        talk.says(
+            &version.append("id", 2, false, "llo"),
+            &version.completed("id", 5),
+        );
+        talk.says(
+            &version.append("id", 5, true, ""),
+            &version.completed("id", 5),
+        );
+        let empty = version.create("Upload-Length: 0", false, "");
+        talk.says(&empty, &version.completed("empty", 0));
+        talk.says(
+            &version.create("Upload-Length: 5", false, "hello"),
+            &version.completed("at once", 5),
+        );
+        talk.says(
+            &version.create("Upload-Defer-Length: 1", false, "he"),
+            &version.created("later", 2),
+        );
+        let unsaid = |fields: &str| {
+            let fields = format!("{}\nUpload-Offset: 2\n{fields}", version.kind());
+            version.request("PATCH /files/{later}", &fields, "")
+        };
+        assert_eq!(talk.answer(&unsaid("")).status, 400);
+        talk.says(&unsaid("Upload-Length: 2"), &version.completed("later", 2));
+        assert_eq!((server.files().len(), server.under_way()), (4, vec![]));
+    }
+    // With all others the length alone ends nothing.
+    for version in [Version(Some(3)), Version(Some(7)), NONE] {
+        let server = Server::start(&[]);
+        let mut talk = Talk::with(&server);
+        talk.says(
+            &version.create("Upload-Length: 5", false, ""),
+            &version.created("id", 0),
+        );
+        talk.says(
+            &version.append("id", 0, false, "hello"),
+            &version.appended(5),
+        );
+        talk.says(&version.ask("HEAD", "id"), &version.told(5, Some(5)));
+        assert!(server.files().is_empty());
+    }
+}
+
 /// One upload, each request of which speaks another version: it is one and the same.
 #[test]
 fn versions_and_tus_may_take_turns_in_one_upload() {
