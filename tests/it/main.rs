@@ -29,6 +29,7 @@ mod nginx;
 mod operations;
 mod order;
 mod page;
+mod pieces;
 mod proxy;
 mod put;
 mod receive;

@@ -6,9 +6,9 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
 use super::content::{content, is_part};
-use super::pieces::{Pieces, exchange, is_complete};
 use super::script::Script;
 use super::told::{Open, Stored, Told};
+use crate::support::pieces::{Pieces, exchange, is_complete};
 use crate::support::tus::{Tus, offset};
 use crate::support::{Reply, Server, eventually};
 

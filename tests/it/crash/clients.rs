@@ -12,10 +12,10 @@ use base64::engine::general_purpose::STANDARD;
 use sha2::Digest as _;
 
 use super::check::PARTS;
-use super::content::{Way, content, length};
-use super::pieces::{Pieces, WAYS, is_complete};
+use super::content::{Way, content, create, length};
 use super::random::Random;
 use super::told::{Open, Told};
+use crate::support::pieces::{self, Pieces, WAYS, is_complete};
 use crate::support::tus::{Tus, offset, pair, request};
 use crate::support::{Reply, form, part, post};
 
@@ -60,9 +60,8 @@ pub(super) struct Client {
 impl Client {
     /// Clients of all ways; at least one of each.
     pub(super) fn some(random: &mut Random) -> Vec<Self> {
-        let ways = [Way::Form, Way::Put, Way::Tus, Way::Tus]
-            .into_iter()
-            .chain(WAYS);
+        let ways = [Way::Form, Way::Put, Way::Tus, Way::Tus];
+        let ways = ways.into_iter().chain(WAYS.map(Way::Pieces));
         let ways: Vec<_> = ways.collect();
         let step = ways.len();
         let client = |(next, way)| Self {
@@ -81,8 +80,8 @@ impl Client {
             let how = match self.way {
                 Way::Form => self.form(round.server),
                 Way::Put => self.put(round.server),
-                Way::Tus => self.tus(round),
-                _ => self.pieces(round),
+                Way::Pieces(way) => self.pieces(way, round),
+                _ => self.tus(round),
             };
             match how {
                 Ok(()) => round.answered(),
@@ -215,10 +214,10 @@ impl Client {
     }
 
     /// A new upload in pieces or one that was left, some way or to its end.
-    fn pieces(&mut self, round: Round<'_>) -> io::Result<()> {
+    fn pieces(&mut self, way: pieces::Way, round: Round<'_>) -> io::Result<()> {
         let open = self.told.pieces.len();
         let index = match open == 0 || open < 3 && self.random.one_in(2) {
-            true => match self.begin_pieces(round.server)? {
+            true => match self.begin_pieces(way, round.server)? {
                 Some(index) => index,
                 None => return Ok(()),
             },
@@ -244,26 +243,25 @@ impl Client {
     }
 
     /// Creates one. Its place among those open, unless it was complete at once.
-    fn begin_pieces(&mut self, server: SocketAddr) -> io::Result<Option<usize>> {
-        let most = if self.way == Way::Fields {
-            1 << 20
-        } else {
-            usize::MAX
+    fn begin_pieces(&mut self, way: pieces::Way, server: SocketAddr) -> io::Result<Option<usize>> {
+        let most = match way {
+            pieces::Way::Form => 1 << 20,
+            _ => usize::MAX,
         };
         let length = length(&mut self.random).min(most);
-        let name = self.way.name(self.next, length, None);
+        let number = self.next;
         self.next += self.step;
         let first = match self.random.index(3) {
             0 => 0,
             1 => length,
             _ => self.random.bytes(length),
         };
-        let pieces = Pieces::create(server, self.way, name, first)?;
+        let pieces = create(server, way, (number, length), first)?;
         self.told.pieces.push(pieces);
         let index = self.told.pieces.len() - 1;
         let is_all = |pieces: &Pieces| pieces.told == pieces.length() as u64;
         // FilePond's has all of nothing, and waits for a chunk all the same.
-        if self.way != Way::FilePond && is_all(&self.told.pieces[index]) {
+        if way != pieces::Way::FilePond && is_all(&self.told.pieces[index]) {
             self.told.close_pieces(index);
             return Ok(None);
         }

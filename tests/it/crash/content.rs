@@ -3,10 +3,14 @@
 //! Of an upload that is put together of two the name has both lengths, `j7-100.20`; `q7-100.20` and `r7-100.20` are its
 //! parts.
 
-use std::sync::OnceLock;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::{Arc, OnceLock};
 
+use super::check::PARTS;
 use super::random::Random;
-use crate::support::noise;
+use crate::support::pieces::{self, Pieces};
+use crate::support::{form, noise, part};
 
 /// The longest file.
 pub(super) const MOST: usize = 64 << 20;
@@ -19,12 +23,8 @@ pub(super) enum Way {
     Form,
     Put,
     Tus,
-    /// The draft of the IETF: at its own address, by PUT, by form.
-    Ietf,
-    Upgrade,
-    Fields,
-    FilePond,
-    Dropzone,
+    /// In pieces by another protocol.
+    Pieces(pieces::Way),
     /// Two parts, and what is put together of them.
     First,
     Second,
@@ -38,11 +38,11 @@ impl Way {
             Self::Form => 'f',
             Self::Put => 'p',
             Self::Tus => 't',
-            Self::Ietf => 'i',
-            Self::Upgrade => 'u',
-            Self::Fields => 'g',
-            Self::FilePond => 'w',
-            Self::Dropzone => 'd',
+            Self::Pieces(pieces::Way::Ietf) => 'i',
+            Self::Pieces(pieces::Way::Put) => 'u',
+            Self::Pieces(pieces::Way::Form) => 'g',
+            Self::Pieces(pieces::Way::FilePond) => 'w',
+            Self::Pieces(pieces::Way::Dropzone) => 'd',
             Self::First => 'q',
             Self::Second => 'r',
             Self::Joined => 'j',
@@ -61,6 +61,43 @@ pub(super) fn content(name: &str) -> &'static [u8] {
     let noise = NOISE.get_or_init(|| noise(MOST + 8 * SHIFTS));
     let (from, length) = facts(name).unwrap_or_else(|| panic!("a file nobody sent: {name}"));
     &noise[from..from + length]
+}
+
+/// The names of the files that come of an upload in pieces of this name.
+pub(super) fn files(name: &str) -> Vec<String> {
+    match name.starts_with('g') {
+        true => PARTS.map(|part| format!("{name}.{part}")).to_vec(),
+        false => vec![name.to_owned()],
+    }
+}
+
+/// All bytes that it is made of.
+pub(super) fn body(name: &str) -> Arc<[u8]> {
+    let files = files(name);
+    let file = |name: &String| part("f", Some(name), content(name));
+    match files.len() {
+        1 => content(name).into(),
+        _ => {
+            let mut parts: Vec<_> = files.iter().map(file).collect();
+            parts.insert(1, part("note", None, name.as_bytes()));
+            form(&parts).into()
+        }
+    }
+}
+
+/// Creates one with its first bytes.
+///
+/// # Errors
+/// Where the line breaks.
+pub(super) fn create(
+    server: SocketAddr,
+    way: pieces::Way,
+    (number, length): (usize, usize),
+    first: usize,
+) -> io::Result<Pieces> {
+    let name = Way::Pieces(way).name(number, length, None);
+    let body = body(&name);
+    Pieces::create(server, way, name, body, first)
 }
 
 /// Whether an upload of this name is a part of another.
@@ -107,7 +144,8 @@ fn a_name_tells_its_content_and_no_two_are_alike() {
     assert_eq!(name, "f3-100.a");
     assert_eq!(content(&name).len(), 100);
     assert_ne!(content("f3-100.a"), content("f3-100.b"));
-    assert_eq!(Way::Fields.name(3, 100, Some("a")), "g3-100.a");
+    let form = Way::Pieces(pieces::Way::Form).name(3, 100, None);
+    assert_eq!(files(&form), ["g3-100.a", "g3-100.b", "g3-100.c"]);
     assert_ne!(content("g3-100.a"), content("g3-100.b"));
     assert_ne!(content("p3-100"), content("p4-100"));
     let parts = [content("q3-70.30"), content("r3-70.30")].concat();

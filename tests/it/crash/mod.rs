@@ -3,7 +3,7 @@
 //!
 //! | | how |
 //! |---|---|
-//! | [`clients`] | send forms, raw bodies, uploads by tus and in [`pieces`] by all other protocols, and keep a list of what they were [`told`] |
+//! | [`clients`] | send forms, raw bodies, uploads by tus and in `support::pieces` by all other protocols, and keep a list of what they were [`told`] |
 //! | [`kills`] | ends the server with `kill -9` while they are at it, starts it anew, and so on |
 //! | [`power`] | writes down the server's system calls and starts it on the folder as it was between any two of them |
 //! | [`forms`] | a form that is sent in several requests, and what must be so of it |
@@ -19,7 +19,6 @@ mod clients;
 mod content;
 mod forms;
 mod kills;
-mod pieces;
 mod power;
 mod random;
 mod script;

@@ -4,9 +4,9 @@ use std::io::{Read, Write};
 use std::net::{Shutdown, TcpStream};
 
 use super::check::PARTS;
-use super::content::{Way, content};
-use super::pieces::{Pieces, WAYS};
+use super::content::{Way, content, create};
 use super::told::{Open, Told};
+use crate::support::pieces::{self, WAYS};
 use crate::support::tus::{Tus, offset, pair};
 use crate::support::{Reply, Server, eventually, form, part, post};
 
@@ -183,10 +183,9 @@ impl<'s> Script<'s> {
     }
 
     /// Creates an upload in pieces with the `first` bytes; its place among those open.
-    fn begin_pieces(&mut self, way: Way, length: usize, first: usize) -> usize {
+    fn begin_pieces(&mut self, way: pieces::Way, length: usize, first: usize) -> usize {
         self.next += 1;
-        let name = way.name(self.next, length, None);
-        let pieces = Pieces::create(self.server.address, way, name, first);
+        let pieces = create(self.server.address, way, (self.next, length), first);
         self.told.pieces.push(pieces.unwrap());
         self.answered();
         self.told.pieces.len() - 1

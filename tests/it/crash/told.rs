@@ -2,8 +2,8 @@
 
 use std::net::SocketAddr;
 
-use super::content::is_part;
-use super::pieces::Pieces;
+use super::content::{files, is_part};
+use crate::support::pieces::Pieces;
 use crate::support::tus::Tus;
 
 /// All that the clients of one folder were told.
@@ -65,7 +65,8 @@ impl Told {
     /// An upload in pieces has been finished.
     pub(super) fn close_pieces(&mut self, index: usize) {
         let pieces = self.pieces.swap_remove(index);
-        self.store(&pieces.files(), pieces.urls());
+        let files = files(&pieces.name);
+        self.store(&files, pieces.urls(files.len()));
     }
 
     /// A watcher has seen an offset.

@@ -14,7 +14,7 @@
 //! | `digests.rs` | "Integrity Digests" |
 //! | `form.rs` | a form that goes on where it was cut |
 //! | `around.rs` | "Security Considerations", and what the protocol leaves to us: who may, foreign origins, the end of a server |
-//! | `any_order.rs` | all of them, in any order, with cut lines and servers that go |
+//! | `../pieces.rs` | all of them, in any order, with cut lines and servers that go |
 //! | `curl.rs` | the same by curl, as people do it by hand |
 
 mod append;

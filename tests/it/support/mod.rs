@@ -7,6 +7,7 @@ pub(crate) mod killed;
 pub(crate) mod logged;
 pub(crate) mod needs;
 pub(crate) mod nginx;
+pub(crate) mod pieces;
 pub(crate) mod talk;
 pub(crate) mod tmpfs;
 pub(crate) mod traced;

@@ -1,37 +1,44 @@
 //! Uploads in pieces by all that is not tus: the draft of the IETF at its own address, by PUT and by form; FilePond;
 //! Dropzone. One client for all of them, which blocks.
 
-use std::borrow::Cow;
 use std::io::{self, Write};
 use std::net::{SocketAddr, TcpStream};
+use std::sync::Arc;
 use std::time::Duration;
 
-use super::check::PARTS;
-use super::content::{Way, content};
-use crate::support::tus::offset;
-use crate::support::{Reply, form, part};
+use super::tus::offset;
+use super::{Reply, form, part};
 
-/// The ways in.
-pub(super) const WAYS: [Way; 5] = [
-    Way::Ietf,
-    Way::Upgrade,
-    Way::Fields,
-    Way::FilePond,
-    Way::Dropzone,
-];
+/// A way in.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Way {
+    /// The draft of the IETF, at its own address.
+    Ietf,
+    /// The same, as an upgrade of PUT.
+    Put,
+    /// The same, as an upgrade of a form.
+    Form,
+    FilePond,
+    Dropzone,
+}
+
+/// All of them.
+pub(crate) const WAYS: [Way; 5] = [Way::Ietf, Way::Put, Way::Form, Way::FilePond, Way::Dropzone];
 
 /// An upload of which the client knows the id.
 #[derive(Clone, Debug)]
-pub(super) struct Pieces {
-    pub(super) way: Way,
-    /// The name of its file, or what the names of its form's files begin with.
-    pub(super) name: String,
+pub(crate) struct Pieces {
+    pub(crate) way: Way,
+    /// The name of its file; of a form's upload, a name for it.
+    pub(crate) name: String,
+    /// All bytes that it is made of.
+    pub(crate) body: Arc<[u8]>,
     /// Its path below `/files/`.
-    pub(super) url: String,
+    pub(crate) url: String,
     /// The furthest offset that the client was told.
-    pub(super) told: u64,
+    pub(crate) told: u64,
     /// The server to which a request was cut that may still be on its way.
-    pub(super) cut_at: Option<SocketAddr>,
+    pub(crate) cut_at: Option<SocketAddr>,
 }
 
 impl Pieces {
@@ -39,26 +46,27 @@ impl Pieces {
     ///
     /// # Errors
     /// Where the line breaks.
-    pub(super) fn create(
+    pub(crate) fn create(
         server: SocketAddr,
         way: Way,
         name: String,
+        body: Arc<[u8]>,
         first: usize,
     ) -> io::Result<Self> {
         let mut pieces = Self {
             way,
             name,
+            body,
             url: String::new(),
             told: 0,
             cut_at: None,
         };
-        let body = pieces.body();
         let first = match way {
             Way::FilePond => 0,
             Way::Dropzone => pieces.chunk_end(0),
-            _ => first.min(body.len()),
+            _ => first.min(pieces.length()),
         };
-        let (line, headers, sent) = pieces.begins(&body, first);
+        let (line, headers, sent) = pieces.begins(first);
         let reply = exchange(server, &line, &headers, &sent)?;
         assert!(matches!(reply.status, 200 | 201), "{pieces:?}: {reply:?}");
         let id = match way {
@@ -75,8 +83,8 @@ impl Pieces {
     }
 
     /// The request that creates it.
-    fn begins(&self, body: &[u8], first: usize) -> (String, String, Vec<u8>) {
-        let name = &self.name;
+    fn begins(&self, first: usize) -> (String, String, Vec<u8>) {
+        let (name, body) = (&self.name, &self.body);
         let complete = u8::from(first == body.len());
         let said = format!("Upload-Complete: ?{complete}\r\n");
         let sent = body[..first].to_vec();
@@ -86,9 +94,9 @@ impl Pieces {
                 format!("{FORM}Upload-Length: {}\r\n", body.len()),
                 form(&[part("filepond", None, b"{}")]),
             ),
-            Way::Dropzone => self.chunk(body, 0, first),
-            Way::Upgrade => (format!("PUT /files/{name}"), said, sent),
-            Way::Fields => ("POST /upload".into(), format!("{FORM}{said}"), sent),
+            Way::Dropzone => self.chunk(0, first),
+            Way::Put => (format!("PUT /files/{name}"), said, sent),
+            Way::Form => ("POST /upload".into(), format!("{FORM}{said}"), sent),
             _ => (
                 "POST /files/".into(),
                 format!("{said}Content-Disposition: attachment; filename=\"{name}\"\r\n"),
@@ -98,16 +106,16 @@ impl Pieces {
     }
 
     /// The request that brings the bytes from `at` to `end`.
-    fn appends(&self, body: &[u8], at: usize, end: usize) -> (String, String, Vec<u8>) {
-        let sent = body[at..end].to_vec();
+    fn appends(&self, at: usize, end: usize) -> (String, String, Vec<u8>) {
+        let sent = self.body[at..end].to_vec();
         match self.way {
-            Way::Dropzone => self.chunk(body, at, end),
+            Way::Dropzone => self.chunk(at, end),
             Way::FilePond => (
                 format!("PATCH /filepond?patch={}", self.id()),
                 format!(
                     "Content-Type: application/offset+octet-stream\r\nUpload-Offset: {at}\r\nUpload-Length: {}\r\n\
                      Upload-Name: {}\r\n",
-                    body.len(),
+                    self.length(),
                     self.name
                 ),
                 sent,
@@ -116,7 +124,7 @@ impl Pieces {
                 format!("PATCH {}", self.url),
                 format!(
                     "Content-Type: application/partial-upload\r\nUpload-Offset: {at}\r\nUpload-Complete: ?{}\r\n",
-                    u8::from(end == body.len())
+                    u8::from(end == self.length())
                 ),
                 sent,
             ),
@@ -124,8 +132,8 @@ impl Pieces {
     }
 
     /// A chunk of Dropzone's.
-    fn chunk(&self, body: &[u8], at: usize, end: usize) -> (String, String, Vec<u8>) {
-        let (size, total) = (self.chunk_size(), body.len());
+    fn chunk(&self, at: usize, end: usize) -> (String, String, Vec<u8>) {
+        let (size, total) = (self.chunk_size(), self.length());
         let field = |name: &str, value: usize| part(name, None, value.to_string().as_bytes());
         let sent = form(&[
             part("dzuuid", None, self.name.as_bytes()),
@@ -134,14 +142,14 @@ impl Pieces {
             field("dzchunksize", size),
             field("dztotalchunkcount", total.div_ceil(size).max(1)),
             field("dzchunkbyteoffset", at),
-            part("file", Some(&self.name), &body[at..end]),
+            part("file", Some(&self.name), &self.body[at..end]),
         ]);
         let headers = format!("{FORM}X-Requested-With: XMLHttpRequest\r\n");
         ("POST /upload".into(), headers, sent)
     }
 
     fn chunk_size(&self) -> usize {
-        self.length().div_ceil(5).max(1000)
+        self.length().div_ceil(5).max(10)
     }
 
     /// Where the chunk ends that begins there.
@@ -150,44 +158,24 @@ impl Pieces {
     }
 
     /// Where a request may end that begins there and would end at `end`.
-    pub(super) fn end(&self, at: usize, end: usize) -> usize {
+    pub(crate) fn end(&self, at: usize, end: usize) -> usize {
         match self.way {
             Way::Dropzone => self.chunk_end(at),
             _ => end,
         }
     }
 
-    /// All bytes that it is made of.
-    pub(super) fn body(&self) -> Cow<'static, [u8]> {
-        if self.way != Way::Fields {
-            return content(&self.name).into();
-        }
-        let files = self.files();
-        let file = |name: &String| part("f", Some(name), content(name));
-        let mut parts: Vec<_> = files.iter().map(file).collect();
-        parts.insert(1, part("note", None, self.name.as_bytes()));
-        form(&parts).into()
+    pub(crate) fn length(&self) -> usize {
+        self.body.len()
     }
 
-    pub(super) fn length(&self) -> usize {
-        self.body().len()
-    }
-
-    /// The names of its files.
-    pub(super) fn files(&self) -> Vec<String> {
-        match self.way {
-            Way::Fields => PARTS.map(|part| format!("{}.{part}", self.name)).to_vec(),
-            _ => vec![self.name.clone()],
-        }
-    }
-
-    /// Where its files are to be had.
-    pub(super) fn urls(&self) -> Vec<String> {
-        let rest = (1..self.files().len()).map(|index| format!("{}/{index}", self.url));
+    /// Where its files are to be had, so many.
+    pub(crate) fn urls(&self, files: usize) -> Vec<String> {
+        let rest = (1..files).map(|index| format!("{}/{index}", self.url));
         [self.url.clone()].into_iter().chain(rest).collect()
     }
 
-    pub(super) fn id(&self) -> &str {
+    pub(crate) fn id(&self) -> &str {
         self.url.rsplit('/').next().unwrap_or_default()
     }
 
@@ -195,7 +183,7 @@ impl Pieces {
     ///
     /// # Errors
     /// Where the line breaks.
-    pub(super) fn head(&mut self, server: SocketAddr) -> io::Result<Reply> {
+    pub(crate) fn head(&mut self, server: SocketAddr) -> io::Result<Reply> {
         let reply = exchange(server, &format!("HEAD {}", self.url), "", b"")?;
         if matches!(reply.status, 200..300) {
             self.told = self.told.max(offset(&reply));
@@ -207,13 +195,13 @@ impl Pieces {
     ///
     /// # Errors
     /// Where the line breaks.
-    pub(super) fn append(
+    pub(crate) fn append(
         &mut self,
         server: SocketAddr,
         at: usize,
         end: usize,
     ) -> io::Result<Reply> {
-        let (line, headers, sent) = self.appends(&self.body(), at, end);
+        let (line, headers, sent) = self.appends(at, end);
         let reply = exchange(server, &line, &headers, &sent)?;
         if matches!(reply.status, 200..300) {
             self.told = self.told.max(end as u64);
@@ -221,21 +209,27 @@ impl Pieces {
         Ok(reply)
     }
 
-    /// Begins to bring them, and sends only so much of the request's body; whoever drops the line cuts it.
+    /// Begins to bring them, and sends only `some`, fewer than all; whoever drops the line cuts it.
     ///
     /// # Errors
     /// Where the line breaks.
-    pub(super) fn begin(
+    pub(crate) fn begin(
         &self,
         server: SocketAddr,
         at: usize,
         end: usize,
         some: usize,
     ) -> io::Result<TcpStream> {
-        let (line, headers, sent) = self.appends(&self.body(), at, end);
+        let (line, headers, sent) = self.appends(at, end);
         let mut stream = connect(server)?;
         stream.write_all(head(&line, &headers, sent.len()).as_bytes())?;
-        stream.write_all(&sent[..some.min(sent.len().saturating_sub(1))])?;
+        let some = some.min((end - at).saturating_sub(1));
+        let before = match self.way {
+            // The fields of a chunk's form; behind its bytes stands the form's end.
+            Way::Dropzone => sent.len() - (end - at) - b"\r\n--b--\r\n".len(),
+            _ => 0,
+        };
+        stream.write_all(&sent[..before + some])?;
         Ok(stream)
     }
 
@@ -246,7 +240,7 @@ impl Pieces {
     ///
     /// # Panics
     /// When the server stands before what it told, does not know the upload or refuses the rest.
-    pub(super) fn finish(&mut self, server: SocketAddr) -> io::Result<()> {
+    pub(crate) fn finish(&mut self, server: SocketAddr) -> io::Result<()> {
         let (told, length) = (self.told, self.length());
         let mut reply = self.head(server)?;
         assert!(matches!(reply.status, 200 | 204), "{self:?}: {reply:?}");
@@ -268,7 +262,7 @@ impl Pieces {
     ///
     /// # Errors
     /// Where the line breaks.
-    pub(super) fn terminate(&self, server: SocketAddr) -> io::Result<Reply> {
+    pub(crate) fn terminate(&self, server: SocketAddr) -> io::Result<Reply> {
         exchange(server, &format!("DELETE {}", self.url), "", b"")
     }
 }
@@ -277,12 +271,12 @@ impl Pieces {
 const FORM: &str = "Content-Type: multipart/form-data; boundary=b\r\n";
 
 /// Whether an answer to HEAD says that all is there and stored.
-pub(super) fn is_complete(reply: &Reply) -> bool {
+pub(crate) fn is_complete(reply: &Reply) -> bool {
     reply.header("upload-complete") == Some("?1")
 }
 
 /// A whole request, with further header lines, each ending in CRLF, and its whole answer.
-pub(super) fn exchange(
+pub(crate) fn exchange(
     server: SocketAddr,
     line: &str,
     headers: &str,
