@@ -152,7 +152,7 @@ fn the_length_is_said_or_follows_and_is_one() {
 }
 
 /// The reply to a body in chunks on a connection that is not used again.
-fn closed(reply: String) -> String {
+fn closed(reply: &str) -> String {
     reply.replacen("upload-offset", "connection: close\nupload-offset", 1)
 }
 
@@ -166,12 +166,12 @@ fn a_body_in_chunks_is_as_long_as_it_is() {
         let fields = format!("Transfer-Encoding: chunked\n{more}");
         NONE.create(&fields, ends, CHUNKS)
     };
-    talk.says(&chunked(true, ""), &closed(NONE.completed("whole", 5)));
-    talk.says(&chunked(false, ""), &closed(NONE.created("begun", 5)));
+    talk.says(&chunked(true, ""), &closed(&NONE.completed("whole", 5)));
+    talk.says(&chunked(false, ""), &closed(&NONE.created("begun", 5)));
     talk.says(&NONE.ask("HEAD", "begun"), &NONE.told(5, None));
     talk.says(
         &chunked(true, "Upload-Length: 5"),
-        &closed(NONE.completed("same", 5)),
+        &closed(&NONE.completed("same", 5)),
     );
     let reply = talk.answer(&chunked(true, "Upload-Length: 6"));
     assert_eq!(

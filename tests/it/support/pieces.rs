@@ -97,7 +97,7 @@ impl Pieces {
             Way::Dropzone => self.chunk(0, first),
             Way::Put => (format!("PUT /files/{name}"), said, sent),
             Way::Form => ("POST /upload".into(), format!("{FORM}{said}"), sent),
-            _ => (
+            Way::Ietf => (
                 "POST /files/".into(),
                 format!("{said}Content-Disposition: attachment; filename=\"{name}\"\r\n"),
                 sent,
