@@ -1,6 +1,7 @@
 //! Uploads in pieces by all that is not tus: the draft of the IETF at its own address, by PUT and by form; FilePond;
 //! Dropzone. One client for all of them, which blocks.
 
+use std::fmt;
 use std::io::{self, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::sync::Arc;
@@ -26,7 +27,7 @@ pub(crate) enum Way {
 pub(crate) const WAYS: [Way; 5] = [Way::Ietf, Way::Put, Way::Form, Way::FilePond, Way::Dropzone];
 
 /// An upload of which the client knows the id.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(crate) struct Pieces {
     pub(crate) way: Way,
     /// The name of its file; of a form's upload, a name for it.
@@ -39,6 +40,17 @@ pub(crate) struct Pieces {
     pub(crate) told: u64,
     /// The server to which a request was cut that may still be on its way.
     pub(crate) cut_at: Option<SocketAddr>,
+}
+
+impl fmt::Debug for Pieces {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (way, told, length) = (self.way, self.told, self.length());
+        write!(
+            f,
+            "{} by {way:?}, {told} of {length}, at {}",
+            self.name, self.url
+        )
+    }
 }
 
 impl Pieces {
@@ -144,7 +156,8 @@ impl Pieces {
             field("dzchunkbyteoffset", at),
             part("file", Some(&self.name), &self.body[at..end]),
         ]);
-        let headers = format!("{FORM}X-Requested-With: XMLHttpRequest\r\n");
+        let headers =
+            format!("{FORM}X-Requested-With: XMLHttpRequest\r\nAccept: application/json\r\n");
         ("POST /upload".into(), headers, sent)
     }
 
