@@ -13,6 +13,7 @@
 //! A client that reads none of this loses nothing by it: the slot is small and drops what does not fit, time passes for
 //! hyper's own bytes alone, and a write that fails fails hyper's next one, while bytes that are on their way still come.
 
+use std::future::poll_fn;
 use std::io;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -121,9 +122,13 @@ impl Slot {
 }
 
 impl Unanswered {
-    /// Has the connection's task woken whenever there is something to send. Called in that task.
-    pub(super) fn wakes(&self, cx: &Context<'_>) {
-        self.0.lock().waker = Some(cx.waker().clone());
+    /// Has the connection's task, in which it is awaited, woken whenever there is something to send. Ready at once.
+    pub(super) async fn wakes(&self) {
+        poll_fn(|cx| {
+            self.0.lock().waker = Some(cx.waker().clone());
+            Poll::Ready(())
+        })
+        .await;
     }
 }
 

@@ -151,7 +151,7 @@ impl Connections {
             talk.begin();
             Box::pin(async move {
                 if let Some(unanswered) = &unanswered {
-                    poll_fn(|cx| Poll::Ready(unanswered.wakes(cx))).await;
+                    unanswered.wakes().await;
                 }
                 let mut answer = match refused {
                     Some(error) => {

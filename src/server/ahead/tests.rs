@@ -1,7 +1,6 @@
 //! Against hyper on real sockets, and against one that is imitated so that a line may accept any number of bytes at a time.
 
 use std::convert::Infallible;
-use std::future::poll_fn;
 use std::time::Duration;
 
 use http::{HeaderValue, Response};
@@ -27,11 +26,11 @@ fn fields(at: &str) -> HeaderMap {
     fields
 }
 
-fn interim(at: impl ToString) -> String {
+fn interim(at: impl ToString + Copy) -> String {
     format!("{RESUMABLE}upload-offset: {}\r\n\r\n", at.to_string())
 }
 
-fn send(interim: &Interim, at: impl ToString) {
+fn send(interim: &Interim, at: impl ToString + Copy) {
     interim.send(StatusCode::from_u16(104).unwrap(), fields(&at.to_string()));
 }
 
@@ -58,7 +57,7 @@ where
         let answer = answer.clone();
         Box::pin(async move {
             if let Some(unanswered) = &unanswered {
-                poll_fn(|cx| Poll::Ready(unanswered.wakes(cx))).await;
+                unanswered.wakes().await;
             }
             let answer = answer((request, interim)).await;
             drop(unanswered);
@@ -390,7 +389,7 @@ impl Hyper {
             Step::Send => {
                 self.sent += 1;
                 let at = format!("{}-{}", self.request, self.sent);
-                send(self.interims.last().unwrap(), at);
+                send(self.interims.last().unwrap(), &at);
             }
             Step::Late => {
                 if let [.., late, _] = &self.interims[..] {
@@ -442,8 +441,8 @@ proptest! {
         for step in &steps {
             hyper.step(step);
             match step {
-                Step::Continue => written.push_str("C"),
-                Step::Answer => written.push_str("A"),
+                Step::Continue => written.push('C'),
+                Step::Answer => written.push('A'),
                 _ => {}
             }
         }
