@@ -11,6 +11,9 @@ use crate::support::{Reply, Server, eventually, form, noise, part, post};
 const SCRIPT: &str =
     "Accept: application/json\r\nCache-Control: no-cache\r\nX-Requested-With: XMLHttpRequest\r\n";
 
+/// A form's fields, in their order.
+type Pairs = Vec<(&'static str, String)>;
+
 /// A file, and how it is cut.
 struct File<'a> {
     uuid: &'a str,
@@ -28,7 +31,7 @@ impl File<'_> {
         &self.content[from..self.content.len().min(from + self.size)]
     }
 
-    fn fields(&self, index: usize) -> Vec<(&'static str, String)> {
+    fn fields(&self, index: usize) -> Pairs {
         vec![
             ("dzuuid", self.uuid.to_owned()),
             ("dzchunkindex", index.to_string()),
@@ -245,7 +248,7 @@ fn fields_that_do_not_agree_are_refused() {
         size: 100,
     };
     assert_eq!(file.send(&server, 0).status, 200);
-    let with = |change: &dyn Fn(&mut Vec<(&'static str, String)>), chunk: &[u8]| {
+    let with = |change: &dyn Fn(&mut Pairs), chunk: &[u8]| {
         let mut fields = file.fields(1);
         change(&mut fields);
         let body = form(&[parts(&fields), part("file", Some("paella.jpg"), chunk)]);

@@ -328,6 +328,22 @@ fn a_refusal_is_a_line_of_text() {
     assert!(report.text().contains("error"), "{report:?}");
 }
 
+/// Before any byte of it is sent.
+#[test]
+fn a_file_that_is_too_large_is_refused_at_its_first_word() {
+    let server = Server::start(&["--max-file-size", "1000"]);
+    let first = |length: usize| {
+        let header = format!("Upload-Length: {length}\r\nX-Progress-ID: 7\r\n");
+        server.post("/filepond", &header, &form(&[]))
+    };
+    let reply = first(1001);
+    refuses(&reply, 413, "than the 1000 bytes");
+    assert_eq!(reply.header("upload-limit"), Some("max-size=1000"));
+    let report = server.get("/progress?X-Progress-ID=7");
+    assert!(report.text().contains("413"), "{report:?}");
+    assert_eq!(first(1000).status, 201);
+}
+
 #[test]
 fn who_may_not_upload_is_told_in_a_line_too() {
     let folder = tempfile::tempdir().unwrap();

@@ -53,6 +53,16 @@ async fn in_chunks(
     length: u64,
     body: Body,
 ) -> Result<UploadId, Error> {
+    // A handler sees the file with its first byte only.
+    if let Some(limit) = inbound
+        .receiver
+        .chain
+        .takes()
+        .bytes
+        .filter(|most| length > *most)
+    {
+        return Err(fail(inbound, &upload, Error::UploadTooLarge { limit }));
+    }
     let fields = match fields(inbound, limits, asked, body).await {
         Ok(fields) if fields.file.is_none() => fields.pairs,
         Ok(_) => return Err(fail(inbound, &upload, TWO_THINGS)),
