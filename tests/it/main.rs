@@ -42,3 +42,4 @@ mod store;
 mod strict;
 mod support;
 mod tus;
+mod watch;

@@ -9,6 +9,7 @@ pub(crate) mod needs;
 pub(crate) mod nginx;
 pub(crate) mod pieces;
 pub(crate) mod talk;
+pub(crate) mod terminal;
 pub(crate) mod tmpfs;
 pub(crate) mod traced;
 pub(crate) mod tus;
