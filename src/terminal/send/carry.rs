@@ -50,7 +50,7 @@ pub(super) async fn carry(shared: Arc<Shared>, path: PathBuf) -> Ended {
     let name = name(&shared, &path);
     let row = shared.screen.row(&name);
     let sent = match Carried::open(Arc::clone(&shared), Arc::clone(&row), name, &path).await {
-        Ok(carried) => carried.to_the_end().await,
+        Ok(carried) => carried.carry().await,
         Err(why) => Err((End::Refused, why)),
     };
     match sent {
@@ -163,7 +163,7 @@ impl Carried {
         self.facts.digest.map(hex)
     }
 
-    async fn to_the_end(mut self) -> Result<Url, Lost> {
+    async fn carry(mut self) -> Result<Url, Lost> {
         let (row, at) = (Arc::clone(&self.row), Arc::clone(&self.at));
         let length = self.facts.length;
         let sent = tokio::select! {
@@ -231,7 +231,7 @@ impl Carried {
             .source
             .piece(offset, most, checked)
             .await
-            .map_err(unreadable)?;
+            .map_err(|cause| unreadable(&cause))?;
         self.at.store(offset, Ordering::Relaxed);
         self.row.words("");
         talk.append(upload, offset, &piece, checked, &self.at).await
@@ -242,7 +242,7 @@ impl Carried {
             .source
             .piece(0, None, false)
             .await
-            .map_err(unreadable)?;
+            .map_err(|cause| unreadable(&cause))?;
         if !piece.is_last {
             let why = "this server takes files only whole, and standard input has more than fits into memory";
             return Err(Trouble::Refused {
@@ -378,7 +378,7 @@ fn way_in_words(way: Way) -> &'static str {
     }
 }
 
-fn unreadable(cause: io::Error) -> Trouble {
+fn unreadable(cause: &io::Error) -> Trouble {
     Trouble::Refused {
         why: cause.to_string(),
     }
