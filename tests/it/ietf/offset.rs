@@ -148,3 +148,24 @@ fn the_offset_never_goes_back() {
     );
     assert_eq!(server.read(&server.files()[0]), b"helhhello w!");
 }
+
+/// "Offset Retrieval": where what was told is no longer there, nothing is told of the upload any more; a client that
+/// believed it would leave a hole.
+#[test]
+fn an_upload_whose_bytes_are_lost_is_not_there() {
+    let folder = tempfile::tempdir().unwrap();
+    let dir = folder.path().join("uploads");
+    let mut server = Server::start_in(&dir, &[]);
+    let mut talk = Talk::with(&server);
+    talk.says(&NONE.create("", false, "hello"), &NONE.created("id", 5));
+    let id = talk.name("id").to_owned();
+    server.kill();
+    let lost = &server.under_way()[0];
+    std::fs::remove_file(dir.join(".dumbwaiter/tmp").join(lost)).unwrap();
+    let server = Server::start_in(&dir, &[]);
+    let mut talk = Talk::with(&server);
+    let reply = talk.knows("id", &id).answer(&NONE.ask("HEAD", "id"));
+    assert_eq!((reply.status, reply.header("upload-offset")), (404, None));
+    let reply = talk.answer(&NONE.append("id", 5, true, "!"));
+    assert_eq!(reply.status, 404, "{reply:?}");
+}
