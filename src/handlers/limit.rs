@@ -32,16 +32,21 @@ impl Limit {
 
     fn check(&self, length: u64) -> Result<(), Stop> {
         match length > self.most {
-            true => Err(Stop::Refuse(Refusal {
-                code: "file_too_large",
-                status: 413,
-                message: format!(
-                    "the file is larger than the {} taken here",
-                    limit_in_words(self.most)
-                ),
-            })),
+            true => Err(Stop::Refuse(too_large(self.most))),
             false => Ok(()),
         }
+    }
+}
+
+/// The refusal of a file that has more bytes than that.
+pub(crate) fn too_large(most: u64) -> Refusal {
+    Refusal {
+        code: "file_too_large",
+        status: 413,
+        message: format!(
+            "the file is larger than the {} taken here",
+            limit_in_words(most)
+        ),
     }
 }
 

@@ -37,6 +37,7 @@ mod sniff;
 
 pub use digest::{Algorithm, Digest};
 pub use limit::Limit;
+pub(crate) use limit::too_large;
 pub use sniff::{NotATypePattern, Sniff, TypePattern};
 
 /// Sees one file of one upload pass by.

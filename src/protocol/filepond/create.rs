@@ -5,6 +5,7 @@ use http::{Response, StatusCode};
 
 use super::{refused, text};
 use crate::error::Error;
+use crate::handlers::too_large;
 use crate::protocol::lead::{Fields, Lead};
 use crate::protocol::multipart::{Form, PartLimits};
 use crate::protocol::tus::head::LENGTH;
@@ -53,15 +54,10 @@ async fn in_chunks(
     length: u64,
     body: Body,
 ) -> Result<UploadId, Error> {
-    // A handler sees the file with its first byte only.
-    if let Some(limit) = inbound
-        .receiver
-        .chain
-        .takes()
-        .bytes
-        .filter(|most| length > *most)
-    {
-        return Err(fail(inbound, &upload, Error::UploadTooLarge { limit }));
+    // The handler that refuses it sees it with its first byte only.
+    let most = inbound.receiver.chain.takes().bytes;
+    if let Some(most) = most.filter(|most| length > *most) {
+        return Err(fail(inbound, &upload, too_large(most).into()));
     }
     let fields = match fields(inbound, limits, asked, body).await {
         Ok(fields) if fields.file.is_none() => fields.pairs,

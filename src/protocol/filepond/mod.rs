@@ -16,6 +16,7 @@
 
 use bytes::Bytes;
 use http::{HeaderValue, Method, Response, StatusCode, header};
+use percent_encoding::{AsciiSet, CONTROLS, percent_decode_str, utf8_percent_encode};
 
 use super::get::{self, FileBody};
 use super::multipart::PartLimits;
@@ -68,7 +69,7 @@ pub(crate) async fn answer(
 ) -> Response<FileBody> {
     let whole = |answer: Response<Bytes>| answer.map(FileBody::Whole);
     let stored = async |id: &str| match asked.downloads {
-        true => get::get(inbound, id, asked).await,
+        true => named(get::get(inbound, id, asked).await),
         false => whole(refused(&Error::NotFound)),
     };
     match (&asked.head.method, Wanted::of(asked)) {
@@ -92,6 +93,28 @@ pub(crate) async fn answer(
         }
         _ => whole(refused(&Error::MethodNotAllowed { allow: ALLOW })),
     }
+}
+
+/// The same answer, with its file's name as FilePond reads it: by `decodeURI`, which leaves `%2C` and its like as they are.
+fn named(mut answer: Response<FileBody>) -> Response<FileBody> {
+    let given = answer.headers().get(header::CONTENT_DISPOSITION);
+    let read = given.and_then(|given| for_filepond(given.to_str().ok()?));
+    if let Some(read) = read {
+        answer
+            .headers_mut()
+            .insert(header::CONTENT_DISPOSITION, read);
+    }
+    answer
+}
+
+fn for_filepond(given: &str) -> Option<HeaderValue> {
+    /// It takes quotes at either end off.
+    const NOT_AS_IT_IS: &AsciiSet = &CONTROLS.add(b'"').add(b'\'').add(b'%').add(b'\\');
+    let (kind, _) = given.split_once(';')?;
+    let (_, name) = given.split_once("filename*=UTF-8''")?;
+    let name = percent_decode_str(name).decode_utf8().ok()?;
+    let name = utf8_percent_encode(&name, NOT_AS_IT_IS);
+    HeaderValue::try_from(format!("{kind}; filename=\"{name}\"")).ok()
 }
 
 const NOT_FETCHED: Error = Error::BadRequest {
@@ -120,4 +143,30 @@ fn text(status: StatusCode, text: String) -> Response<Bytes> {
         answer.headers_mut().insert(name, value);
     }
     answer
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_is_written_as_filepond_reads_it() {
+        for (given, expected) in [
+            (
+                "inline; filename=\"a, b.jpg\"; filename*=UTF-8''a%2C%20b.jpg",
+                "inline; filename=\"a, b.jpg\"",
+            ),
+            (
+                "attachment; filename=\"__ 100_\"; filename*=UTF-8''%E6%96%99%E7%90%86%20100%25",
+                "attachment; filename=\"%E6%96%99%E7%90%86 100%25\"",
+            ),
+            (
+                "attachment; filename=\"___\"; filename*=UTF-8''%22%27%5C",
+                "attachment; filename=\"%22%27%5C\"",
+            ),
+        ] {
+            assert_eq!(for_filepond(given).unwrap(), expected);
+        }
+        assert_eq!(for_filepond("attachment"), None);
+    }
 }
