@@ -141,8 +141,7 @@ test("when the server is killed, Dropzone goes on against the next one", async (
 test("without retryChunks a break ends the file in Dropzone, and what came is interrupted here", async (t) => {
   const stand = await stage(t, chrome, PAGE);
   const stream = await sendUntil(stand, 2.5 * MB, { ...CHUNKS, retryChunks: false });
-  stand.line.block();
-  stand.line.cut();
+  stand.line.refuse();
   await stream.becomes("interrupted");
   assertHonest(stream.records);
   assert.deepEqual(await ended(stand), [0, 1]);
@@ -164,7 +163,7 @@ test("parallel chunks are refused, and Dropzone shows what to set", async (t) =>
   stand.line.each(0.5 * MB);
   await send(stand, { ...CHUNKS, retryChunks: false, parallelChunkUploads: true });
   assert.deepEqual((await ended(stand))[0], 0);
-  assert.match(await shown(stand).textContent(), /parallelChunkUploads/);
+  assert.match(await shown(stand).textContent(), /^chunks of one file come one after the other here: switch off parallel chunks$/);
   assert.ok(stand.asked.wire().includes("POST 409"), stand.asked.wire().join());
   assert.deepEqual(stand.server.stored().filter((name) => name === stand.sent[0].name), []);
 });

@@ -25,6 +25,7 @@ class Line {
   #port;
   #pairs = new Set();
   #waiting = new Set();
+  #refuses = false;
   between = createServer((near) => this.#join(near));
 
   constructor(url) {
@@ -33,13 +34,13 @@ class Line {
 
   /** Lets `bytes` more go up, heads counted, over all connections together, and holds the rest. */
   allow(bytes) {
-    [this.#left, this.#limit] = [bytes, Infinity];
+    [this.#left, this.#limit, this.#refuses] = [bytes, Infinity, false];
     this.#wake();
   }
 
   /** Lets every connection carry up so many bytes in all, and holds the rest. */
   each(bytes) {
-    [this.#left, this.#limit] = [Infinity, bytes];
+    [this.#left, this.#limit, this.#refuses] = [Infinity, bytes, false];
     this.#wake();
   }
 
@@ -52,6 +53,12 @@ class Line {
   cut() {
     this.allow(0);
     for (const { near, far } of this.#pairs) for (const end of [near, far]) end.resetAndDestroy();
+  }
+
+  /** Resets every connection, and each new one at once, until the line is told to carry again. */
+  refuse() {
+    this.cut();
+    this.#refuses = true;
   }
 
   /** Lets every connection go dead: nothing comes through, and neither end hears of what happens to the other. */
@@ -76,6 +83,7 @@ class Line {
 
   async #join(near) {
     near.on("error", () => {});
+    if (this.#refuses) return near.resetAndDestroy();
     while (this.#port === null) await this.#change();
     const far = connect(this.#port, "127.0.0.1");
     const pair = { near, far, held: [], carried: 0, dead: false };
