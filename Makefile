@@ -80,7 +80,7 @@ fuzz: ## every fuzz target for FUZZ_SECONDS, from its seeds
 		cargo fuzz run -s none $$target target/fuzz/$$target fuzz/corpus/$$target -- -max_total_time=$(FUZZ_SECONDS); \
 	done
 
-client: client/node_modules/.package-lock.json examples/article/node_modules/.package-lock.json target/tuspy ## type check and browser tests
+client: client/node_modules/.package-lock.json examples/article/node_modules/.package-lock.json examples/widgets/node_modules/.package-lock.json target/tuspy ## type check and browser tests
 	cd client && npm test
 
 picture: client/node_modules/.package-lock.json ## the page's picture in README.md, taken anew

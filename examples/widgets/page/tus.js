@@ -14,7 +14,7 @@ input.addEventListener("change", async () => {
     protocol: "ietf-draft-05",
     endpoint: new URL("files/", location.href).href,
     metadata: { filename: file.name, filetype: file.type },
-    headers: { "X-Progress-ID": follow(file.name, id) },
+    headers: { "X-Progress-ID": encodeURIComponent(follow(file.name, id)) },
     retryDelays: [0, 1000, 3000, 5000],
     // The first bytes come with the POST, and an empty file is whole at once.
     uploadDataDuringCreation: true,

@@ -18,6 +18,7 @@ pub(super) const TABLE: &[Row] = &[
     row_of("cargo run", serves_the_page_and_stores_in_uploads),
     row_of("cargo run --release", serves_the_page_and_stores_in_uploads),
     row_of("cd examples/article", is_a_folder),
+    row_of("cd examples/widgets", is_a_folder),
     row_of("npm ci", whole::packages_are_named),
     row_of("npm run vendor", whole::the_script_is_there),
     row_of("npm start --", whole::the_script_is_there),
@@ -25,6 +26,10 @@ pub(super) const TABLE: &[Row] = &[
     row_of(
         "cargo run --release -- --page examples/article/page …",
         serves_the_articles_page,
+    ),
+    row_of(
+        "cargo run --release -- --page examples/widgets/page",
+        serves_the_widgets_pages,
     ),
     row_of("cargo add dumbwaiter…", is_added_as_it_says),
     row_of("dumbwaiter --help", lists_every_option),
@@ -150,6 +155,21 @@ fn serves_the_articles_page(command: &str) {
         assert_eq!(send(&server, &body), 201);
         let stored = (server.files(), server.read("12"));
         assert_eq!(stored, (vec!["12".to_owned()], content.to_vec()));
+    }
+}
+
+fn serves_the_widgets_pages(command: &str) {
+    let stage = Stage::new();
+    let server = stage.start(command);
+    for (path, holds) in [
+        ("/", "filepond.html"),
+        ("/filepond.html", "chunked"),
+        ("/dropzone.html", "chunked"),
+        ("/uppy.html", "xhr"),
+        ("/tus.html", "pause"),
+    ] {
+        let page = ask_for(server.address, "GET", path, None);
+        assert!(page.text().contains(holds), "{path}: {}", page.text());
     }
 }
 
