@@ -50,10 +50,7 @@ pub(crate) enum NoOffer {
 /// [`NoOffer`].
 pub(crate) async fn discover(client: &Client, url: &Url) -> Result<Offer, NoOffer> {
     let mut plain = None;
-    for endpoint in [Some(url.clone()), url.below("files/")]
-        .into_iter()
-        .flatten()
-    {
+    for endpoint in likely(url) {
         let answer = client
             .short(Method::OPTIONS, &endpoint, HeaderMap::new())
             .await?;
@@ -80,6 +77,17 @@ pub(crate) async fn discover(client: &Client, url: &Url) -> Result<Offer, NoOffe
         }
     }
     plain.ok_or_else(|| NoOffer::Nothing(url.clone()))
+}
+
+/// Where uploads may begin for whoever says `url`. Beside what takes forms is what takes files.
+fn likely(url: &Url) -> Vec<Url> {
+    let path = url.path().trim_end_matches('/');
+    let endpoints = match path.rsplit_once('/') {
+        Some((_, "files")) => [url.at(&format!("{path}/")), None],
+        Some((base, "upload")) => [url.at(&format!("{base}/files/")), None],
+        _ => [Some(url.clone()), url.below("files/")],
+    };
+    endpoints.into_iter().flatten().collect()
 }
 
 /// What an answer to OPTIONS offers; the newest protocol first. A path that takes no POST begins nothing that can be gone
@@ -151,6 +159,21 @@ mod tests {
         }
         let offer = read("http://a/files/".parse().unwrap(), &fields)?;
         Some((offer.way, offer.max_size, offer.max_append))
+    }
+
+    #[test]
+    fn a_page_and_what_takes_forms_lead_to_what_takes_files() {
+        for (given, asked) in [
+            ("http://a", &["http://a/", "http://a/files/"][..]),
+            ("http://a/up/", &["http://a/up/", "http://a/up/files/"]),
+            ("http://a/up/files", &["http://a/up/files/"]),
+            ("http://a/up/files/", &["http://a/up/files/"]),
+            ("http://a/up/upload?x=y", &["http://a/up/files/"]),
+        ] {
+            let likely = likely(&given.parse().unwrap());
+            let likely: Vec<_> = likely.iter().map(Url::to_string).collect();
+            assert_eq!(likely, asked, "{given}");
+        }
     }
 
     #[test]

@@ -44,8 +44,30 @@ pub(crate) struct Note {
     pub(crate) way: String,
     /// The file's name, for people who look.
     pub(crate) file: String,
+    /// By which it is known that it has not changed.
+    pub(crate) shape: Shape,
     /// The digest that was promised of it, if one was.
     pub(crate) digest: Option<String>,
+}
+
+/// By which a file is known to be what it was.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub(crate) struct Shape {
+    /// Its length in bytes.
+    pub(crate) length: u64,
+    inode: u64,
+    /// When it was written to, in seconds and nanoseconds.
+    modified: (i64, i64),
+}
+
+impl Shape {
+    pub(crate) fn of(file: &fs::Metadata) -> Self {
+        Self {
+            length: file.len(),
+            inode: file.ino(),
+            modified: (file.mtime(), file.mtime_nsec()),
+        }
+    }
 }
 
 /// The one place of a file's note. While it is held, no other process sends that file to that server.
@@ -73,7 +95,7 @@ impl Notes {
         Ok(notes)
     }
 
-    /// Takes the place of a file that goes to a server; `None` when another process has it.
+    /// Takes the place of a file that goes to a server under this name; `None` when another process has it.
     ///
     /// # Errors
     /// When the folder cannot be written to.
@@ -81,9 +103,9 @@ impl Notes {
         &self,
         server: &Url,
         path: &Path,
-        file: &fs::Metadata,
+        name: &str,
     ) -> anyhow::Result<Option<Held>> {
-        let key = key(server, path, file);
+        let key = key(server, path, name);
         let lock = self.folder.join(format!("{key}.lock"));
         loop {
             let locked = private().open(&lock);
@@ -172,17 +194,14 @@ fn private() -> OpenOptions {
     options
 }
 
-/// By which a file is known again: one that has changed is another one.
-fn key(server: &Url, path: &Path, file: &fs::Metadata) -> String {
+/// By which a file is found again, whatever has become of it.
+fn key(server: &Url, path: &Path, name: &str) -> String {
     let mut hash = Sha256::new();
     hash.update(server.to_string());
     hash.update([0]);
     hash.update(path.as_os_str().as_encoded_bytes());
-    for number in [file.len(), file.ino(), file.dev()] {
-        hash.update(number.to_be_bytes());
-    }
-    hash.update(file.mtime().to_be_bytes());
-    hash.update(file.mtime_nsec().to_be_bytes());
+    hash.update([0]);
+    hash.update(name);
     let digest = hash.finalize();
     digest
         .iter()
@@ -218,13 +237,12 @@ mod tests {
 
     fn hold(notes: &Notes, server: &str, path: &Path) -> Option<Held> {
         let server = server.parse().unwrap();
-        notes
-            .hold(&server, path, &fs::metadata(path).unwrap())
-            .unwrap()
+        notes.hold(&server, path, "paella.jpg").unwrap()
     }
 
-    fn note() -> Note {
+    fn note(file: &Path) -> Note {
         Note {
+            shape: Shape::of(&fs::metadata(file).unwrap()),
             upload: "http://a/files/1".to_owned(),
             way: "ietf".to_owned(),
             file: "paella.jpg".to_owned(),
@@ -237,7 +255,7 @@ mod tests {
         let (_home, notes, file) = notes();
         let held = hold(&notes, "http://a/", &file).unwrap();
         assert_eq!(held.read(), None);
-        held.write(&note()).unwrap();
+        held.write(&note(&file)).unwrap();
         drop(held);
         let mode = |path: &Path| fs::metadata(path).unwrap().mode() & 0o777;
         let names: Vec<_> = fs::read_dir(&notes.folder)
@@ -249,20 +267,49 @@ mod tests {
         assert_eq!(mode(&names[0]), 0o600);
         assert_eq!(hold(&notes, "http://b/", &file).unwrap().read(), None);
         let held = hold(&notes, "http://a/", &file).unwrap();
-        assert_eq!(held.read(), Some(note()));
+        assert_eq!(held.read(), Some(note(&file)));
         held.forget();
         assert_eq!(held.read(), None);
     }
 
     #[test]
-    fn a_file_that_has_changed_is_another_one() {
-        let (_home, notes, file) = notes();
-        hold(&notes, "http://a/", &file)
-            .unwrap()
-            .write(&note())
-            .unwrap();
+    fn a_file_that_has_changed_has_another_shape() {
+        let (_home, _notes, file) = notes();
+        let shape = || Shape::of(&fs::metadata(&file).unwrap());
+        let before = shape();
+        assert_eq!(shape(), before);
         fs::write(&file, "paella with saffron").unwrap();
-        assert_eq!(hold(&notes, "http://a/", &file).unwrap().read(), None);
+        assert_ne!(shape(), before);
+        // As long, but later; and another file in its place.
+        let before = shape();
+        let later = SystemTime::now() + Duration::from_secs(1);
+        File::options()
+            .write(true)
+            .open(&file)
+            .unwrap()
+            .set_modified(later)
+            .unwrap();
+        assert_ne!(shape(), before);
+        let (before, other) = (shape(), file.with_extension("new"));
+        fs::write(&other, "paella with saffron").unwrap();
+        File::options()
+            .write(true)
+            .open(&other)
+            .unwrap()
+            .set_modified(later)
+            .unwrap();
+        fs::rename(&other, &file).unwrap();
+        assert_ne!(shape(), before);
+    }
+
+    #[test]
+    fn another_name_there_is_another_upload() {
+        let (_home, notes, file) = notes();
+        let server = "http://a/".parse().unwrap();
+        let held = hold(&notes, "http://a/", &file).unwrap();
+        held.write(&note(&file)).unwrap();
+        let other = notes.hold(&server, &file, "other.jpg").unwrap().unwrap();
+        assert_eq!(other.read(), None);
     }
 
     #[test]
@@ -280,11 +327,11 @@ mod tests {
         let (_home, notes, file) = notes();
         hold(&notes, "http://a/", &file)
             .unwrap()
-            .write(&note())
+            .write(&note(&file))
             .unwrap();
         hold(&notes, "http://b/", &file)
             .unwrap()
-            .write(&note())
+            .write(&note(&file))
             .unwrap();
         let old = fs::read_dir(&notes.folder)
             .unwrap()

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use super::source::{Pipe, Source, digest};
+use super::source::{Pipe, Source, digest, is_another};
 use super::talk::{Facts, Stand, Talk, Trouble};
 use super::tries::Tries;
 use super::{Ended, Shared};
@@ -15,7 +15,7 @@ use crate::progress::Rate;
 use crate::sizes::limit_in_words;
 use crate::terminal::End;
 use crate::terminal::discover::Way;
-use crate::terminal::notes::{Held, Note};
+use crate::terminal::notes::{Held, Note, Shape};
 use crate::terminal::screen::Row;
 use crate::terminal::url::Url;
 
@@ -45,14 +45,34 @@ struct Carried {
 /// Why it is not there.
 type Lost = (End, String);
 
+/// How often a file is begun anew that changes while it is sent.
+const ANEW: usize = 3;
+
+/// How a file's turn has ended.
+enum Turn {
+    Ended(Result<Url, Lost>),
+    /// The file has become another one.
+    Changed,
+}
+
 /// Sends one file.
 pub(super) async fn carry(shared: Arc<Shared>, path: PathBuf) -> Ended {
     let name = name(&shared, &path);
     let row = shared.screen.row(&name);
-    let sent = match Carried::open(Arc::clone(&shared), Arc::clone(&row), name, &path).await {
-        Ok(carried) => carried.carry().await,
-        Err(why) => Err((End::Refused, why)),
-    };
+    let mut sent = Err((End::Refused, "it does not stop changing".to_owned()));
+    for _ in 0..=ANEW {
+        let opened = Carried::open(Arc::clone(&shared), Arc::clone(&row), name.clone(), &path);
+        let turn = match opened.await {
+            Ok(carried) => carried.carry().await,
+            Err(why) => Turn::Ended(Err((End::Refused, why))),
+        };
+        if let Turn::Ended(ended) = turn {
+            sent = ended;
+            break;
+        }
+        let why = "has changed while it was sent, and begins anew";
+        shared.screen.say(&format!("{name} {why}"));
+    }
     match sent {
         Ok(url) => {
             row.done(&url.to_string());
@@ -90,11 +110,11 @@ impl Carried {
             false => {
                 let (file, about) =
                     opened(path).map_err(|cause| format!("cannot be read: {cause}"))?;
-                Source::File(Arc::new(file), about.len())
+                Source::File(Arc::new(file), Shape::of(&about))
             }
         };
         let held = match &source {
-            Source::File(file, _) if shared.offer.way != Way::Plain => hold(&shared, path, file)?,
+            Source::File(..) if shared.offer.way != Way::Plain => hold(&shared, path, &name)?,
             _ => None,
         };
         let facts = Facts {
@@ -134,12 +154,12 @@ impl Carried {
     /// Adds it up, where the server is to check the whole of it.
     async fn add_up(&mut self) -> io::Result<()> {
         let of_pieces = self.shared.offer.way == Way::Tus;
-        if let Source::File(file, length) = &self.source
+        if let Source::File(file, shape) = &self.source
             && self.shared.checksum
             && !of_pieces
         {
             self.row.words("adding up");
-            self.facts.digest = Some(digest(Arc::clone(file), *length).await?);
+            self.facts.digest = Some(digest(Arc::clone(file), shape.length).await?);
             self.row.words("");
         }
         Ok(())
@@ -150,6 +170,9 @@ impl Carried {
         let Some(note) = self.held.as_ref().and_then(Held::read) else {
             return;
         };
+        if Some(note.shape) != self.shape() {
+            return self.say("has changed since it was begun, and begins anew");
+        }
         let promised = self.facts.digest.is_none() || note.digest == self.promised();
         let upload = note.upload.parse().ok().filter(|_| promised);
         match upload.filter(|_| note.way == way_in_words(self.shared.offer.way)) {
@@ -158,35 +181,56 @@ impl Carried {
         }
     }
 
+    fn shape(&self) -> Option<Shape> {
+        match &self.source {
+            Source::File(_, shape) => Some(*shape),
+            Source::Pipe(_) => None,
+        }
+    }
+
     fn promised(&self) -> Option<String> {
         let hex = |digest: [u8; 32]| digest.iter().map(|byte| format!("{byte:02x}")).collect();
         self.facts.digest.map(hex)
     }
 
-    async fn carry(mut self) -> Result<Url, Lost> {
+    async fn carry(mut self) -> Turn {
         let (row, at) = (Arc::clone(&self.row), Arc::clone(&self.at));
         let length = self.facts.length;
         let sent = tokio::select! {
             sent = self.send() => sent,
             never = draw(&row, &at, length) => never,
         };
-        if sent.is_ok() {
+        if matches!(sent, Turn::Ended(Ok(_))) {
             let bytes = at.load(Ordering::Relaxed);
             row.at(bytes, Some(bytes), None, None);
         }
         sent
     }
 
-    async fn send(&mut self) -> Result<Url, Lost> {
+    async fn send(&mut self) -> Turn {
         loop {
-            match self.step().await {
-                Ok(None) => {}
+            let trouble = match self.step().await {
+                Ok(None) => continue,
                 Ok(Some(url)) => {
                     self.forget();
-                    return Ok(url);
+                    return Turn::Ended(Ok(url));
                 }
-                Err(trouble) => self.overcome(trouble).await?,
+                Err(trouble) => trouble,
+            };
+            if trouble == Trouble::Changed || self.is_another() {
+                self.forget();
+                return Turn::Changed;
             }
+            if let Err(lost) = self.overcome(trouble).await {
+                return Turn::Ended(Err(lost));
+            }
+        }
+    }
+
+    fn is_another(&self) -> bool {
+        match &self.source {
+            Source::File(file, shape) => is_another(file, *shape),
+            Source::Pipe(_) => false,
         }
     }
 
@@ -225,13 +269,17 @@ impl Carried {
         upload: &Url,
         offset: u64,
     ) -> Result<Stand, Trouble> {
-        let checked = self.shared.checksum && self.shared.offer.way == Way::Tus;
+        // Where the whole cannot be promised at the beginning, each piece is.
+        let checked = self.shared.checksum && self.facts.digest.is_none();
         let most = self.shared.offer.max_append;
         let piece = self
             .source
             .piece(offset, most, checked)
             .await
             .map_err(|cause| unreadable(&cause))?;
+        if self.is_another() {
+            return Err(Trouble::Changed);
+        }
         self.at.store(offset, Ordering::Relaxed);
         self.row.words("");
         talk.append(upload, offset, &piece, checked, &self.at).await
@@ -274,6 +322,8 @@ impl Carried {
                 self.forget();
                 return Err((End::Refused, why));
             }
+            Trouble::NotNow { why } => return Err((End::Refused, why)),
+            Trouble::Changed => return Err((End::Refused, "it has changed".to_owned())),
             Trouble::Gone if self.upload.is_none() || self.again => {
                 self.forget();
                 return Err((End::Refused, "the server does not know of it".to_owned()));
@@ -300,11 +350,14 @@ impl Carried {
     }
 
     fn note(&self, upload: &Url) {
-        let Some(held) = &self.held else { return };
+        let (Some(held), Some(shape)) = (&self.held, self.shape()) else {
+            return;
+        };
         let note = Note {
             upload: upload.to_string(),
             way: way_in_words(self.shared.offer.way).to_owned(),
             file: self.facts.name.clone(),
+            shape,
             digest: self.promised(),
         };
         if let Err(cause) = held.write(&note) {
@@ -356,12 +409,10 @@ fn opened(path: &Path) -> io::Result<(File, Metadata)> {
     }
 }
 
-fn hold(shared: &Shared, path: &Path, file: &File) -> Result<Option<Held>, String> {
+fn hold(shared: &Shared, path: &Path, name: &str) -> Result<Option<Held>, String> {
     let place = || -> anyhow::Result<Option<Held>> {
         let path = path.canonicalize()?;
-        shared
-            .notes
-            .hold(&shared.offer.endpoint, &path, &file.metadata()?)
+        shared.notes.hold(&shared.offer.endpoint, &path, name)
     };
     match place() {
         Ok(Some(held)) => Ok(Some(held)),

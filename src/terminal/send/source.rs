@@ -18,6 +18,7 @@ use sha2::{Digest as _, Sha256};
 use tokio::sync::mpsc;
 
 use crate::terminal::http::{Pulse, Sent};
+use crate::terminal::notes::Shape;
 
 /// Bytes that are read and sent at once.
 const CHUNK: usize = 256 * 1024;
@@ -31,8 +32,8 @@ pub(super) const PIECE: u64 = 8 * 1024 * 1024;
 /// Where the bytes come from.
 #[derive(Debug)]
 pub(super) enum Source {
-    /// A file of that length.
-    File(Arc<File>, u64),
+    /// A file, as it was when it was opened.
+    File(Arc<File>, Shape),
     /// Standard input, of which this has been read and not yet been taken.
     Pipe(Pipe),
 }
@@ -56,7 +57,11 @@ pub(super) struct Piece {
 
 #[derive(Debug)]
 enum From {
-    File(Arc<File>, u64),
+    File {
+        file: Arc<File>,
+        shape: Shape,
+        offset: u64,
+    },
     Memory(Bytes),
 }
 
@@ -64,7 +69,7 @@ impl Source {
     /// How long it is, where that is known before its end.
     pub(super) fn length(&self) -> Option<u64> {
         match self {
-            Self::File(_, length) => Some(*length),
+            Self::File(_, shape) => Some(shape.length),
             Self::Pipe(pipe) => pipe.has_ended.then(|| pipe.begin + pipe.kept.len() as u64),
         }
     }
@@ -80,8 +85,8 @@ impl Source {
         in_memory: bool,
     ) -> io::Result<Piece> {
         match self {
-            Self::File(file, whole) => {
-                let left = whole.saturating_sub(offset);
+            Self::File(file, shape) => {
+                let left = shape.length.saturating_sub(offset);
                 let most = if in_memory {
                     most.unwrap_or(PIECE).min(PIECE)
                 } else {
@@ -90,7 +95,11 @@ impl Source {
                 let length = left.min(most);
                 let from = match in_memory {
                     true => From::Memory(read(Arc::clone(file), offset, length).await?),
-                    false => From::File(Arc::clone(file), offset),
+                    false => From::File {
+                        file: Arc::clone(file),
+                        shape: *shape,
+                        offset,
+                    },
                 };
                 Ok(Piece {
                     length,
@@ -134,7 +143,15 @@ impl Piece {
     pub(super) fn bytes(&self) -> Option<&Bytes> {
         match &self.from {
             From::Memory(bytes) => Some(bytes),
-            From::File(..) => None,
+            From::File { .. } => None,
+        }
+    }
+
+    /// Whether the file is no longer what it was.
+    pub(super) fn has_changed(&self) -> bool {
+        match &self.from {
+            From::File { file, shape, .. } => is_another(file, *shape),
+            From::Memory(_) => false,
         }
     }
 
@@ -142,9 +159,15 @@ impl Piece {
     pub(super) fn body(&self, sent: &Arc<AtomicU64>, pulse: &Pulse) -> Sent {
         let (put, chunks) = mpsc::channel(AHEAD);
         match &self.from {
-            From::File(file, offset) => {
-                let (file, offset, length) = (Arc::clone(file), *offset, self.length);
-                tokio::task::spawn_blocking(move || read_ahead(&file, offset, length, &put));
+            &From::File {
+                ref file,
+                shape,
+                offset,
+            } => {
+                let (file, length) = (Arc::clone(file), self.length);
+                tokio::task::spawn_blocking(move || {
+                    read_ahead(&file, shape, offset, length, &put);
+                });
             }
             From::Memory(bytes) => {
                 let mut bytes = bytes.clone();
@@ -188,10 +211,24 @@ pub(super) async fn digest(file: Arc<File>, length: u64) -> io::Result<[u8; 32]>
     .await
 }
 
-fn read_ahead(file: &File, from: u64, length: u64, put: &mpsc::Sender<io::Result<Bytes>>) {
+/// The last bytes are given only while the file is what it was: no upload ends that is made of two files.
+fn read_ahead(
+    file: &File,
+    shape: Shape,
+    from: u64,
+    length: u64,
+    put: &mpsc::Sender<io::Result<Bytes>>,
+) {
     let (mut offset, end) = (from, from + length);
     while offset < end {
-        let read = read_some(file, offset, end - offset);
+        let mut read = read_some(file, offset, end - offset);
+        if read
+            .as_ref()
+            .is_ok_and(|read| offset + read.len() as u64 >= end)
+            && is_another(file, shape)
+        {
+            read = Err(io::Error::other("the file has changed"));
+        }
         let failed = read.is_err();
         offset += read.as_ref().map_or(0, |chunk| chunk.len() as u64);
         // Whoever took them may have gone.
@@ -199,6 +236,11 @@ fn read_ahead(file: &File, from: u64, length: u64, put: &mpsc::Sender<io::Result
             return;
         }
     }
+}
+
+/// Whether a file is no longer what it was.
+pub(super) fn is_another(file: &File, shape: Shape) -> bool {
+    file.metadata().is_ok_and(|now| Shape::of(&now) != shape)
 }
 
 fn read_some(file: &File, offset: u64, left: u64) -> io::Result<Bytes> {
@@ -272,5 +314,67 @@ impl http_body::Body for Body {
 
     fn size_hint(&self) -> SizeHint {
         SizeHint::with_exact(self.left)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    async fn all(piece: &Piece) -> Result<Bytes, io::Error> {
+        let body = piece.body(&Arc::default(), &Pulse::new());
+        Ok(body.collect().await?.to_bytes())
+    }
+
+    fn source(path: &std::path::Path) -> Source {
+        let file = File::open(path).unwrap();
+        let shape = Shape::of(&file.metadata().unwrap());
+        Source::File(Arc::new(file), shape)
+    }
+
+    #[tokio::test]
+    async fn any_piece_of_a_file_can_be_had_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a");
+        let bytes: Vec<u8> = (0..600_000_u32).map(|n| (n % 251) as u8).collect();
+        std::fs::write(&path, &bytes).unwrap();
+        let mut source = source(&path);
+        assert_eq!(source.length(), Some(600_000));
+        for (offset, most, in_memory, length, is_last) in [
+            (0, None, false, 600_000, true),
+            (0, Some(500_000), true, 500_000, false),
+            (500_000, Some(500_000), false, 100_000, true),
+            (600_000, None, false, 0, true),
+            (1, Some(1), true, 1, false),
+        ] {
+            let piece = source.piece(offset, most, in_memory).await.unwrap();
+            assert_eq!((piece.length, piece.is_last), (length, is_last), "{offset}");
+            let from = usize::try_from(offset).unwrap();
+            let wanted = &bytes[from..][..usize::try_from(length).unwrap()];
+            assert_eq!(all(&piece).await.unwrap(), wanted, "{offset}");
+            assert!(!piece.has_changed());
+        }
+    }
+
+    #[tokio::test]
+    async fn a_file_that_has_changed_is_never_given_to_its_end() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a");
+        for other in ["as long", "less", "longer than before"] {
+            std::fs::write(&path, "before!").unwrap();
+            let mut source = source(&path);
+            // One write may follow the other within a tick of the file system's clock.
+            std::fs::write(&path, other).unwrap();
+            let later = std::time::SystemTime::now() + std::time::Duration::from_secs(1);
+            File::options()
+                .write(true)
+                .open(&path)
+                .unwrap()
+                .set_modified(later)
+                .unwrap();
+            let piece = source.piece(0, None, false).await.unwrap();
+            assert!(all(&piece).await.is_err(), "{other}");
+            assert!(piece.has_changed());
+        }
     }
 }

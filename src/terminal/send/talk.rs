@@ -43,6 +43,10 @@ pub(super) enum Trouble {
     Moved { why: String },
     /// There is no such upload.
     Gone,
+    /// The file is no longer what it was.
+    Changed,
+    /// The right or the room is missing; what is there stays.
+    NotNow { why: String },
     /// It would be so again.
     Refused { why: String },
 }
@@ -167,6 +171,10 @@ impl Talk<'_> {
                     "upload-complete",
                     if piece.is_last { "?1" } else { "?0" },
                 );
+                if checked && let Some(bytes) = piece.bytes() {
+                    let sum = STANDARD.encode(Sha256::digest(bytes));
+                    set(&mut fields, "content-digest", &format!("sha-256=:{sum}:"));
+                }
             }
         }
         let answer = self.bring(Method::PATCH, upload, fields, piece, at).await?;
@@ -221,8 +229,14 @@ impl Talk<'_> {
         // A server that says how far it is is still there.
         let heard = pulse.clone();
         hyper::ext::on_informational(&mut request, move |_| heard.beat());
-        let answer = self.client.ask(url, request, &pulse).await?;
-        Ok(self.client.whole(url, answer).await?)
+        let answered = async {
+            let answer = self.client.ask(url, request, &pulse).await?;
+            self.client.whole(url, answer).await
+        };
+        match answered.await {
+            Err(_) if piece.has_changed() => Err(Trouble::Changed),
+            answered => Ok(answered?),
+        }
     }
 
     /// What every request says.
@@ -280,9 +294,10 @@ fn trouble(answer: &Response<Bytes>) -> Trouble {
     let code = code.as_ref().and_then(|problem| problem["code"].as_str());
     let after = number(answer.headers(), "retry-after").map(Duration::from_secs);
     match (answer.status().as_u16(), code) {
-        (401, _) => Trouble::Refused {
+        (401, _) => Trouble::NotNow {
             why: format!("{why}; give a token by --token-file or DUMBWAITER_SEND_TOKEN"),
         },
+        (403 | 507, _) => Trouble::NotNow { why },
         (404 | 410, _) => Trouble::Gone,
         // Bytes that were damaged on the way, or a request of ours that the server still hears.
         (400, Some("superseded")) | (460, _) => Trouble::Moved { why },
@@ -317,6 +332,8 @@ mod tests {
             Trouble::Later { after, .. } => format!("later {after:?}"),
             Trouble::Moved { .. } => "moved".to_owned(),
             Trouble::Gone => "gone".to_owned(),
+            Trouble::Changed => "changed".to_owned(),
+            Trouble::NotNow { .. } => "not now".to_owned(),
             Trouble::Refused { .. } => "refused".to_owned(),
         };
         for (status, fields, body, means) in [
@@ -341,7 +358,9 @@ mod tests {
             (400, &[], r#"{"code":"digest_mismatch"}"#, "refused"),
             (460, &[], "", "moved"),
             (413, &[], "", "refused"),
-            (507, &[], "", "refused"),
+            (507, &[], "", "not now"),
+            (401, &[], "", "not now"),
+            (403, &[], "", "not now"),
             (200, &[], "", "refused"),
         ] {
             assert_eq!(
