@@ -34,6 +34,7 @@ mod proxy;
 mod put;
 mod receive;
 mod rights;
+mod send;
 mod serve;
 mod server;
 mod signals;

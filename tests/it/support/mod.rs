@@ -4,6 +4,7 @@
 
 pub(crate) mod ended;
 pub(crate) mod killed;
+pub(crate) mod line;
 pub(crate) mod logged;
 pub(crate) mod needs;
 pub(crate) mod nginx;
