@@ -42,8 +42,38 @@ pub(crate) enum End {
     Stopped = 130,
 }
 
+impl End {
+    /// The worse of two: what another try would not mend goes before what it may.
+    pub(crate) fn or_worse(self, other: Self) -> Self {
+        match (self, other) {
+            (Self::Refused, _) | (_, Self::Refused) => Self::Refused,
+            (one, other) => one.max(other),
+        }
+    }
+}
+
 impl From<End> for ExitCode {
     fn from(end: End) -> Self {
         Self::from(end as u8)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_another_try_would_not_mend_goes_before_what_it_may() {
+        let (well, refused, unreachable) = (End::Well, End::Refused, End::Unreachable);
+        for (one, other, worse) in [
+            (well, well, well),
+            (well, unreachable, unreachable),
+            (unreachable, well, unreachable),
+            (unreachable, refused, refused),
+            (refused, unreachable, refused),
+            (refused, well, refused),
+        ] {
+            assert_eq!(one.or_worse(other), worse, "{one:?} {other:?}");
+        }
     }
 }

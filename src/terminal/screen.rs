@@ -4,7 +4,7 @@
 //! elsewhere: what a terminal would obey in them is made harmless.
 
 use std::io::{IsTerminal as _, Write as _};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
@@ -14,6 +14,9 @@ use crate::sizes::size_in_words;
 
 /// How often a line is written for one upload where there is no terminal.
 const LINES_EVERY: Duration = Duration::from_secs(5);
+
+/// How often bars are painted: what changes more often waits for the next time, and nothing waits for ever.
+const PAINTED_EVERY: Duration = Duration::from_millis(100);
 
 /// The most characters of a name in a line.
 const NAME: usize = 40;
@@ -28,7 +31,11 @@ const WIDTH: usize = 80;
 #[derive(Clone, Debug)]
 pub(crate) struct Screen {
     way: Way,
+    /// All bars there were, those that have ended too.
+    bars: Arc<Bars>,
 }
+
+type Bars = Mutex<Vec<ProgressBar>>;
 
 #[derive(Clone, Debug)]
 enum Way {
@@ -76,7 +83,7 @@ struct Now {
 struct Layout {
     name: usize,
     bar: usize,
-    known: bool,
+    is_narrow: bool,
 }
 
 impl Screen {
@@ -91,7 +98,12 @@ impl Screen {
             )),
             (false, false) => Way::Lines,
         };
-        Self { way }
+        let bars = Arc::default();
+        if let Way::Bars(_) = way {
+            let painted = Arc::downgrade(&bars);
+            std::thread::spawn(move || paint(&painted));
+        }
+        Self { way, bars }
     }
 
     /// A row for what is called `name`, at its start.
@@ -100,6 +112,7 @@ impl Screen {
             Way::Bars(all) => Some(all.add(ProgressBar::no_length().with_style(words_alone()))),
             Way::Lines | Way::Quiet => None,
         };
+        self.bars().extend(bar.clone());
         let now = Now {
             name: harmless(name),
             ..Now::default()
@@ -109,6 +122,37 @@ impl Screen {
             bar,
             now: Mutex::new(now),
         })
+    }
+
+    /// Writes a result to standard output, which may be the same terminal.
+    ///
+    /// # Errors
+    /// When nobody reads it any more.
+    pub(crate) fn result(&self, line: &str) -> std::io::Result<()> {
+        let write = || {
+            let mut out = std::io::stdout().lock();
+            writeln!(out, "{line}")?;
+            out.flush()
+        };
+        match &self.way {
+            Way::Bars(all) => all.suspend(write),
+            Way::Lines | Way::Quiet => write(),
+        }
+    }
+
+    /// Nothing more is drawn: all rows stay as they are, and what follows begins on a line of its own.
+    pub(crate) fn close(&self) {
+        let bars = self.bars();
+        for bar in bars.iter().filter(|bar| !bar.is_finished()) {
+            bar.abandon();
+        }
+        if !bars.is_empty() {
+            let _ = writeln!(std::io::stderr().lock());
+        }
+    }
+
+    fn bars(&self) -> MutexGuard<'_, Vec<ProgressBar>> {
+        locked(&self.bars)
     }
 
     /// A line of its own, among the rows.
@@ -195,14 +239,14 @@ impl Row {
             None if now.told.is_none_or(|told| told.elapsed() >= LINES_EVERY) => {
                 now.told = Some(Instant::now());
                 let name = shortened(&now.name, NAME);
-                say(&self.way, &format!("{name}  {}", now.in_words()));
+                say(&self.way, &format!("{name}  {}", now.in_words(false)));
             }
             None => {}
         }
     }
 
     fn now(&self) -> MutexGuard<'_, Now> {
-        self.now.lock().unwrap_or_else(PoisonError::into_inner)
+        locked(&self.now)
     }
 }
 
@@ -223,11 +267,16 @@ impl Now {
     }
 
     /// `37 %  3.2 MB of 8.6 MB · 1.1 MB/s · about 10 s · Started again`
-    fn in_words(&self) -> String {
+    ///
+    /// Where there is little room, words are told in the place of bytes.
+    fn in_words(&self, is_narrow: bool) -> String {
         let Numbers {
             at, length, rate, ..
         } = self.numbers;
         let so_far = match length {
+            Some(length) if is_narrow && !self.words.is_empty() => {
+                format!("{:>2} %", percent(at, length))
+            }
             Some(length) => {
                 let (percent, length) = (percent(at, length), size_in_words(length));
                 format!("{percent:>2} %  {} of {length}", size_in_words(at))
@@ -246,6 +295,22 @@ impl Now {
     }
 }
 
+/// Paints all bars again and again by way of any that runs, until there is no screen any more: a change that came too
+/// soon behind another is not painted by itself.
+fn paint(bars: &Weak<Bars>) {
+    while let Some(bars) = bars.upgrade() {
+        if let Some(bar) = locked(&bars).iter().find(|bar| !bar.is_finished()) {
+            bar.tick();
+        }
+        drop(bars);
+        std::thread::sleep(PAINTED_EVERY);
+    }
+}
+
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 fn draw_bar(bar: &ProgressBar, now: &mut Now) {
     let layout = Layout::of(width(), now.numbers.length.is_some());
     if now.layout.replace(layout) != Some(layout) {
@@ -256,7 +321,7 @@ fn draw_bar(bar: &ProgressBar, now: &mut Now) {
         bar.set_length(length.max(1));
     }
     bar.set_position(now.numbers.at);
-    bar.set_message(now.in_words());
+    bar.set_message(now.in_words(layout.is_narrow));
 }
 
 impl Layout {
@@ -270,7 +335,7 @@ impl Layout {
         Self {
             name: (width / 4).clamp(6, NAME_BY_BAR),
             bar: if known { bar } else { 0 },
-            known,
+            is_narrow: bar == 0,
         }
     }
 
@@ -304,8 +369,10 @@ fn words_alone() -> ProgressStyle {
     style.unwrap_or_else(|_| ProgressStyle::default_bar())
 }
 
+/// The last words are not cut off: they go on in the next line.
 fn finish(bar: &ProgressBar, words: String) {
-    bar.set_style(words_alone());
+    let style = ProgressStyle::with_template("{msg}");
+    bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
     bar.finish_with_message(words);
 }
 
@@ -401,15 +468,19 @@ mod tests {
         });
         now.say("Started again");
         assert_eq!(
-            now.in_words(),
+            now.in_words(false),
             "25 %  1.0 kB of 4.0 kB · 2.0 kB/s · about 20 s · Started again"
+        );
+        assert_eq!(
+            now.in_words(true),
+            "25 % · 2.0 kB/s · about 20 s · Started again"
         );
         now.count(Numbers {
             at: 1_000,
             ..Numbers::default()
         });
         now.say("");
-        assert_eq!(now.in_words(), "1.0 kB");
+        assert_eq!(now.in_words(false), "1.0 kB");
     }
 
     #[test]

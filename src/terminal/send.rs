@@ -7,7 +7,6 @@
 //! | `source.rs` | bytes of a file or of standard input, as bodies |
 //! | `tries.rs` | how often, and for how long, something is tried again |
 
-use std::io::Write as _;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -74,13 +73,15 @@ pub(crate) fn run(sending: Sending) -> anyhow::Result<End> {
         .build()?;
     let ended = runtime.block_on(async {
         let screen = Screen::new(sending.quiet);
-        tokio::select! {
+        let ended = tokio::select! {
             ended = send(sending, screen.clone()) => ended,
             _ = tokio::signal::ctrl_c() => {
                 screen.fail("stopped; the same command goes on");
                 Ok(End::Stopped)
             }
-        }
+        };
+        screen.close();
+        ended
     });
     // A read of standard input may wait for ever.
     runtime.shutdown_background();
@@ -132,6 +133,7 @@ async fn find(client: &Client, sending: &Sending, screen: &Screen) -> Result<Off
 
 async fn all(shared: Arc<Shared>, files: Vec<PathBuf>, at_once: usize) -> End {
     let places = Arc::new(Semaphore::new(at_once));
+    let screen = shared.screen.clone();
     let carried = files.into_iter().map(|file| {
         let (shared, places) = (Arc::clone(&shared), Arc::clone(&places));
         tokio::spawn(async move {
@@ -145,45 +147,8 @@ async fn all(shared: Arc<Shared>, files: Vec<PathBuf>, at_once: usize) -> End {
         let ended = one.await.unwrap_or(Err(End::Refused));
         let url = ended.as_deref().unwrap_or_default();
         // Whoever does not listen wants the files to go all the same.
-        let _ = writeln!(std::io::stdout().lock(), "{url}");
-        end = worst(end, ended.err());
+        let _ = screen.result(url);
+        end = end.or_worse(ended.err().unwrap_or(End::Well));
     }
     end
-}
-
-/// What another try would not mend goes before what it may.
-fn worst(one: End, other: Option<End>) -> End {
-    match (one, other) {
-        (_, Some(End::Refused)) | (End::Refused, _) => End::Refused,
-        (_, Some(other)) => other,
-        (one, None) => one,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_another_try_would_not_mend_goes_before_what_it_may() {
-        for (ends, worse) in [
-            (vec![], End::Well),
-            (vec![None, None], End::Well),
-            (vec![Some(End::Unreachable), None], End::Unreachable),
-            (
-                vec![Some(End::Unreachable), Some(End::Refused), None],
-                End::Refused,
-            ),
-            (
-                vec![Some(End::Refused), Some(End::Unreachable)],
-                End::Refused,
-            ),
-        ] {
-            assert_eq!(
-                ends.iter().copied().fold(End::Well, worst),
-                worse,
-                "{ends:?}"
-            );
-        }
-    }
 }

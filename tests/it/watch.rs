@@ -112,9 +112,23 @@ fn several_uploads_have_a_line_each_also_on_a_narrow_terminal_that_changes() {
         terminal.screen()
     );
 
+    let uploads = uploads.map(|mut tus| {
+        tus.patch(server.address, 0, "", &noise(LENGTH)[..LENGTH / 5])
+            .unwrap();
+        drop(
+            tus.begin_patch(server.address, tus.told, LENGTH / 2, b"x")
+                .unwrap(),
+        );
+        tus
+    });
+    let narrow = terminal.shows(|screen| screen.matches("20 % · ❙❙ Waiting").count() == 2);
+    assert_eq!(narrow.lines().count(), 2, "{narrow}");
+
     terminal.resize(10, 110);
     for mut tus in uploads {
-        tus.patch(server.address, 0, "", &noise(LENGTH)[..LENGTH / 2])
+        tus.head(server.address).unwrap();
+        let more = LENGTH / 2 - usize::try_from(tus.told).unwrap();
+        tus.patch(server.address, tus.told, "", &noise(more))
             .unwrap();
     }
     let wide = terminal.shows(|screen| screen.matches("50 %  5.0 MB of 10 MB").count() == 2);
@@ -132,8 +146,13 @@ fn ctrl_c_ends_the_watching_and_not_the_upload() {
     terminal.shows(|screen| screen.contains("○ Waiting"));
     terminal.press(b"\x03");
     assert_eq!(terminal.ends().code(), Some(130));
-    let (visible, (_, column)) = terminal.cursor();
-    assert!(visible && column == 0, "{:?}", terminal.cursor());
+    let (visible, (row, column)) = terminal.cursor();
+    let below = u16::try_from(terminal.screen().lines().count()).unwrap();
+    assert!(visible && (row, column) == (below, 0), "{row} {column}");
+    assert!(
+        terminal.screen().contains("○ Waiting"),
+        "what was known stays"
+    );
     tus.finish(server.address, &noise(LENGTH)).unwrap();
 }
 
@@ -282,6 +301,32 @@ fn how_it_ends_is_told_by_the_exit_code() {
         let said = String::from_utf8(output.stderr).unwrap();
         assert_eq!(output.status.code(), Some(code), "{args:?}: {said}");
         assert!(said.contains(words), "{args:?}: {said}");
+    }
+}
+
+#[test]
+fn long_words_of_a_failure_are_told_whole_on_a_narrow_terminal() {
+    let server = Server::start(&["--watch-wait", "0s"]);
+    let arrived = {
+        let mut tus = begin(&server, "paella.jpg");
+        tus.finish(server.address, &noise(LENGTH)).unwrap();
+        url(server.address, tus.id())
+    };
+    let unknown = url(server.address, "00000000000000000000000000000000");
+    let burnt = begin(&server, "burnt-to-a-cinder-and-thrown-away.jpg");
+    let watched = url(server.address, &watch_of(&server, &burnt));
+    burnt.terminate(server.address).unwrap();
+    let args = ["watch", &arrived, &unknown, &watched];
+    let mut terminal = Terminal::run(&dumbwaiter(&args), 20, 40);
+    assert_eq!(terminal.ends().code(), Some(1));
+    let screen = terminal.screen().replace('\n', "");
+    for words in [
+        "✓ paella.jpg",
+        "is known there",
+        "thrown-away.jpg: ",
+        "cancelled",
+    ] {
+        assert!(screen.contains(words), "{words}: {screen}");
     }
 }
 

@@ -43,16 +43,23 @@ pub(crate) fn run(watching: Watching) -> anyhow::Result<End> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
-    runtime.block_on(until_all_have_ended(watching))
+    runtime.block_on(async {
+        let screen = Screen::new(watching.quiet || watching.json);
+        let ended = tokio::select! {
+            ended = until_all_have_ended(watching, &screen) => ended,
+            pressed = tokio::signal::ctrl_c() => pressed.map(|()| End::Stopped).map_err(Into::into),
+        };
+        screen.close();
+        ended
+    })
 }
 
-async fn until_all_have_ended(watching: Watching) -> anyhow::Result<End> {
+async fn until_all_have_ended(watching: Watching, screen: &Screen) -> anyhow::Result<End> {
     let patience = Patience {
         silence: follow::SILENCE,
         ..Patience::default()
     };
     let client = Client::new(None, patience)?;
-    let screen = Screen::new(watching.quiet || watching.json);
     let mut followed = JoinSet::new();
     for url in watching.urls {
         let telling = Telling::new(screen.clone(), watching.json, url.authority());
@@ -60,13 +67,8 @@ async fn until_all_have_ended(watching: Watching) -> anyhow::Result<End> {
         followed.spawn(follow.run());
     }
     let mut worst = End::Well;
-    loop {
-        tokio::select! {
-            interrupted = tokio::signal::ctrl_c() => return interrupted.map(|()| End::Stopped).map_err(Into::into),
-            end = followed.join_next() => match end {
-                Some(end) => worst = worst.max(end?),
-                None => return Ok(worst),
-            }
-        }
+    while let Some(end) = followed.join_next().await {
+        worst = worst.or_worse(end?);
     }
+    Ok(worst)
 }

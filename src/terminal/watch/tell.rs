@@ -1,7 +1,6 @@
 //! What a record changes on the screen, and what the uploads of one address have come to.
 
 use std::collections::HashMap;
-use std::io::{self, Write as _};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -118,7 +117,8 @@ impl Telling {
         let value: Value = serde_json::from_str(data).map_err(not_ours)?;
         let record: Record = Record::deserialize(&value).map_err(not_ours)?;
         if self.json {
-            print(&value)?;
+            let printed = self.screen.result(&value.to_string());
+            printed.map_err(|_| Untold::Unread)?;
         }
         let key = record.watch.clone().or(record.progress_id.clone());
         let key = key.unwrap_or_default();
@@ -295,11 +295,4 @@ fn name_of(record: &Record) -> String {
             None => "upload".to_owned(),
         },
     }
-}
-
-/// A record in a line of its own.
-fn print(value: &Value) -> Result<(), Untold> {
-    let mut out = io::stdout().lock();
-    let written = writeln!(out, "{value}").and_then(|()| out.flush());
-    written.map_err(|_| Untold::Unread)
 }
