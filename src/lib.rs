@@ -96,7 +96,7 @@
 //!
 //! Types of other crates in this API are those of `http`, `http-body`, `bytes` and `tower-service` alone. Beside them
 //! stand `serde`'s traits, implemented for what a store of one's own has to write down: [`upload::FileFacts`],
-//! [`upload::OwnerKey`], [`store::Checkpoint`], [`store::FilePoint`].
+//! [`upload::OwnerKey`], [`store::Checkpoint`], [`store::FilePoint`], [`store::FormPoint`].
 
 #[cfg(not(all(
     target_os = "linux",

@@ -23,11 +23,14 @@ const NAMED: [&str; 8] = [
 ];
 
 /// Types that implement `serde`'s traits: a store of one's own has to write them down.
-const WRITTEN_DOWN: [&str; 10] = [
+const WRITTEN_DOWN: [&str; 13] = [
     "Checkpoint",
     "Concat",
     "FileFacts",
+    "FileHead",
     "FilePoint",
+    "FormPoint",
+    "Opened",
     "Owner",
     "OwnerKey",
     "ProgressId",

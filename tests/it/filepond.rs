@@ -338,11 +338,7 @@ fn a_file_that_is_too_large_is_refused_at_its_first_word() {
         server.post("/filepond", &header, &form(&[]))
     };
     let reply = first(1001);
-    refuses(
-        &reply,
-        413,
-        "the file is larger than the 1.0 kB taken here",
-    );
+    refuses(&reply, 413, "the file is larger than the 1.0 kB taken here");
     let report = server.get("/progress?X-Progress-ID=7");
     assert!(report.text().contains("413"), "{report:?}");
     assert_eq!(first(1000).status, 201);

@@ -24,8 +24,14 @@ fn an_error_becomes_an_answer_in_the_clients_language() {
     let empty = form(&[part("picture", Some(""), b"")]);
     for (accept, content_type, holds) in [
         (
-            "application/json",
+            "*/*",
             "application/problem+json",
+            "\"code\":\"missing_file\"",
+        ),
+        // Whoever takes that alone.
+        (
+            "application/json",
+            "application/json",
             "\"code\":\"missing_file\"",
         ),
         (
