@@ -45,14 +45,20 @@ fn percent(screen: &str) -> Option<u64> {
     before.rsplit(' ').next()?.parse().ok()
 }
 
+/// The page shows the screen as it is.
+fn is_in_the_docs(screen: &str) {
+    let page = include_str!("../../docs/terminal.md");
+    assert!(page.lines().any(|line| line == screen), "{screen}");
+}
+
 #[test]
 fn a_bar_rises_stays_where_the_line_was_cut_and_ends_when_the_upload_has_arrived() {
     let server = server();
     let content = noise(LENGTH);
     let mut tus = begin(&server, "paella.jpg");
     let address = url(server.address, &watch_of(&server, &tus));
-    let mut terminal = Terminal::run(&dumbwaiter(&["watch", &address]), 24, 110);
-    terminal.shows(|screen| screen.contains("paella.jpg") && screen.contains("○ Waiting"));
+    let mut terminal = Terminal::run(&dumbwaiter(&["watch", &address]), 24, 130);
+    is_in_the_docs(&terminal.shows(|screen| screen.contains("○ Waiting")));
 
     tus.patch(server.address, 0, "", &content[..LENGTH / 5])
         .unwrap();
@@ -61,22 +67,21 @@ fn a_bar_rises_stays_where_the_line_was_cut_and_ends_when_the_upload_has_arrived
         rising.contains("━━") && rising.contains("2.0 MB of 10 MB"),
         "{rising}"
     );
-    let offset = LENGTH / 5;
+    let (from, to) = (LENGTH / 5, LENGTH / 2);
     let line = tus
         .begin_patch(
             server.address,
-            offset as u64,
-            LENGTH - offset,
-            &content[offset..LENGTH / 2],
+            from as u64,
+            LENGTH - from,
+            &content[from..to],
         )
         .unwrap();
-    terminal.shows(|screen| percent(screen) > Some(20));
+    terminal.shows(|screen| percent(screen) == Some(50));
     drop(line);
-    terminal.shows(|screen| screen.contains("❙❙ Waiting for the connection."));
-    assert!(!terminal.screen().contains("Arrived"));
+    is_in_the_docs(&terminal.shows(|screen| screen.contains("5.0 MB are kept.")));
 
     tus.finish(server.address, &content).unwrap();
-    terminal.shows(|screen| screen == "✓ paella.jpg  10 MB  Arrived");
+    is_in_the_docs(&terminal.shows(|screen| screen.contains("Arrived")));
     assert!(terminal.ends().success());
     let percents: Vec<_> = terminal
         .screens()
@@ -407,6 +412,8 @@ fn a_cut_line_and_a_server_that_starts_again_are_waited_for() {
     lines.until(|line| line.contains("50 %") && line.contains("5.0 MB are kept"));
     relay.cut();
     lines.until(|line| line.contains("No news: "));
+    // Nothing has changed since, but the server is there.
+    lines.until(|line| line.contains("5.0 MB are kept"));
     tus.finish(server.address, &content).unwrap();
     lines.until(|line| line == "✓ paella.jpg  10 MB  Arrived");
     assert!(lines.child.wait().unwrap().success());

@@ -178,7 +178,8 @@ impl Follow {
             let Ok(bytes) = frame.into_data() else {
                 continue;
             };
-            (self.absent, patience) = (None, SILENCE);
+            patience = SILENCE;
+            self.heard();
             for event in events.take(&bytes)? {
                 self.tell(&event)?;
             }
@@ -192,6 +193,12 @@ impl Follow {
             _ => {}
         }
         Ok(())
+    }
+
+    fn heard(&mut self) {
+        if self.absent.take().is_some() {
+            self.telling.heard();
+        }
     }
 
     /// Asks once for the records as they are now.
@@ -218,7 +225,7 @@ impl Follow {
             let nothing = "no upload of that name is known there yet".to_owned();
             return Err(Trouble::Busy(nothing, Some(POLL_EVERY)));
         }
-        self.absent = None;
+        self.heard();
         match self.telling.all_ended() {
             true => Ok(Visit::Over),
             false => Ok(Visit::Again(POLL_EVERY)),

@@ -31,6 +31,8 @@ struct Upload {
     row: Arc<Row>,
     /// Where its bar stands.
     at: u64,
+    /// What was told of it beside that.
+    words: String,
     /// Whether it went back there, with nothing told of a break.
     went_back: bool,
     ended: bool,
@@ -180,6 +182,13 @@ impl Telling {
         }
     }
 
+    /// The server is there again: what was told last holds.
+    pub(super) fn heard(&self) {
+        for upload in self.uploads.values().filter(|upload| !upload.ended) {
+            upload.row.words(&upload.words);
+        }
+    }
+
     /// Nothing more will be told.
     pub(super) fn fail(&self, words: &str) {
         self.screen.fail(&format!("{}: {words}", self.server));
@@ -201,6 +210,7 @@ impl Upload {
         Self {
             row,
             at: 0,
+            words: String::new(),
             went_back: false,
             ended: false,
         }
@@ -226,7 +236,8 @@ impl Upload {
             State::Done => self.row.done_with(at, "Arrived"),
             State::Error => self.row.failed(&failure(record)),
             State::Starting | State::Uploading | State::Interrupted | State::Processing => {
-                self.row.tell(numbers, &self.words(record));
+                self.words = self.words_of(record);
+                self.row.tell(numbers, &self.words);
             }
         }
         match record.state {
@@ -236,7 +247,7 @@ impl Upload {
     }
 
     /// What the numbers do not say, in the page's words.
-    fn words(&self, record: &Record) -> String {
+    fn words_of(&self, record: &Record) -> String {
         match record.state {
             State::Starting => "○ Waiting".to_owned(),
             State::Interrupted => match record.offset {

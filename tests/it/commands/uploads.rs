@@ -63,6 +63,19 @@ pub(super) fn a_form_is_stored(command: &str) {
     assert!(curl.server.read("paella.jpg") == picture());
 }
 
+pub(super) fn an_upload_is_watched(command: &str) {
+    let (stage, server) = (Stage::new(), Server::start(&[]));
+    let record = server.post("/upload", "", &form(&[part("a", Some("paella.jpg"), b"x")]));
+    let watched = record.json()["watch"].as_str().unwrap().to_owned();
+    let command = command.replace("127.0.0.1:7070", &server.address.to_string());
+    let output = stage.run(&command.replace("WATCH", &watched));
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(
+        output.status.success() && said.contains("Arrived"),
+        "{said}"
+    );
+}
+
 pub(super) fn a_file_is_stored(command: &str) {
     let Some(curl) = Curl::new() else { return };
     assert_eq!(curl.json(command)["protocol"], "put");
