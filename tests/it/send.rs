@@ -148,23 +148,23 @@ fn fetched(server: &Server, url: &str) -> Vec<u8> {
 
 #[test]
 fn files_of_any_name_and_size_arrive_and_their_addresses_are_printed_in_order() {
-    let (server, home) = (server(), Home::new());
+    let home = Home::new();
     let files = [
         ("paella 料理.jpg", noise(LENGTH / 2)),
         ("empty", Vec::new()),
-        ("-dash'\"%;.txt", b"x".to_vec()),
+        ("./-dash'\"%;.txt", b"x".to_vec()),
         ("last", noise(70_000)),
     ];
     for (name, content) in &files {
         home.file(name, content);
     }
     for given in ["", "files/", "files", "upload"] {
+        let server = server();
         let url = format!("{}{given}", page(&server));
         let names = files.each_ref().map(|(name, _)| *name);
         let output = ended(&mut home.send(&[
             "--at-once",
             "2",
-            "--",
             names[0],
             names[1],
             names[2],
@@ -420,7 +420,7 @@ fn limits_of_the_server_are_kept_to() {
     let output = ended(&mut home.send(&["large", &line.url()]));
     assert_eq!(output.status.code(), Some(1));
     assert!(
-        words(&output).contains("it is larger than the 5 MB taken there"),
+        words(&output).contains("it is larger than the 5.0 MB taken there"),
         "{}",
         words(&output)
     );
@@ -557,7 +557,8 @@ fn over_tls_a_server_is_believed_by_its_certificate_alone() {
         format!(
             "server {{ listen {listen} ssl; ssl_certificate {pem}; ssl_certificate_key {};\n\
              client_max_body_size 0; proxy_request_buffering off; proxy_http_version 1.1;\n\
-             location / {{ proxy_pass http://{}; proxy_set_header Host a; }} }}",
+             location / {{ proxy_pass http://{}; proxy_set_header Host a;\n\
+             proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for; }} }}",
             key.display(),
             server.address
         )

@@ -161,6 +161,7 @@ impl Carried {
             self.row.words("adding up");
             self.facts.digest = Some(digest(Arc::clone(file), shape.length).await?);
             self.row.words("");
+            self.say(&format!("sha-256 {}", self.promised().unwrap_or_default()));
         }
         Ok(())
     }
