@@ -5,8 +5,8 @@ import { build } from "esbuild";
 
 const MODULES = {
   dropzone: 'export { default as Dropzone } from "dropzone";',
-  filepond: 'export * from "filepond";',
-  tus: 'export * from "tus-js-client";',
+  filepond: 'export { create } from "filepond";',
+  tus: 'export { Upload } from "tus-js-client";',
   uppy: `export { default as Uppy } from "@uppy/core"; export { default as Dashboard } from "@uppy/dashboard";
     export { default as Tus } from "@uppy/tus"; export { default as XHRUpload } from "@uppy/xhr-upload";`,
 };

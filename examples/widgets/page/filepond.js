@@ -1,11 +1,11 @@
-import * as FilePond from "./vendor/filepond.js";
+import { create } from "./vendor/filepond.js";
 import { follow } from "./follow.js";
 
 /** A refusal is one line of text: `onerror` hands it on to the label. */
 const told = { onerror: (words) => words };
 const labels = { labelFileProcessingError: ({ body }) => body || "The connection was lost" };
 
-FilePond.create(document.getElementById("plain"), {
+create(document.getElementById("plain"), {
   ...labels,
   server: {
     url: "filepond",
@@ -17,7 +17,7 @@ FilePond.create(document.getElementById("plain"), {
 const kept = JSON.parse(localStorage.getItem("filepond") ?? "[]");
 const keep = (ids) => localStorage.setItem("filepond", JSON.stringify(ids));
 
-const pond = FilePond.create(document.getElementById("chunked"), {
+const pond = create(document.getElementById("chunked"), {
   ...labels,
   server: {
     url: "filepond",
