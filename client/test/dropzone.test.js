@@ -138,6 +138,16 @@ test("when the server is killed, Dropzone goes on against the next one", async (
   assertStored({ ...stand, server });
 });
 
+test("when the line breaks, a form of Dropzone's ends in an error, and nothing of it is left", async (t) => {
+  const stand = await stage(t, chrome, PAGE);
+  const stream = await sendUntil(stand, 2 * MB);
+  stand.line.refuse();
+  assert.equal((await stream.becomes("error")).error.code, "client_gone");
+  assert.deepEqual(await ended(stand), [0, 1]);
+  assertHonest(stream.records);
+  assert.deepEqual(stand.server.stored(), []);
+});
+
 test("without retryChunks a break ends the file in Dropzone, and what came is interrupted here", async (t) => {
   const stand = await stage(t, chrome, PAGE);
   const stream = await sendUntil(stand, 2.5 * MB, { ...CHUNKS, retryChunks: false });

@@ -91,6 +91,16 @@ test("when the line breaks, FilePond sends the broken chunk again by itself, and
   assertStored(stand);
 });
 
+test("when the line breaks, a form of FilePond's ends in an error, and nothing of it is left", async (t) => {
+  const stand = await stage(t, chrome, PAGE);
+  const stream = await sendUntil(stand, 2 * MB, {});
+  stand.line.refuse();
+  assert.equal((await stream.becomes("error")).error.code, "client_gone");
+  assert.notEqual(await ended(stand), "done");
+  assertHonest(stream.records);
+  assert.deepEqual(stand.server.stored(), []);
+});
+
 test("when the server is killed, FilePond goes on against the next one", async (t) => {
   const stand = await stage(t, chrome, PAGE);
   const before = await sendUntil(stand, 2.5 * MB, CHUNKS);

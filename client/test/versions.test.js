@@ -6,9 +6,9 @@ import { test } from "node:test";
 const read = (path) => readFileSync(new URL(path, import.meta.url), "utf8");
 
 test("the clients whose behaviour the guide tells have the versions that it names", () => {
-  const guide = read("../../docs/resumable.md").replaceAll("\n", " ");
+  const guide = read("../../docs/clients.md").replaceAll("\n", " ").replaceAll("`", "");
   const { packages } = JSON.parse(read("../package-lock.json"));
-  const ours = ["tus-js-client", "@uppy/core", "@uppy/tus"].map((name) => `${name} ${packages[`node_modules/${name}`].version}`);
+  const ours = ["tus-js-client", "@uppy/core", "@uppy/tus", "@uppy/xhr-upload", "filepond", "dropzone"].map((name) => `${name} ${packages[`node_modules/${name}`].version}`);
   const tuspy = /^tuspy==(.*)$/m.exec(read("support/requirements.txt"))[1];
   for (const named of [...ours, `tuspy ${tuspy}`]) assert.ok(guide.includes(named), `the guide does not speak of ${named}`);
 });
