@@ -33,7 +33,7 @@ pub struct SendArgs {
     pub url: String,
 
     /// Most files that go at the same time
-    #[arg(long, value_name = "N", default_value = "3", value_parser = count)]
+    #[arg(long, value_name = "N", default_value = "3", value_parser = at_once)]
     pub at_once: usize,
 
     /// How long something is tried again while no byte gets through
@@ -137,6 +137,14 @@ impl WatchArgs {
             retry_for: self.retry_for,
         };
         Ok(watch::run(watching)?.into())
+    }
+}
+
+/// Reads how many files go at the same time: each may have a piece of 8 MiB in memory.
+fn at_once(text: &str) -> Result<usize, &'static str> {
+    match count(text) {
+        Ok(number) if number <= send::MOST_AT_ONCE => Ok(number),
+        _ => Err("a whole number from 1 to 100 is expected"),
     }
 }
 

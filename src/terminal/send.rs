@@ -26,6 +26,9 @@ mod source;
 mod talk;
 mod tries;
 
+/// The most files that go at the same time.
+pub(crate) const MOST_AT_ONCE: usize = 100;
+
 /// What is to be sent, and how.
 #[derive(Clone, Debug)]
 pub(crate) struct Sending {

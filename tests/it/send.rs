@@ -485,7 +485,8 @@ fn exit_codes_tell_a_refusal_from_a_server_that_is_not_there_and_from_nonsense()
         (&["x", "http://u:p@a/"], 2, "by others"),
         (&["--name", "y", "x", "x", &url], 2, "one file alone"),
         (&["-", "-", &url], 2, "one standard input"),
-        (&["--at-once", "0", "x", &url], 2, "from 1 on"),
+        (&["--at-once", "0", "x", &url], 2, "from 1 to 100"),
+        (&["--at-once", "101", "x", &url], 2, "from 1 to 100"),
         (&["--retry-for", "0s", "x", &away], 3, "cannot reach"),
     ] {
         let output = ended(&mut home.send(args));

@@ -42,6 +42,11 @@ pub(super) const TABLE: &[Row] = &[
     row_of("dumbwaiter config", prints_the_configuration),
     row_of("dumbwaiter man", prints_a_man_page),
     row_of("dumbwaiter completions bash", prints_completions),
+    row_of("dumbwaiter send …", uploads::files_are_sent),
+    row_of(
+        "tar c . | dumbwaiter send …",
+        uploads::standard_input_is_sent,
+    ),
     row_of("dumbwaiter watch …", uploads::an_upload_is_watched),
     row_of("dumbwaiter adopt …", takes_over_what_a_tusd_has_left),
     row_of(

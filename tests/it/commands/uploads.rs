@@ -76,6 +76,48 @@ pub(super) fn an_upload_is_watched(command: &str) {
     );
 }
 
+pub(super) fn files_are_sent(command: &str) {
+    let (_stage, server, urls) = sent(command);
+    let names = ["paella.jpg", "notes.txt"];
+    let named: Vec<_> = names
+        .into_iter()
+        .filter(|name| command.contains(name))
+        .collect();
+    assert_eq!(urls.lines().count(), named.len(), "{urls}");
+    assert!(server.read("paella.jpg") == picture());
+}
+
+pub(super) fn standard_input_is_sent(command: &str) {
+    if !needs("tar") {
+        return;
+    }
+    let (_stage, server, urls) = sent(command);
+    assert_eq!(urls.lines().count(), 1, "{urls}");
+    let is_there = |what: &[u8]| {
+        server
+            .read("backup.tar")
+            .windows(what.len())
+            .any(|w| w == what)
+    };
+    assert!(is_there(b"paella.jpg") && is_there(b"ustar"));
+}
+
+/// What a command has printed that sends files to a server, which has them now.
+fn sent(command: &str) -> (Stage, Server, String) {
+    let (stage, server) = (Stage::new(), Server::start(&[]));
+    stage.write("notes.txt", "saffron");
+    let command = command.replace("127.0.0.1:7070", &server.address.to_string());
+    // Notes are not to be left in the home of whoever tests.
+    let notes = tempfile::tempdir().unwrap();
+    let output = stage.run(&format!(
+        "export XDG_STATE_HOME={}; {command}",
+        notes.path().display()
+    ));
+    assert!(output.status.success(), "{command}: {output:?}");
+    let urls = String::from_utf8(output.stdout).unwrap();
+    (stage, server, urls)
+}
+
 pub(super) fn a_file_is_stored(command: &str) {
     let Some(curl) = Curl::new() else { return };
     assert_eq!(curl.json(command)["protocol"], "put");

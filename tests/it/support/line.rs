@@ -28,6 +28,8 @@ struct Now {
     /// Connections so far, and how many of them this is about: later ones are let through.
     begun: u64,
     limited: u64,
+    /// How many of them are no longer counted: what they held may still come.
+    old: u64,
     closed: bool,
 }
 
@@ -56,6 +58,7 @@ impl Line {
             then: Then::Hold,
             begun: 0,
             limited: u64::MAX,
+            old: 0,
             closed: false,
         };
         let shared = Arc::new(Shared {
@@ -90,9 +93,9 @@ impl Line {
         self.set(|now| (now.most, now.then) = (bytes, Then::Break));
     }
 
-    /// Lets everything pass, and counts anew.
+    /// Lets everything pass, and counts anew what connects from now on.
     pub(crate) fn release(&self) {
-        self.set(|now| (now.most, now.up) = (u64::MAX, 0));
+        self.set(|now| (now.most, now.up, now.old) = (u64::MAX, 0, now.begun));
     }
 
     /// Lets pass what connects from now on; what holds goes on to hold.
@@ -176,7 +179,9 @@ impl Shared {
         };
         let left = usize::try_from(left).unwrap_or(usize::MAX);
         let allowed = wanted.min(left);
-        now.up += allowed as u64;
+        if nth > now.old {
+            now.up += allowed as u64;
+        }
         Some(allowed)
     }
 
