@@ -20,6 +20,9 @@ use crate::support::{Server, ask_for, eventually, noise, write_for_us_alone};
 const LENGTH: usize = 12_000_000;
 const PART: u64 = 3_000_000;
 
+/// More than sockets hold between a file and a line that holds.
+const LARGE: usize = 40_000_000;
+
 /// What requests' heads may add to the bytes of a file.
 const HEADS: u64 = 100_000;
 
@@ -192,7 +195,7 @@ fn what_a_killed_process_has_sent_is_not_sent_again() {
     let (running, kept) = home.begin(&server, &line, &["paella.jpg"]);
     let id = home.id();
     drop(running);
-    line.release();
+    line.cut_and_release();
 
     let output = ended(&mut home.send(&["paella.jpg", &line.url()]));
     let urls = urls(&output);
@@ -328,7 +331,7 @@ fn a_file_that_has_changed_between_two_runs_begins_anew() {
     home.file("paella.jpg", &noise(LENGTH));
     let (running, _) = home.begin(&server, &line, &["paella.jpg"]);
     drop(running);
-    line.release();
+    line.cut_and_release();
     home.file("paella.jpg", b"soup");
     let output = ended(&mut home.send(&["paella.jpg", &line.url()]));
     assert_eq!(urls(&output).len(), 1);
@@ -345,11 +348,11 @@ fn a_file_that_changes_while_it_is_sent_never_arrives_as_a_mixture() {
     for args in [&["paella.jpg"][..], &["--checksum", "paella.jpg"]] {
         let (server, home) = (server(), Home::new());
         let line = Line::to(server.address);
-        let path = home.file("paella.jpg", &noise(LENGTH));
+        let path = home.file("paella.jpg", &noise(LARGE));
         let (running, _) = home.begin(&server, &line, args);
         // As long as before, and other from its middle on.
-        let mut other = noise(LENGTH);
-        other[LENGTH / 2..].fill(b'x');
+        let mut other = noise(LARGE);
+        other[LARGE / 2..].fill(b'x');
         fs::write(&path, &other).unwrap();
         line.release();
         let output = running.said();
@@ -379,7 +382,7 @@ fn an_upload_that_the_server_no_longer_has_begins_anew() {
         None,
     );
     assert_eq!(gone.status, 204);
-    line.release();
+    line.cut_and_release();
     let output = ended(&mut home.send(&["paella.jpg", &line.url()]));
     assert_eq!(urls(&output).len(), 1);
     let said = words(&output);
@@ -530,7 +533,7 @@ fn a_bar_rises_and_ctrl_c_leaves_what_the_same_command_goes_on_with() {
     );
     assert!(terminal.cursor().0);
 
-    line.release();
+    line.cut_and_release();
     let mut terminal = Terminal::run(&home.send(&["paella.jpg", &line.url()]), 24, 110);
     terminal.shows(|screen| screen.contains("✓ paella.jpg  12 MB"));
     assert!(terminal.ends().success());

@@ -28,8 +28,8 @@ struct Now {
     /// Connections so far, and how many of them this is about: later ones are let through.
     begun: u64,
     limited: u64,
-    /// How many of them are no longer counted: what they held may still come.
-    old: u64,
+    /// How many of them are cut.
+    cut: u64,
     closed: bool,
 }
 
@@ -58,7 +58,7 @@ impl Line {
             then: Then::Hold,
             begun: 0,
             limited: u64::MAX,
-            old: 0,
+            cut: 0,
             closed: false,
         };
         let shared = Arc::new(Shared {
@@ -93,9 +93,14 @@ impl Line {
         self.set(|now| (now.most, now.then) = (bytes, Then::Break));
     }
 
-    /// Lets everything pass, and counts anew what connects from now on.
+    /// Lets everything pass, and counts anew.
     pub(crate) fn release(&self) {
-        self.set(|now| (now.most, now.up, now.old) = (u64::MAX, 0, now.begun));
+        self.set(|now| (now.most, now.up) = (u64::MAX, 0));
+    }
+
+    /// The same, but all that is connected is cut, with whatever is on its way.
+    pub(crate) fn cut_and_release(&self) {
+        self.set(|now| (now.most, now.up, now.cut) = (u64::MAX, 0, now.begun));
     }
 
     /// Lets pass what connects from now on; what holds goes on to hold.
@@ -173,15 +178,16 @@ impl Shared {
             }
             now = self.changed.wait(now).unwrap();
         }
+        if nth <= now.cut {
+            return None;
+        }
         let left = match nth <= now.limited {
             true => now.most - now.up,
             false => u64::MAX,
         };
         let left = usize::try_from(left).unwrap_or(usize::MAX);
         let allowed = wanted.min(left);
-        if nth > now.old {
-            now.up += allowed as u64;
-        }
+        now.up += allowed as u64;
         Some(allowed)
     }
 
