@@ -3,7 +3,9 @@
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::process::{Child, Command, Output, Stdio};
+use std::sync::mpsc::{self, RecvTimeoutError};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use serde_json::Value;
 
@@ -181,25 +183,22 @@ fn what_a_name_would_tell_a_terminal_to_do_is_not_done() {
 /// The lines that a process writes, as they come.
 struct Lines {
     child: Child,
-    lines: Box<dyn Iterator<Item = String>>,
+    lines: mpsc::Receiver<String>,
 }
 
 impl Lines {
-    fn of(args: &[&str], which: impl Fn(&mut Child) -> Box<dyn Read>) -> Self {
+    fn of(args: &[&str], which: impl Fn(&mut Child) -> Box<dyn Read + Send>) -> Self {
         let mut command: Command = dumbwaiter(args);
         let command = command.stdin(Stdio::null());
-        let mut child = command
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let lines = BufReader::new(which(&mut child))
-            .lines()
-            .map(Result::unwrap);
-        Self {
-            child,
-            lines: Box::new(lines),
-        }
+        let command = command.stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        let output = BufReader::new(which(&mut child));
+        let (tell, lines) = mpsc::channel();
+        std::thread::spawn(move || {
+            let mut lines = output.lines().map_while(Result::ok);
+            lines.all(|line| tell.send(line).is_ok())
+        });
+        Self { child, lines }
     }
 
     fn of_errors(args: &[&str]) -> Self {
@@ -212,8 +211,20 @@ impl Lines {
 
     /// Reads on to a line that is such.
     fn until(&mut self, is_such: impl Fn(&str) -> bool) -> String {
-        let found = self.lines.find(|line| is_such(line));
-        found.expect("it has ended before")
+        loop {
+            let line = self.lines.recv_timeout(Duration::from_secs(60));
+            match line.expect("it says no more") {
+                line if is_such(&line) => return line,
+                _ => {}
+            }
+        }
+    }
+
+    /// Waits for its end, behind which it says nothing.
+    fn ends_well(mut self) {
+        let more = self.lines.recv_timeout(Duration::from_secs(60));
+        assert_eq!(more, Err(RecvTimeoutError::Disconnected));
+        assert!(self.child.wait().unwrap().success());
     }
 }
 
@@ -242,7 +253,7 @@ fn without_a_terminal_there_are_lines_and_no_codes_for_one() {
     tus.finish(server.address, &content).unwrap();
     let last = lines.until(|line| line.starts_with('✓'));
     assert_eq!(last, "✓ paella.jpg  10 MB  Arrived");
-    assert!(lines.lines.next().is_none() && lines.child.wait().unwrap().success());
+    lines.ends_well();
 }
 
 #[test]
@@ -272,7 +283,7 @@ fn each_record_is_a_line_of_json_where_that_is_asked_for() {
         (&last["offset"], &last["id"]),
         (&LENGTH.into(), &tus.id().into())
     );
-    assert!(lines.lines.next().is_none() && lines.child.wait().unwrap().success());
+    lines.ends_well();
 }
 
 #[test]
@@ -416,7 +427,7 @@ fn a_cut_line_and_a_server_that_starts_again_are_waited_for() {
     lines.until(|line| line.contains("5.0 MB are kept"));
     tus.finish(server.address, &content).unwrap();
     lines.until(|line| line == "✓ paella.jpg  10 MB  Arrived");
-    assert!(lines.child.wait().unwrap().success());
+    lines.ends_well();
 }
 
 #[test]
@@ -433,7 +444,7 @@ fn where_no_stream_comes_through_it_is_asked_again_and_again() {
     lines.until(|line| line.contains("○ Waiting"));
     tus.finish(server.address, &noise(LENGTH)).unwrap();
     lines.until(|line| line == "✓ paella.jpg  10 MB  Arrived");
-    assert!(lines.child.wait().unwrap().success());
+    lines.ends_well();
 }
 
 /// Whoever comes is answered so, and then in the same way without an end.
