@@ -19,6 +19,7 @@ pub(super) fn check(shown: &Shown, language: &str, text: &str) {
     // What follows a comma is for rustdoc.
     match language.split(',').next().unwrap_or_default() {
         "ini" => the_unit_starts_a_server(text),
+        "js" if shown.page() == "docs/clients.md" => the_browsers_run_it(shown),
         "js" => the_script_uploads(text),
         "json" => is_shaped_like_an_answer(shown, text),
         "nginx" => nginx_takes_it(shown, text),
@@ -86,6 +87,12 @@ fn the_script_uploads(text: &str) {
     let said = config_says(&stage, "node block.mjs");
     assert!(said.ends_with("100\ndone\n"), "{said}");
     assert!(server.read("paella.jpg") == picture());
+}
+
+/// Clients that need a browser have one in the tests of the page.
+fn the_browsers_run_it(shown: &Shown) {
+    let run = std::fs::read_to_string(root().join("client/test/guide.test.js")).unwrap();
+    assert!(run.contains(&format!("../../{}", shown.page())), "{shown}");
 }
 
 fn nginx_takes_it(shown: &Shown, text: &str) {
