@@ -32,9 +32,10 @@ const POLICY: &str = "frame-ancestors 'self'";
 const INDEX: &str = "index.html";
 
 /// First parts of paths that are the server's own.
-const TAKEN: [&str; 5] = [
+const TAKEN: [&str; 6] = [
     "upload",
     "files",
+    "filepond",
     "uploads",
     "progress",
     "get_upload_progress",
