@@ -136,16 +136,36 @@ impl DiskSession {
         }
         let open = self.scratch.files.iter().filter(|f| f.file.is_some());
         if open.count() >= OPEN_FILES {
-            let data = self.scratch.unsynced();
+            self.close_first(self.scratch.files.len()).await?;
+        }
+        Ok(())
+    }
+
+    /// Syncs the first `many` files and closes them: nothing more is written to them.
+    async fn close_first(&mut self, many: usize) -> Result<(), Error> {
+        let unsynced = self.scratch.files[..many].iter().filter(|file| file.dirty);
+        let data: Vec<_> = unsynced.filter_map(|file| file.file.clone()).collect();
+        if !data.is_empty() {
             self.broken = true;
             self.inner.syncs.data(data).await.map_err(Error::store)?;
             self.broken = false;
-            for file in &mut self.scratch.files {
-                file.dirty = false;
-                file.file = None;
-            }
+        }
+        for file in &mut self.scratch.files[..many] {
+            file.dirty = false;
+            file.file = None;
         }
         Ok(())
+    }
+
+    /// Keeps one descriptor at most for as long as nothing comes: uploads that rest are many.
+    async fn rest_open(&mut self) -> Result<(), Error> {
+        drop(self.gate.pass(self.epoch)?);
+        if !self.broken {
+            let earlier = self.scratch.files.len().saturating_sub(1);
+            self.close_first(earlier).await?;
+        }
+        let _pass = self.gate.pass(self.epoch)?;
+        self.scratch.files.last_mut().map_or(Ok(()), Writing::rest)
     }
 }
 
@@ -259,11 +279,12 @@ impl Session for DiskSession {
     }
 
     async fn rest(&mut self) {
-        let Ok(_pass) = self.gate.pass(self.epoch) else {
-            return;
-        };
-        if let Some(Err(e)) = self.scratch.files.last_mut().map(Writing::rest) {
-            tracing::warn!(cause = %e, "room that is not needed now stays reserved");
+        match self.rest_open().await {
+            Ok(()) | Err(Error::Superseded) => {}
+            Err(e) => {
+                let cause = std::error::Error::source(&e).map(ToString::to_string);
+                tracing::warn!(cause, "what is not needed now stays reserved or open");
+            }
         }
     }
 

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use crate::support::needs::needs;
 use crate::support::traced::{kill_traced, traced};
 use crate::support::tus::{Tus, offset};
-use crate::support::{Server, eventually};
+use crate::support::{Server, eventually, form, part, post};
 
 fn created(server: &Server, length: u64) -> Tus {
     Tus::create(server.address, Some(length), "", b"").unwrap()
@@ -96,6 +96,48 @@ fn so_many_uploads_stay_open_and_the_others_go_on_all_the_same() {
     }
     assert_eq!(server.files().len(), 5);
     assert_eq!(open_files(&server), 0);
+}
+
+/// A form has many files, and all but the last of them are closed while it rests, whoever has the session.
+#[test]
+fn an_upload_that_rests_has_one_file_open() {
+    const FILES: usize = 70;
+    let server = Server::start(&["--max-parked", "1", "--on-conflict", "reject"]);
+    let sent = |which: usize| {
+        let name = |at: usize| format!("{which}.{at}");
+        // Every other one is empty: those are not synced until they must be.
+        let parts = (0..FILES).map(|at| part("f", Some(&name(at)), &b"x"[at % 2..]));
+        form(&parts.collect::<Vec<_>>())
+    };
+    let begin = |which| {
+        let first = &sent(which)[..sent(which).len() / 2];
+        let reply = server.send(&post("/upload", "Upload-Complete: ?0\r\n", first));
+        assert_eq!((reply.status, open_files(&server)), (201, 1), "{reply:?}");
+        reply.header("location").unwrap().to_owned()
+    };
+    let both = [begin(0), begin(1)];
+    let goes_on = |which: usize, from: usize, to: usize| {
+        let (sent, last) = (sent(which), to == sent(which).len());
+        let head = format!(
+            "PATCH {} HTTP/1.1\r\nHost: a\r\nContent-Type: application/partial-upload\r\nContent-Length: {}\r\n\
+             Upload-Offset: {from}\r\nUpload-Complete: ?{}\r\n\r\n",
+            both[which],
+            to - from,
+            u8::from(last)
+        );
+        server
+            .send(&[head.as_bytes(), &sent[from..to]].concat())
+            .status
+    };
+    let length = sent(0).len();
+    for which in [0, 1] {
+        assert_eq!(goes_on(which, length / 2, length - 90), 204);
+        assert_eq!(open_files(&server), 1);
+    }
+    for which in [0, 1] {
+        assert_eq!(goes_on(which, length - 90, length), 201);
+    }
+    assert_eq!((server.files().len(), open_files(&server)), (2 * FILES, 0));
 }
 
 /// How many files under way the server has open.
