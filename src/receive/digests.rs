@@ -54,8 +54,17 @@ impl Digests {
     }
 
     /// What the bytes of an upload that outlives its requests must add up to, as it is remembered.
+    ///
+    /// # Errors
+    /// [`Error::BadRequest`] when the field is malformed, or is to come behind the body.
     pub(crate) fn of_upload(headers: &HeaderMap) -> Result<Option<String>, Error> {
         let digests = Self::of(headers, &REPR)?;
+        // It would have to be kept from a request on that may break off before it comes.
+        if digests.is_none() && is_announced(headers, &REPR) {
+            return Err(Error::BadRequest {
+                what: "the Repr-Digest of an upload that can be resumed comes in a head, never in a trailer",
+            });
+        }
         Ok(digests.map(|digests| digests.to_string()))
     }
 

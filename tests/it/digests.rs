@@ -130,6 +130,42 @@ fn an_upload_by_tus_is_held_against_what_its_creation_says_and_each_request_agai
 }
 
 #[test]
+fn what_tus_puts_together_is_held_against_it_and_no_part_alone() {
+    let server = Server::start(&[]);
+    let begin = |fields: &str| {
+        let fields = format!("Tus-Resumable: 1.0.0\r\n{fields}");
+        send(&server, "POST /files/", &fields, b"")
+    };
+    let part = |digest: &str| {
+        let length = DISH.len();
+        begin(&format!(
+            "Upload-Concat: partial\r\nUpload-Length: {length}\r\n{digest}"
+        ))
+    };
+    let said = |bytes: &[u8]| format!("Repr-Digest: {}\r\n", sha256(bytes));
+    let refused = part(&said(DISH));
+    let code = refused.json()["code"].clone();
+    assert_eq!((refused.status, code), (400, "bad_request".into()));
+    let part = part("").header("location").unwrap().to_owned();
+    let typed = "Tus-Resumable: 1.0.0\r\nContent-Type: application/offset+octet-stream\r\nUpload-Offset: 0\r\n";
+    assert_eq!(
+        send(&server, &format!("PATCH {part}"), typed, DISH).status,
+        204
+    );
+    let both = format!("Upload-Concat: final;{part} {part}\r\n");
+    is_mismatch(&begin(&format!("{both}{}", said(DISH))));
+    assert!(server.files().is_empty());
+    let twice = DISH.repeat(2);
+    let stored = begin(&format!("{both}{}", said(&twice)));
+    assert_eq!(
+        (stored.status, server.files().len()),
+        (201, 1),
+        "{stored:?}"
+    );
+    assert_eq!(server.read(&server.files()[0]), twice);
+}
+
+#[test]
 fn filepond_s_chunks_are_held_against_theirs() {
     let server = Server::start(&[]);
     let about = form(&[part("filepond", None, b"{}")]);

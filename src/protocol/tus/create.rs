@@ -61,6 +61,11 @@ impl Announced {
         }
         let check = head::check(headers)?;
         let digest = Digests::of_upload(headers)?;
+        if digest.is_some() && creation.concat == Some(Concat::Partial) {
+            return Err(Error::BadRequest {
+                what: "what all of an upload adds up to is said where its parts are put together",
+            });
+        }
         Ok(Self {
             creation,
             brings,
@@ -91,7 +96,7 @@ async fn begin(
     let (id, is_nameless) = (upload.id, upload.progress_id.is_none());
     upload.length = read.creation.length;
     let (mut about, file) = remembered(&upload, read.creation);
-    about.digest = read.digest.filter(|_| about.concat.is_none());
+    about.digest = read.digest;
     let unfinished = &inbound.unfinished;
     let begun = match about.concat {
         Some(crate::upload::Concat::Final { .. }) => unfinished.join(upload, about, file).await,

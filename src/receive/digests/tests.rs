@@ -58,6 +58,15 @@ fn what_is_read_is_written_in_one_way() {
 }
 
 #[test]
+fn what_all_of_an_upload_adds_up_to_is_said_before_its_bytes() {
+    let behind = headers(&[("trailer", "Expires, Repr-Digest")]);
+    let refused = Digests::of_upload(&behind).unwrap_err();
+    assert_eq!(refused.code(), "bad_request");
+    let other = headers(&[("trailer", "Content-Digest")]);
+    assert_eq!(Digests::of_upload(&other).unwrap(), None);
+}
+
+#[test]
 fn algorithms_that_are_not_known_are_passed_over() {
     for value in [
         "",

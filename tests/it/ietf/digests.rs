@@ -201,6 +201,22 @@ fn a_digest_that_cannot_be_read_is_refused() {
     assert!(server.files().is_empty());
 }
 
+/// A `Repr-Digest` behind the body would be missed by whoever goes on with the upload: nothing is taken on its word.
+#[test]
+fn a_digest_of_all_that_is_to_come_behind_the_body_is_refused() {
+    let server = Server::start(&[]);
+    let talk = Talk::with(&server);
+    let chunks = format!("2\r\nab\r\n0\r\nRepr-Digest: {}\r\n\r\n", sha256(b"x"));
+    for line in ["POST /files/", "PUT /files/dish"] {
+        let fields = "Upload-Complete: ?1\nTransfer-Encoding: chunked\nTrailer: Repr-Digest";
+        let request = NONE.request(line, fields, &chunks);
+        let reply = talk.answer(&request);
+        let code = reply.json()["code"].clone();
+        assert_eq!((reply.status, code), (400, "bad_request".into()), "{line}");
+    }
+    assert!(server.files().is_empty());
+}
+
 /// `Want-Repr-Digest`: the answer to a finished upload of one file says its digest, where one was computed.
 #[test]
 fn who_wants_it_is_told_the_digest_of_what_is_stored() {
