@@ -344,14 +344,18 @@ impl Received {
     /// does not say so.
     pub(crate) async fn complete(&mut self, naming: &Naming) -> Result<Vec<FileFacts>, Error> {
         self.tap().processing();
-        self.verify_all().await?;
-        if self.is_behind() {
+        self.verify_sums()?;
+        let reads = self.is_to_be_read();
+        if reads || self.is_behind() {
             self.keep().await?;
         }
         let mut split = self.lend_split()?;
         // Handlers that have seen an end, or only some of what they are shown once more, cannot stay.
         self.resumable_mut().torn = true;
         self.finish(&mut *split).await?;
+        if reads {
+            self.verify_file().await?;
+        }
         self.settle();
         self.store(naming).await
     }

@@ -1,14 +1,13 @@
 //! What all bytes of an upload add up to, whichever requests bring them.
 //!
 //! Where it is known before the first byte what they must add up to, they are added up as they come, and each checkpoint
-//! has the sums. Where a later request says it, the file is read once more at its end: that is the body's bytes only
-//! where no handler changes them.
-
-use std::sync::Arc;
+//! has the sums. Where a later request says it, the file is read once more when it has ended: that is the body's bytes
+//! only where no handler changes them.
 
 use super::digests::{Adding, Digests};
 use super::{Current, Received};
 use crate::error::Error;
+use crate::progress::Tap;
 use crate::store::Checkpoint;
 
 /// How much is read at once of what is stored.
@@ -57,34 +56,43 @@ impl Received {
         }
     }
 
-    /// Says whether all bytes are those that the client meant.
+    /// Says whether all bytes are those that the client meant, where they were added up as they came.
     ///
     /// # Errors
-    /// [`Error::DigestMismatch`]; what keeping and reading them say.
-    pub(super) async fn verify_all(&mut self) -> Result<(), Error> {
-        let Some(digests) = self.digests() else {
-            return Ok(());
-        };
-        match &self.resumable().digest {
-            Some(adding) => adding.verify(&digests),
-            // What a handler has left out is not there to be wrong.
-            None if !matches!(self.current, Current::File(_)) => Ok(()),
-            None => self.read_again(&digests).await?.verify(&digests),
+    /// [`Error::DigestMismatch`].
+    pub(super) fn verify_sums(&self) -> Result<(), Error> {
+        match (self.digests(), &self.resumable().digest) {
+            (Some(digests), Some(adding)) => adding.verify(&digests),
+            _ => Ok(()),
         }
     }
 
-    async fn read_again(&mut self, digests: &Digests) -> Result<Adding, Error> {
-        self.keep().await?;
-        let mut adding = Adding::towards(digests);
-        let (store, id) = (Arc::clone(&self.receiver.store), self.upload.id);
-        let reader = store.read_unfinished(&id, self.files.len()).await?;
-        let mut reader = reader.ok_or_else(|| Error::store("what was kept is not there"))?;
+    /// Whether they were not, so that the file is to be read once more. What a handler has left out is not there to be wrong.
+    pub(super) fn is_to_be_read(&self) -> bool {
+        let resumable = self.resumable();
+        resumable.about.digest.is_some()
+            && resumable.digest.is_none()
+            && matches!(self.current, Current::File(_))
+    }
+
+    /// Reads the file, which has ended: a handler may have held its last bytes back until then.
+    ///
+    /// # Errors
+    /// [`Error::DigestMismatch`]; what reading says.
+    pub(super) async fn verify_file(&mut self) -> Result<(), Error> {
+        // A handler may have left it out at its end.
+        let (Some(digests), Some(session), false) =
+            (self.digests(), &mut self.session, self.files.is_empty())
+        else {
+            return Ok(());
+        };
+        let mut adding = Adding::towards(&digests);
         let mut offset = 0;
         loop {
-            self.tap().go_on()?;
-            let bytes = reader.read_at(offset, READ).await?;
+            self.tap.as_ref().map_or(Ok(()), Tap::go_on)?;
+            let bytes = session.read_back(offset, READ).await?;
             if bytes.is_empty() {
-                return Ok(adding);
+                return adding.verify(&digests);
             }
             offset += bytes.len() as u64;
             adding.update(&bytes);

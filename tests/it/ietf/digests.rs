@@ -217,6 +217,26 @@ fn a_digest_of_all_that_is_to_come_behind_the_body_is_refused() {
     assert!(server.files().is_empty());
 }
 
+/// The digest may be said with the last request only, and a handler may hold bytes back until it has seen enough of them.
+#[test]
+fn a_digest_that_is_said_late_is_of_bytes_that_are_held_back_too() {
+    let server = Server::start(&["--allow-type", "text/*"]);
+    let mut talk = Talk::with(&server);
+    for (said, fits) in [("hello", true), ("hellO", false)] {
+        talk.says(&NONE.create("", false, "he"), &NONE.created(said, 2));
+        let digest = format!("Repr-Digest: {}", sha256(said.as_bytes()));
+        let append = NONE.append_with(said, 2, true, &digest, "llo");
+        match fits {
+            true => {
+                talk.says(&append, &NONE.completed(said, 5));
+            }
+            false => is_mismatch(&talk.answer(&append)),
+        }
+    }
+    assert_eq!(server.files().len(), 1);
+    assert!(server.under_way().is_empty());
+}
+
 /// `Want-Repr-Digest`: the answer to a finished upload of one file says its digest, where one was computed.
 #[test]
 fn who_wants_it_is_told_the_digest_of_what_is_stored() {
