@@ -73,7 +73,10 @@ async fn append(
         ..here.append(at.offset, body)
     };
     match unfinished.append(id, append).await {
-        Ok(status) if status.complete => told::whole(here, &status).await,
+        // What tus puts together with others is no file by itself, so there is none to tell of.
+        Ok(status) if status.complete && status.remembered.concat.is_none() => {
+            told::whole(here, &status).await
+        }
         Ok(status) => told::resting(here, &status, StatusCode::NO_CONTENT),
         Err(error) => {
             if let Error::LengthMismatch { length, given } = error

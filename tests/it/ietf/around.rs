@@ -393,3 +393,31 @@ fn a_server_that_stops_keeps_all_and_the_next_one_goes_on() {
             .stored(&[("dish", b"hello world")]);
     }
 }
+
+/// A part of what tus puts together takes bytes in any language. It is no file, so where it ends none is told of.
+#[test]
+fn a_part_of_what_tus_puts_together_says_that_it_is_complete() {
+    let server = Server::start(&[]);
+    let send = |line: &str, fields: &str, body: &str| {
+        let length = body.len();
+        let head =
+            format!("{line} HTTP/1.1\r\nHost: a\r\nContent-Length: {length}\r\n{fields}\r\n{body}");
+        server.send(head.as_bytes())
+    };
+    let fields = "Tus-Resumable: 1.0.0\r\nUpload-Concat: partial\r\nUpload-Length: 5\r\n";
+    let begun = send("POST /files/", fields, "");
+    let line = format!("PATCH {}", begun.header("location").unwrap());
+    for (offset, body) in [(0, "hello"), (5, "")] {
+        let fields = format!(
+            "Content-Type: application/partial-upload\r\nUpload-Offset: {offset}\r\nUpload-Complete: ?1\r\n"
+        );
+        let reply = send(&line, &fields, body);
+        assert_eq!(
+            (reply.status, reply.header("upload-offset")),
+            (204, Some("5")),
+            "{reply:?}"
+        );
+        assert_eq!(reply.header("upload-complete"), Some("?1"));
+    }
+    assert!(server.files().is_empty());
+}
