@@ -281,7 +281,8 @@ fn standard_input_goes_on_over_a_break_too() {
     for args in [&["--name", "soup"][..], &["--checksum"]] {
         line.release();
         line.break_after(PART);
-        let mut command = home.send(&[args, &["-", &line.url()]].concat());
+        let url = line.url();
+        let mut command = home.send(&[args, &["--retry-for", "20s", "-", &url]].concat());
         let command = command
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
