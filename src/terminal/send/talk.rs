@@ -16,9 +16,6 @@ use crate::terminal::discover::{Offer, Way};
 use crate::terminal::http::{Client, Failed, Pulse, nothing, refusal};
 use crate::terminal::url::Url;
 
-/// The draft that is spoken (draft-ietf-httpbis-resumable-upload-12 and later).
-const INTEROP: &str = "9";
-
 /// What stands as it is in a file's name (RFC 8187, 3.2.1), as far as it occurs in most.
 const NAME: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_');
 
@@ -226,9 +223,6 @@ impl Talk<'_> {
         let mut request = Request::new(body);
         *request.method_mut() = method;
         *request.headers_mut() = fields;
-        // A server that says how far it is is still there.
-        let heard = pulse.clone();
-        hyper::ext::on_informational(&mut request, move |_| heard.beat());
         let answered = async {
             let answer = self.client.ask(url, request, &pulse).await?;
             self.client.whole(url, answer).await
@@ -239,13 +233,12 @@ impl Talk<'_> {
         }
     }
 
-    /// What every request says.
+    /// What every request says. No draft is named in that of the IETF: a server would answer that early, by 104, and a proxy
+    /// that does not know of such answers takes one for the last.
     fn speaks(self) -> HeaderMap {
         let mut fields = HeaderMap::new();
-        match self.offer.way {
-            Way::Tus => set(&mut fields, "tus-resumable", "1.0.0"),
-            Way::Ietf => set(&mut fields, "upload-draft-interop-version", INTEROP),
-            Way::Plain => {}
+        if self.offer.way == Way::Tus {
+            set(&mut fields, "tus-resumable", "1.0.0");
         }
         fields
     }
