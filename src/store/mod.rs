@@ -368,7 +368,7 @@ impl Checkpoint {
 }
 
 /// What a [`Checkpoint`] knows of a form besides its files. It is as large as the form's fields, which are bounded
-/// ([`Limits::field_bytes`](crate::Limits)).
+/// ([`Limits::field_bytes`](crate::limits::Limits)).
 #[derive(Clone, PartialEq, Eq, Default, Debug, serde::Serialize, serde::Deserialize)]
 #[non_exhaustive]
 pub struct FormPoint {
