@@ -96,6 +96,10 @@ impl Url {
     /// Where a `Location` field leads from here: a whole address, or a path. `None` for another server, to which a token
     /// of this one must not go.
     pub(crate) fn leads_to(&self, location: &str) -> Option<Self> {
+        // It is printed, perhaps to a terminal.
+        if !location.bytes().all(|byte| byte.is_ascii_graphic()) {
+            return None;
+        }
         if location.starts_with('/') && !location.starts_with("//") {
             return self.at(location);
         }
@@ -177,6 +181,9 @@ mod tests {
             ("http://b:7070/files/1", None),
             ("//b/files/1", None),
             ("files/1", None),
+            ("/files/\u{9b}2J", None),
+            ("/files/\u{7f}", None),
+            ("http://a:7070/files/\u{202e}gpj", None),
             ("", None),
         ] {
             let led = here.leads_to(location).map(|url| url.to_string());

@@ -18,6 +18,7 @@ mod faults;
 mod filepond;
 mod form;
 mod get;
+mod hostile;
 mod ietf;
 mod interrupted;
 mod kept;

@@ -253,7 +253,14 @@ impl Carried {
         };
         let stand = match self.offset {
             None => talk.look(&upload, self.facts.length).await?,
-            Some(offset) => self.append(talk, &upload, offset).await?,
+            Some(offset) => match self.append(talk, &upload, offset).await? {
+                // It would be sent again for ever.
+                Stand::At(reached) if reached <= offset => {
+                    let why = "the server keeps nothing of what it takes".to_owned();
+                    return Err(Trouble::Moved { why });
+                }
+                stand => stand,
+            },
         };
         Ok(match stand {
             Stand::Done(url) => Some(url),

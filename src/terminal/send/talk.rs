@@ -42,7 +42,7 @@ pub(super) enum Trouble {
     Gone,
     /// The file is no longer what it was.
     Changed,
-    /// The right or the room is missing; what is there stays.
+    /// The right or the room is missing, or the way there; what is there stays.
     NotNow { why: String },
     /// It would be so again.
     Refused { why: String },
@@ -57,6 +57,15 @@ pub(super) enum Stand {
     Done(Url),
 }
 
+const UNSAID: &str = "the server does not say how far the upload is";
+
+/// What the server has is not what was sent.
+fn more_than(sent: u64, reached: u64) -> Trouble {
+    Trouble::Refused {
+        why: format!("the server has {reached} bytes of it, and only {sent} were sent"),
+    }
+}
+
 /// One client and one server.
 #[derive(Clone, Copy)]
 pub(super) struct Talk<'a> {
@@ -68,7 +77,8 @@ impl From<Failed> for Trouble {
     fn from(failed: Failed) -> Self {
         let why = failed.to_string();
         match failed {
-            Failed::Untrusted { .. } => Self::Refused { why },
+            // The line may lead elsewhere for now: what was noted stays.
+            Failed::Untrusted { .. } => Self::NotNow { why },
             Failed::Unreachable { .. } | Failed::Broken { .. } => Self::Later { why, after: None },
         }
     }
@@ -120,18 +130,22 @@ impl Talk<'_> {
         if !answer.status().is_success() {
             return Err(trouble(&answer));
         }
-        let offset = number(answer.headers(), "upload-offset");
-        let offset = offset.ok_or(Trouble::Refused {
-            why: "the server does not say how far the upload is".to_owned(),
+        // Perhaps it is another who answers, as a hotel's page does: what was noted stays.
+        let offset = number(answer.headers(), "upload-offset").ok_or(Trouble::NotNow {
+            why: UNSAID.to_owned(),
         })?;
         let complete = match self.offer.way {
             Way::Tus => length == Some(offset),
             Way::Ietf | Way::Plain => is(answer.headers(), "upload-complete", "?1"),
         };
-        Ok(match complete {
-            true => Stand::Done(upload.clone()),
-            false => Stand::At(offset),
-        })
+        match (complete, length) {
+            (_, Some(length)) if offset > length => Err(more_than(length, offset)),
+            (true, Some(length)) if offset < length => Err(Trouble::Refused {
+                why: format!("the server has ended it at {offset} of its {length} bytes"),
+            }),
+            (true, _) => Ok(Stand::Done(upload.clone())),
+            (false, _) => Ok(Stand::At(offset)),
+        }
     }
 
     /// Sends a piece that begins at `offset`. `at` counts what the line has taken.
@@ -178,13 +192,30 @@ impl Talk<'_> {
         if !answer.status().is_success() {
             return Err(trouble(&answer));
         }
-        let reached = number(answer.headers(), "upload-offset");
-        Ok(
-            match piece.is_last && reached.is_none_or(|reached| reached == end) {
-                true => Stand::Done(result(upload, &answer)),
-                false => Stand::At(reached.unwrap_or(end)),
-            },
-        )
+        let stand = self.stand(&answer, end, piece.is_last)?;
+        Ok(stand.unwrap_or_else(|| Stand::Done(result(upload, &answer))))
+    }
+
+    /// Where an upload stands after a piece up to `end` was taken; `None` when it is complete. A success that says neither
+    /// that nor how far it is may be anybody's.
+    fn stand(
+        self,
+        answer: &Response<Bytes>,
+        end: u64,
+        is_last: bool,
+    ) -> Result<Option<Stand>, Trouble> {
+        let says =
+            |word| self.offer.way != Way::Tus && is(answer.headers(), "upload-complete", word);
+        match number(answer.headers(), "upload-offset") {
+            Some(reached) if reached > end => Err(more_than(end, reached)),
+            Some(reached) if is_last && reached == end && !says("?0") => Ok(None),
+            Some(reached) => Ok(Some(Stand::At(reached))),
+            None if is_last && says("?1") => Ok(None),
+            None if !is_last && says("?0") => Ok(Some(Stand::At(end))),
+            None => Err(Trouble::Moved {
+                why: UNSAID.to_owned(),
+            }),
+        }
     }
 
     /// Sends all of a file in one request, which cannot be gone on with.
@@ -290,12 +321,13 @@ fn trouble(answer: &Response<Bytes>) -> Trouble {
         (401, _) => Trouble::NotNow {
             why: format!("{why}; give a token by --token-file or DUMBWAITER_SEND_TOKEN"),
         },
-        (403 | 507, _) => Trouble::NotNow { why },
+        // Somebody between here and there may say so, who knows of no upload.
+        (300..=399 | 403 | 407 | 421 | 507 | 511, _) => Trouble::NotNow { why },
         (404 | 410, _) => Trouble::Gone,
         // Bytes that were damaged on the way, or a request of ours that the server still hears.
         (400, Some("superseded")) | (460, _) => Trouble::Moved { why },
         (409, _) if answer.headers().contains_key("upload-offset") => Trouble::Moved { why },
-        (408 | 423 | 425 | 429 | 500 | 502 | 503 | 504, _) => Trouble::Later { why, after },
+        (408 | 423 | 425 | 429 | 500 | 502..=504 | 520..=530, _) => Trouble::Later { why, after },
         _ => Trouble::Refused { why },
     }
 }
@@ -354,6 +386,12 @@ mod tests {
             (507, &[], "", "not now"),
             (401, &[], "", "not now"),
             (403, &[], "", "not now"),
+            (302, &[("location", "http://login.example/")], "", "not now"),
+            (407, &[], "", "not now"),
+            (511, &[], "", "not now"),
+            (502, &[], "", "later None"),
+            (522, &[], "", "later None"),
+            (501, &[], "", "refused"),
             (200, &[], "", "refused"),
         ] {
             assert_eq!(
