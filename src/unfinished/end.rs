@@ -1,6 +1,7 @@
 //! Uploads that end from outside: cancelled by who may, or too old.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use http::Request;
 
@@ -12,6 +13,9 @@ use crate::lock::Lock;
 use crate::progress::{Files, Progress, State, Why};
 use crate::receive::Body;
 use crate::upload::{FileHead, Upload, UploadId};
+
+/// How long a record is waited for that is about to say how its upload has ended.
+const TELLING: Duration = Duration::from_secs(1);
 
 impl Shared {
     /// Ends an upload with all that is stored of it; `false` when it has been completed meanwhile, or is none. Whoever
@@ -26,7 +30,7 @@ impl Shared {
         }
         let lock = self.lock_at_last(&id).await?;
         let Some(mut taken) = self.table().take(&id) else {
-            return Ok(progress.is_some_and(|progress| progress.state() == State::Error));
+            return Ok(self.has_ended(&id, progress.as_deref()).await);
         };
         let mut turn = Turn::new(Arc::clone(&self), id, lock, taken.writer);
         let removed = match taken.parked.take().filter(|_| !turn.lock().is_forced()) {
@@ -59,6 +63,20 @@ impl Shared {
         }
         entry.announce_end();
         Some(entry.progress.clone())
+    }
+
+    /// Whether its writer has ended it. One that has just forgotten it is about to say so in its record.
+    async fn has_ended(&self, id: &UploadId, progress: Option<&Progress>) -> bool {
+        let Some(progress) = progress else {
+            return false;
+        };
+        let told = async {
+            while self.table().get(id).is_none() && !progress.state().is_end() {
+                tokio::task::yield_now().await;
+            }
+        };
+        let _ = tokio::time::timeout(TELLING, told).await;
+        progress.state() == State::Error
     }
 
     /// Takes the upload, however many come behind.
