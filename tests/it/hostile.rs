@@ -154,3 +154,14 @@ fn an_address_that_a_terminal_would_obey_is_not_printed() {
     let address = format!("http://{}/files/1\n", server.address);
     assert_eq!(String::from_utf8(output.stdout).unwrap(), address);
 }
+
+#[test]
+fn a_server_that_wants_to_be_asked_at_once_is_not_asked_without_end() {
+    let said = "503 Service Unavailable\r\nRetry-After: 0\r\nContent-Length: 0\r\n\r\n";
+    let server = Hostile::that(|_| said.to_owned());
+    let url = format!("http://{}/uploads/1", server.address);
+    let output = ended(&mut dumbwaiter(&["watch", "--retry-for", "2s", &url]));
+    assert_eq!(output.status.code(), Some(3));
+    let asked = server.asked.load(Ordering::Relaxed);
+    assert!((2..=9).contains(&asked), "{asked}");
+}

@@ -28,6 +28,9 @@ const POLL_EVERY: Duration = Duration::from_secs(1);
 /// How long after a stream's end the next is opened, unless it says so itself.
 const RETRY: Duration = Duration::from_secs(2);
 
+/// The shortest pause between two tries, whatever a server asks for.
+const SHORTEST: Duration = Duration::from_millis(250);
+
 /// The longest pause between two tries, whatever a server asks for.
 const LONGEST: Duration = Duration::from_secs(30);
 
@@ -121,7 +124,7 @@ impl Follow {
         let (since, tries) = self.absent.unwrap_or((Instant::now(), 0));
         self.absent = Some((since, tries + 1));
         let pause = asked_for.unwrap_or(Duration::from_secs(1 << tries.min(5)));
-        let pause = pause.min(LONGEST);
+        let pause = pause.clamp(SHORTEST, LONGEST);
         if since.elapsed() + pause > self.retry_for {
             self.telling.fail(&format!("{trouble}; given up"));
             return Err(End::Unreachable);
@@ -154,7 +157,8 @@ impl Follow {
         if self.telling.all_ended() && self.is_one() {
             return Ok(Visit::Over);
         }
-        Ok(Visit::Again(events.retry().unwrap_or(RETRY).min(LONGEST)))
+        let pause = events.retry().unwrap_or(RETRY);
+        Ok(Visit::Again(pause.clamp(SHORTEST, LONGEST)))
     }
 
     async fn read(&mut self, mut body: Incoming, events: &mut Events) -> Result<(), Trouble> {
