@@ -92,7 +92,10 @@ impl SendArgs {
     fn word(&self) -> anyhow::Result<Option<String>> {
         match self.token_file.as_ref().or(self.ticket_file.as_ref()) {
             Some(path) => word_of(path).map(Some),
-            None => Ok(WORDS.iter().find_map(|name| std::env::var(name).ok())),
+            None => Ok(WORDS
+                .iter()
+                .filter_map(|name| std::env::var(name).ok())
+                .find(|word| !word.is_empty())),
         }
     }
 }

@@ -134,7 +134,7 @@ impl Client {
     }
 
     /// Sends a request, whose own fields are in `request`, and waits for the head of its answer. `pulse` is to beat with
-    /// each piece of the body; interim answers make it beat too.
+    /// each piece of the body.
     ///
     /// # Errors
     /// [`Failed`].
