@@ -17,6 +17,7 @@ use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
+use tokio::task::AbortHandle;
 use tokio::time::{Instant, sleep_until, timeout};
 use tokio_rustls::TlsConnector;
 use tokio_rustls::rustls::pki_types::ServerName;
@@ -153,15 +154,26 @@ impl Client {
         let (mut sender, connection) = http1::handshake(TokioIo::new(stream))
             .await
             .map_err(|cause| broken(words(&cause)))?;
-        tokio::spawn(async move {
+        let connection = tokio::spawn(async move {
             // Whoever reads the answer hears of it.
             let _ = connection.await;
         });
+        let connection = Connection(connection.abort_handle());
         pulse.beat();
-        tokio::select! {
+        let answer = tokio::select! {
             answer = sender.send_request(request) => answer.map_err(|cause| broken(words(&cause))),
             () = pulse.stops(self.patience.silence) => {
                 Err(broken(format!("nothing was heard of it for {} s", self.patience.silence.as_secs())))
+            }
+        };
+        match answer {
+            Ok(mut answer) => {
+                answer.extensions_mut().insert(connection);
+                Ok(answer)
+            }
+            Err(failed) => {
+                connection.0.abort();
+                Err(failed)
             }
         }
     }
@@ -183,7 +195,8 @@ impl Client {
         self.whole(url, answer).await
     }
 
-    /// Reads an answer to its end, or as much as a server says that means well.
+    /// Reads an answer to its end, or as much as a server says that means well. Nothing is sent any more then, also where the
+    /// answer came before the request's end.
     ///
     /// # Errors
     /// [`Failed::Broken`].
@@ -196,7 +209,8 @@ impl Client {
             server: url.authority().to_owned(),
             why,
         };
-        let (head, mut body) = answer.into_parts();
+        let (mut head, mut body) = answer.into_parts();
+        let _closed = head.extensions.remove::<Connection>().map(Closes);
         let mut read = BytesMut::new();
         while read.len() < MOST {
             let frame = timeout(self.patience.silence, body.frame()).await;
@@ -303,6 +317,19 @@ impl std::fmt::Debug for Client {
     }
 }
 
+/// The task that has a request's connection.
+#[derive(Clone)]
+struct Connection(AbortHandle);
+
+/// Closes it in the end.
+struct Closes(Connection);
+
+impl Drop for Closes {
+    fn drop(&mut self) {
+        self.0.0.abort();
+    }
+}
+
 /// A connection, of whichever kind.
 trait Line: AsyncRead + AsyncWrite + Send + Unpin {}
 
@@ -342,4 +369,55 @@ fn words(error: &(dyn std::error::Error + 'static)) -> String {
         cause = inner.source();
     }
     words
+}
+
+#[cfg(test)]
+mod tests {
+    use std::pin::Pin;
+    use std::task::{Context, Poll};
+
+    use http_body::Frame;
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    /// A body that never ends.
+    struct Endless;
+
+    impl http_body::Body for Endless {
+        type Data = Bytes;
+        type Error = io::Error;
+
+        fn poll_frame(
+            self: Pin<&mut Self>,
+            _: &mut Context<'_>,
+        ) -> Poll<Option<io::Result<Frame<Bytes>>>> {
+            Poll::Ready(Some(Ok(Frame::data(Bytes::from_static(&[7; 4096])))))
+        }
+    }
+
+    #[tokio::test]
+    async fn nothing_more_is_sent_once_an_early_answer_has_been_read() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}/", listener.local_addr().unwrap());
+        let server = tokio::spawn(async move {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let mut some = vec![0; 64 * 1024];
+            stream.read_exact(&mut some).await.unwrap();
+            let busy = b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n\r\n";
+            stream.write_all(busy).await.unwrap();
+            // It reads on, as long as anything comes.
+            while stream.read(&mut some).await.is_ok_and(|read| read > 0) {}
+        });
+        let client = Client::new(None, Patience::default()).unwrap();
+        let mut request = Request::new(Endless.boxed_unsync());
+        *request.method_mut() = Method::PATCH;
+        let url = url.parse().unwrap();
+        let answer = client.ask(&url, request, &Pulse::new()).await.unwrap();
+        let answer = client.whole(&url, answer).await.unwrap();
+        assert_eq!(answer.status(), 503);
+        let closed = timeout(Duration::from_secs(60), server).await;
+        closed.expect("the connection is closed").unwrap();
+    }
 }
