@@ -74,6 +74,12 @@ const ASK = "Ask who runs this page.";
 /** What happened and what to do, by code. Other codes come with the server's own sentence.
  * @type {{[code: string]: [string, string]}} */
 const ERRORS = {
+  app_failed: ["The server behind this page failed.", ASK],
+  app_refused: ["The server behind this page does not take the file.", ASK],
+  app_timeout: ["The server behind this page does not answer.", LATER],
+  app_unreachable: ["The server behind this page does not answer.", LATER],
+  ask_failed: ["The server could not find out whether you may.", LATER],
+  bad_ticket: ["Your right to send has ended.", "Reload this page."],
   cancelled: ["The upload was ended on the server.", ASK],
   client_gone: ["The connection to the server broke.", BACK],
   connection_lost: ["The connection to the server broke.", BACK],
@@ -83,6 +89,7 @@ const ERRORS = {
   file_unreadable: ["The file has changed or cannot be read any more.", "Choose it again."],
   foreign_answer: ["Something on the way answered in the server's place.", "Retry when you are through it; a network's login page, say."],
   forbidden: ["Files are not taken from where you are.", ASK],
+  hand_off_failed: ["The file is here, and the server behind this page did not take it.", ASK],
   http_413: ["A server on the way takes no file this large.", SMALLER],
   http_502: ["The server behind this page does not answer.", LATER],
   http_503: ["The server has too much to do.", LATER],
@@ -91,6 +98,7 @@ const ERRORS = {
   name_taken: ["A file of that name is here already.", "Rename yours and choose it again."],
   not_found: ["Files are no longer taken here.", "Reload this page."],
   owner_limit: ["You have no room left here.", ASK],
+  processing_timeout: ["The server behind this page has not said what became of the file.", ASK],
   request_too_large: ["The file is larger than this server takes at once.", SMALLER],
   shutting_down: ["The server is about to stop.", LATER],
   stalled: ["Nothing of the file came through for too long.", BACK],

@@ -220,6 +220,48 @@ pub enum Error {
     /// The owner would hold more than they may.
     #[error("you have no room left here")]
     OwnerLimit,
+    /// The app behind is not there, or broke off before it had answered.
+    #[error("the app cannot be reached; try again in a moment")]
+    AppUnreachable,
+    /// The app behind did not answer in time.
+    #[error("the app has not answered for {seconds} s")]
+    AppTimeout {
+        /// The longest wait.
+        seconds: u64,
+    },
+    /// The app behind does not take the upload: its own answer goes to the client.
+    #[error("the app refused the upload with status {status}")]
+    AppRefused {
+        /// The status of its answer.
+        status: u16,
+    },
+    /// The app behind took the upload and then failed to answer well.
+    #[error("the app failed with status {status}")]
+    AppFailed {
+        /// The status of its answer.
+        status: u16,
+    },
+    /// The app took the upload, and has not said what became of it.
+    #[error("the app has not said for {seconds} s what became of the upload")]
+    ProcessingTimeout {
+        /// The longest wait.
+        seconds: u64,
+    },
+    /// The app was not told of a finished upload, however often that was tried.
+    #[error("the app could not be told of the upload")]
+    HandOffFailed,
+    /// A request that has been through this server before.
+    #[error("the request has come round to this server again: the app's address leads back here")]
+    Loop,
+    /// Nobody who knows said in time whether this may be done.
+    #[error("whether you may do this could not be found out; try again in a moment")]
+    AskFailed,
+    /// A ticket that opens nothing here.
+    #[error("the ticket cannot be used: {why}")]
+    BadTicket {
+        /// What is wrong with it.
+        why: &'static str,
+    },
     /// Somebody with the right to it ended the upload.
     #[error("the upload was cancelled")]
     Cancelled,
@@ -348,6 +390,16 @@ impl Error {
             Self::TooManyUnfinished { .. } => ("too_many_unfinished", 429),
             Self::StoreLimit => ("store_limit", 507),
             Self::OwnerLimit => ("owner_limit", 413),
+            Self::AppUnreachable => ("app_unreachable", 502),
+            Self::AppTimeout { .. } => ("app_timeout", 504),
+            Self::AppRefused { status } => ("app_refused", *status),
+            Self::AppFailed { .. } => ("app_failed", 502),
+            Self::ProcessingTimeout { .. } => ("processing_timeout", 504),
+            Self::HandOffFailed => ("hand_off_failed", 502),
+            // RFC 5842, 7.2.
+            Self::Loop => ("loop", 508),
+            Self::AskFailed => ("ask_failed", 503),
+            Self::BadTicket { .. } => ("bad_ticket", 401),
             Self::Cancelled => ("cancelled", 410),
             Self::ShuttingDown => ("shutting_down", 503),
             Self::TooManyWatchers => ("too_many_watchers", 503),
@@ -433,6 +485,15 @@ mod tests {
             TooManyUnfinished { .. } => TooManyUnfinished { limit: 0 },
             StoreLimit => StoreLimit,
             OwnerLimit => OwnerLimit,
+            AppUnreachable => AppUnreachable,
+            AppTimeout { .. } => AppTimeout { seconds: 0 },
+            AppRefused { .. } => AppRefused { status: 403 },
+            AppFailed { .. } => AppFailed { status: 500 },
+            ProcessingTimeout { .. } => ProcessingTimeout { seconds: 0 },
+            HandOffFailed => HandOffFailed,
+            Loop => Loop,
+            AskFailed => AskFailed,
+            BadTicket { .. } => BadTicket { why: "" },
             Cancelled => Cancelled,
             ShuttingDown => ShuttingDown,
             TooManyWatchers => TooManyWatchers,

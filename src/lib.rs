@@ -107,16 +107,26 @@ compile_error!("Dumbwaiter runs on Linux on x86-64 and aarch64 only");
 mod accept;
 #[doc(hidden)]
 pub mod admission;
+#[cfg(feature = "server")]
+mod app;
 mod arrival;
+#[cfg(feature = "server")]
+mod ask;
 mod error;
 #[cfg(all(feature = "server", any(doc, doctest)))]
 pub mod guide;
+#[cfg(feature = "server")]
+mod hand_off;
 pub mod handlers;
 mod head;
 mod interim;
 pub mod limits;
 mod lock;
+#[cfg(feature = "server")]
+mod mirror;
 pub mod name;
+#[cfg(feature = "server")]
+mod net;
 mod operator;
 mod outbound;
 mod page;
@@ -131,6 +141,8 @@ pub mod rights;
 #[cfg(feature = "server")]
 pub mod server;
 mod service;
+#[cfg(feature = "server")]
+mod signed;
 mod sizes;
 pub mod store;
 mod sweep;

@@ -1,0 +1,1 @@
+//! Asks the app over HTTP who may, before a body is read.

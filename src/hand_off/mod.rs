@@ -1,0 +1,1 @@
+//! The finished upload goes to the app: as the form that came, as a form that names the stored files, or told by a request of our own.
