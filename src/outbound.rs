@@ -1,4 +1,4 @@
-//! The body of our answers: whole, a file as it is read, or a stream of events.
+//! The body of our answers: whole, a file as it is read, a stream of events, or what the app behind answers.
 
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -7,10 +7,12 @@ use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 
 use crate::error::Error;
+#[cfg(feature = "server")]
+use crate::net::Answered;
 use crate::protocol::get::FileBody;
 use crate::watch::EventStream;
 
-/// The body of an answer. It fails only when a stored file cannot be read to its end.
+/// The body of an answer. It fails only when a stored file, or the app's answer, cannot be read to its end.
 #[derive(Debug)]
 pub struct ResponseBody(Kind);
 
@@ -18,6 +20,8 @@ pub struct ResponseBody(Kind);
 enum Kind {
     File(FileBody),
     Events(Box<EventStream>),
+    #[cfg(feature = "server")]
+    App(Box<Answered>),
 }
 
 impl From<Bytes> for ResponseBody {
@@ -38,6 +42,13 @@ impl From<EventStream> for ResponseBody {
     }
 }
 
+#[cfg(feature = "server")]
+impl From<Answered> for ResponseBody {
+    fn from(answered: Answered) -> Self {
+        Self(Kind::App(Box::new(answered)))
+    }
+}
+
 impl Body for ResponseBody {
     type Data = Bytes;
     type Error = Error;
@@ -51,6 +62,10 @@ impl Body for ResponseBody {
             Kind::Events(events) => Pin::new(events.as_mut())
                 .poll_frame(cx)
                 .map_err(|never| match never {}),
+            #[cfg(feature = "server")]
+            Kind::App(answered) => Pin::new(answered.as_mut())
+                .poll_frame(cx)
+                .map_err(Error::from),
         }
     }
 
@@ -58,6 +73,8 @@ impl Body for ResponseBody {
         match &self.0 {
             Kind::File(file) => file.is_end_stream(),
             Kind::Events(events) => events.is_end_stream(),
+            #[cfg(feature = "server")]
+            Kind::App(answered) => answered.is_end_stream(),
         }
     }
 
@@ -65,6 +82,8 @@ impl Body for ResponseBody {
         match &self.0 {
             Kind::File(file) => file.size_hint(),
             Kind::Events(events) => events.size_hint(),
+            #[cfg(feature = "server")]
+            Kind::App(answered) => answered.size_hint(),
         }
     }
 }

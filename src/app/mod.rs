@@ -1,1 +1,102 @@
 //! The app behind: requests that are not ours go on to it, and its answers come back.
+//!
+//! ```text
+//! client ──► Service ──► head::to_app ──► net::Client ──► the app
+//!        ◄── ResponseBody ◄── head::to_client ◄── its answer, piece by piece
+//! ```
+//!
+//! Both bodies are pulled by whoever reads them: a client that reads slowly slows the app down, not our memory up, and the
+//! other way about. Whoever goes away takes the other side's connection along; an answer that breaks off in its middle is
+//! cut, never ended well.
+//!
+//! | file | what |
+//! |---|---|
+//! | `head.rs` | what the app is told of a request, and the client of an answer |
+
+use std::sync::Arc;
+
+use http::{HeaderMap, Request, Response, header};
+
+use crate::error::Error;
+use crate::net::{Answered, Client, Failed, Net, Patience, Sent, Upstream};
+use crate::outbound::ResponseBody;
+use crate::protocol::{Asked, answer};
+
+pub(crate) mod head;
+
+/// Where the app is, and how long it is waited for.
+#[derive(Clone, Debug)]
+pub(crate) struct AppOptions {
+    /// Where it is.
+    pub(crate) upstream: Upstream,
+    /// How long it is waited for.
+    pub(crate) patience: Patience,
+}
+
+/// The app behind; cheap to clone.
+#[derive(Clone, Debug)]
+pub(crate) struct App(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    upstream: Upstream,
+    client: Client,
+}
+
+impl App {
+    pub(crate) fn new(net: &Net, options: AppOptions) -> Self {
+        Self(Arc::new(Inner {
+            client: Client::new(net, options.patience),
+            upstream: options.upstream,
+        }))
+    }
+
+    /// What the app is told of a request: its fields without those that concern this connection alone, and who asks. The
+    /// length of a body is for the one who sends it to say.
+    pub(crate) fn head(&self, asked: &Asked) -> HeaderMap {
+        head::to_app(asked)
+    }
+
+    /// Sends a request, whose URI is the path and query below the app's own.
+    ///
+    /// # Errors
+    /// [`Failed`].
+    pub(crate) async fn send(
+        &self,
+        mut request: Request<Sent>,
+    ) -> Result<Response<Answered>, Failed> {
+        if let Some(asked) = request.uri().path_and_query() {
+            *request.uri_mut() = self.0.upstream.below(asked).into();
+        }
+        self.0.client.send(&self.0.upstream, request).await
+    }
+
+    /// The app's answer, as the client gets it.
+    pub(crate) fn answer(&self, answer: Response<Answered>) -> Response<ResponseBody> {
+        let (mut head, body) = answer.into_parts();
+        head.headers = head::to_client(&head.headers);
+        head.extensions.clear();
+        Response::from_parts(head, body.into())
+    }
+
+    /// Sends a request on as it came, and gives the app's answer as it comes.
+    pub(crate) async fn pass(&self, asked: &Asked, body: Sent) -> Response<ResponseBody> {
+        match self.forward(asked, body).await {
+            Ok(answer) => self.answer(answer),
+            Err(error) => answer::refused(&asked.head.headers, "", &error).map(Into::into),
+        }
+    }
+
+    async fn forward(&self, asked: &Asked, body: Sent) -> Result<Response<Answered>, Error> {
+        head::check_loop(&asked.head.headers)?;
+        let mut request = Request::new(body);
+        *request.method_mut() = asked.head.method.clone();
+        *request.uri_mut() = asked.head.uri.clone();
+        *request.headers_mut() = self.head(asked);
+        if let Some(length) = asked.head.headers.get(header::CONTENT_LENGTH) {
+            let length = length.clone();
+            request.headers_mut().insert(header::CONTENT_LENGTH, length);
+        }
+        Ok(self.send(request).await?)
+    }
+}

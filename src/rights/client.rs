@@ -32,6 +32,8 @@ pub struct Client {
     https: bool,
     pub(super) host: Option<Authority>,
     prefix: String,
+    /// The trusted proxies between, the nearest first.
+    proxies: Vec<IpAddr>,
 }
 
 impl Client {
@@ -51,6 +53,7 @@ impl Client {
             https: false,
             host: None,
             prefix: String::new(),
+            proxies: Vec::new(),
         };
         if any_holds(&trust.proxies, peer) {
             client.walk(headers, trust);
@@ -74,6 +77,7 @@ impl Client {
                 self.certain = false;
                 return;
             };
+            self.proxies.push(self.address);
             self.address = address;
         }
     }
@@ -120,6 +124,18 @@ impl Client {
     #[must_use]
     pub fn is_https(&self) -> bool {
         self.https
+    }
+
+    /// The trusted proxies that it came through, the nearest to us first.
+    #[cfg(feature = "server")]
+    pub(crate) fn proxies(&self) -> &[IpAddr] {
+        &self.proxies
+    }
+
+    /// The host by which it addresses us, where a trusted proxy says so.
+    #[cfg(feature = "server")]
+    pub(crate) fn named_host(&self) -> Option<&Authority> {
+        self.host.as_ref()
     }
 
     /// Scheme and host by which it addresses us, as a trusted proxy says or the request itself; `None` where neither does.
