@@ -43,6 +43,8 @@ pub use ledger::{End, Interruption, Ledger};
 #[cfg(feature = "server")]
 pub(crate) use rate::Rate;
 pub use resume::Files;
+#[cfg(feature = "server")]
+pub(crate) use tap::Phases;
 pub use tracker::TrackerOptions;
 
 // What is ours to use, but for our own tests.

@@ -127,16 +127,17 @@ impl Tap {
         self.change(|known, _| known.keep_field(name, value, most));
     }
 
-    /// What is done with the upload from now on, in state `processing`. A new name is told at once, its numbers with the
-    /// next tick.
+    /// What is done with the upload from now on, in state `processing`: see [`Phases::phase`].
     pub fn phase(&self, phase: Phase) {
-        let mut known = locked(&self.progress.known);
-        let new = |old: &Phase| old.name != phase.name;
-        if known.phase.as_ref().is_none_or(new) {
-            drop(known);
-            self.change(|known, _| known.phase = Some(phase));
-        } else if self.writes() {
-            known.phase = Some(phase);
+        self.phases().phase(phase);
+    }
+
+    /// For whoever else tells what is done with the upload, for as long as that is this writer's.
+    pub(crate) fn phases(&self) -> Phases {
+        Phases {
+            shared: Arc::clone(&self.shared),
+            progress: Arc::clone(&self.progress),
+            writer: self.writer,
         }
     }
 
@@ -220,15 +221,49 @@ impl Tap {
 
     /// Changes the record and has the ticker wake those who follow it: the pump itself wakes nobody.
     pub(super) fn change(&self, change: impl FnOnce(&mut Known, u64)) {
-        let ours = |known: &mut Known, received: u64| {
-            if self.writes() {
-                change(known, received);
-            }
-        };
-        self.progress.change(self.shared.now(), ours);
-        if self.progress.is_followed() {
-            self.shared.queue.push(&self.progress);
+        change_as(self.writer, &self.shared, &self.progress, change);
+    }
+}
+
+/// Says what is done with an upload once all its bytes are here. It holds nothing up and ends nothing.
+#[derive(Clone, Debug)]
+pub(crate) struct Phases {
+    shared: Arc<Shared>,
+    progress: Arc<Progress>,
+    writer: Writer,
+}
+
+impl Phases {
+    /// What is done with the upload from now on, in state `processing`. A new name is told at once, its numbers with the
+    /// next tick.
+    pub(crate) fn phase(&self, phase: Phase) {
+        let mut known = locked(&self.progress.known);
+        let new = |old: &Phase| old.name != phase.name;
+        if known.phase.as_ref().is_none_or(new) {
+            drop(known);
+            change_as(self.writer, &self.shared, &self.progress, |known, _| {
+                known.phase = Some(phase);
+            });
+        } else if self.progress.halt.writer() == self.writer {
+            known.phase = Some(phase);
         }
+    }
+}
+
+fn change_as(
+    writer: Writer,
+    shared: &Shared,
+    progress: &Arc<Progress>,
+    change: impl FnOnce(&mut Known, u64),
+) {
+    let ours = |known: &mut Known, received: u64| {
+        if progress.halt.writer() == writer {
+            change(known, received);
+        }
+    };
+    progress.change(shared.now(), ours);
+    if progress.is_followed() {
+        shared.queue.push(progress);
     }
 }
 
