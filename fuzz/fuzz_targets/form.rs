@@ -113,6 +113,7 @@ fn parts(pieces: Vec<Piece>) -> Vec<Part> {
                 part.data.extend_from_slice(&bytes);
             }
             Piece::End => parts.push(std::mem::take(&mut part)),
+            Piece::Between(_) => unreachable!("it was not asked for"),
         }
     }
     parts

@@ -200,7 +200,7 @@ impl Fields {
                 let pair = open.take().map(|(name, value)| (name, text(value)));
                 self.pairs.extend(pair);
             }
-            (Piece::Data(_), None) => {}
+            (Piece::Data(_), None) | (Piece::Between(_), _) => {}
         }
         Ok(false)
     }
@@ -254,7 +254,7 @@ impl Inside {
                     _ => Err(NOT_AS_LONG),
                 }
             }
-            Piece::Field(_) => Ok(None),
+            Piece::Field(_) | Piece::Between(_) => Ok(None),
             Piece::File(_) => Err(Error::BadRequest {
                 what: "its form has more files than one",
             }),

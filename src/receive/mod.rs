@@ -33,6 +33,7 @@ mod pace;
 mod pieces;
 mod pump;
 mod resume;
+mod skeleton;
 mod split;
 mod whole;
 mod window;
@@ -128,6 +129,7 @@ impl Receiver {
             current: Current::Nothing,
             frames: Vec::new(),
             resumable: None,
+            skeleton: None,
         })
     }
 }
@@ -164,6 +166,8 @@ pub struct Received {
     frames: Vec<Bytes>,
     /// Only of an upload that outlives its requests.
     resumable: Option<Box<Resumable>>,
+    /// Only of a form that is to be put together again.
+    skeleton: Option<Box<skeleton::Growing>>,
 }
 
 enum Current {

@@ -20,6 +20,7 @@ impl Received {
                 Piece::Data(bytes) => self.data(bytes).await?,
                 // On the heap: it is once a file, and an upload keeps room for the largest of these as long as bytes come.
                 Piece::End => Box::pin(self.end()).await?,
+                Piece::Between(bytes) => self.beside(&bytes)?,
             }
         }
         self.write().await
@@ -60,6 +61,11 @@ impl Received {
     async fn data(&mut self, bytes: Bytes) -> Result<(), Error> {
         if matches!(self.current, Current::Head(_)) {
             self.begin_file().await?;
+        }
+        match &self.current {
+            Current::Field { .. } => self.beside(&bytes)?,
+            Current::File(_) => self.count_for_skeleton(bytes.len()),
+            Current::Nothing | Current::Skipped | Current::Head(_) => {}
         }
         match &mut self.current {
             Current::Field { value, .. } => {
@@ -114,7 +120,7 @@ impl Received {
         self.handlers.push(handlers);
         match begun {
             Ok(()) => {}
-            Err(Stop::SkipFile) => return Ok(()),
+            Err(Stop::SkipFile) => return self.may_skip(),
             Err(Stop::Refuse(refusal)) => return Err(refusal.into()),
         }
         if self.session.is_none() {
@@ -157,6 +163,7 @@ impl Received {
                 facts.length += held.iter().map(|bytes| bytes.len() as u64).sum::<u64>();
                 self.frames.extend(held);
                 self.write().await?;
+                self.file_in_skeleton(facts.length)?;
                 self.tap().end_file(&facts);
                 self.files.push(facts);
                 Ok(())
@@ -193,6 +200,7 @@ impl Received {
     /// A handler takes no more of the current file.
     pub(super) async fn stop(&mut self, stop: Stop) -> Result<(), Error> {
         let Stop::Refuse(refusal) = stop else {
+            self.may_skip()?;
             self.frames.clear();
             self.current = Current::Skipped;
             self.tap().discard_file();
@@ -224,7 +232,7 @@ fn last(handlers: &mut [FileHandlers]) -> &mut FileHandlers {
         .expect("a file's handlers are made before its first byte")
 }
 
-fn limit(what: &'static str, count: usize, limit: usize) -> Result<(), Error> {
+pub(super) fn limit(what: &'static str, count: usize, limit: usize) -> Result<(), Error> {
     match count > limit {
         true => Err(Error::LimitExceeded {
             what,

@@ -47,6 +47,8 @@ pub enum Piece {
     Data(Bytes),
     /// What began last is complete.
     End,
+    /// Bytes that belong to no part, or are a part's head: told only where they were asked for.
+    Between(Bytes),
 }
 
 /// Of what the body of an upload is made that outlives its requests.

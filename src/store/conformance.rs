@@ -16,8 +16,9 @@ use super::Store;
 
 pub use self::bytes::{
     a_discarded_file_leaves_its_place_to_the_next, a_file_may_be_empty,
-    an_upload_may_have_no_files, frames_of_any_size_lie_end_to_end,
-    one_file_comes_back_as_it_was_written, several_files_come_back_in_order,
+    a_session_reads_its_files_back_by_number, an_upload_may_have_no_files,
+    frames_of_any_size_lie_end_to_end, one_file_comes_back_as_it_was_written,
+    several_files_come_back_in_order,
 };
 pub use self::ends::{
     a_commit_needs_an_entry_for_each_file, a_commit_survives_its_caller, an_unknown_id_has_nothing,
@@ -72,6 +73,7 @@ pub async fn all(store: &dyn Store) {
     a_file_may_be_empty(store).await;
     an_upload_may_have_no_files(store).await;
     a_discarded_file_leaves_its_place_to_the_next(store).await;
+    a_session_reads_its_files_back_by_number(store).await;
     what_is_not_committed_is_nowhere(store).await;
     an_unknown_id_has_nothing(store).await;
     a_taken_session_goes_on_from_its_checkpoint(store).await;

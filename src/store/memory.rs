@@ -352,11 +352,16 @@ impl Session for MemorySession {
         let Some(file) = self.files.last().filter(|_| self.writing) else {
             return Err(Error::store("no file has been begun"));
         };
-        let from = usize::try_from(offset)
-            .unwrap_or(usize::MAX)
-            .min(file.len());
-        let to = file.len().min(from.saturating_add(max));
-        Ok(Bytes::copy_from_slice(&file[from..to]))
+        Ok(copy(file, offset, max))
+    }
+
+    async fn read_file(&mut self, index: usize, offset: u64, max: usize) -> Result<Bytes, Error> {
+        drop(self.pass()?);
+        let there = self.files.get(index);
+        match there.filter(|_| !self.kept.contains(&index)) {
+            Some(file) => Ok(copy(file, offset, max)),
+            None => Err(Error::store("there is no such file to be read")),
+        }
     }
 
     async fn discard_file(&mut self) -> Result<(), Error> {
@@ -471,6 +476,13 @@ impl Session for MemorySession {
         self.pass()?.checkpoints.remove(self.id.as_bytes());
         Ok(())
     }
+}
+
+/// Up to `max` bytes from `offset`.
+fn copy(file: &[u8], offset: u64, max: usize) -> Bytes {
+    let from = usize::try_from(offset).map_or(file.len(), |from| from.min(file.len()));
+    let to = file.len().min(from.saturating_add(max));
+    Bytes::copy_from_slice(&file[from..to])
 }
 
 struct MemoryReader {

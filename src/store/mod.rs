@@ -223,6 +223,18 @@ pub trait Session: Send {
         Err(Error::store("this store does not read back what it writes"))
     }
 
+    /// Up to `max` bytes of a file of this session from `offset`, as they were written; empty only at its end. `index` counts
+    /// the files begun and not discarded. Where an app behind is given forms as they came, it is there: they are read so,
+    /// without having been visible.
+    ///
+    /// # Errors
+    /// As [`Session::begin_file`], also for a file that is not there or was kept by itself; [`Error::Store`] always, unless
+    /// the store says otherwise.
+    async fn read_file(&mut self, index: usize, offset: u64, max: usize) -> Result<Bytes, Error> {
+        let _ = (index, offset, max);
+        Err(Error::store("this store does not read back what it writes"))
+    }
+
     /// Forgets the file begun last with all its bytes; the next [`Session::begin_file`] takes its place.
     ///
     /// # Errors

@@ -65,6 +65,8 @@ pub struct Form {
     state: State,
     /// The bytes of a head that has come in part; empty in every other state.
     head: Vec<u8>,
+    /// Whether it tells of the bytes between parts too.
+    tells_between: bool,
 }
 
 /// What comes next.
@@ -102,7 +104,16 @@ impl Form {
             // The first delimiter needs no line end before it.
             state: State::Preamble { held: CRLF },
             head: Vec::new(),
+            tells_between: false,
         }
+    }
+
+    /// Tells of every byte of the body in its order: of those that are no part's too, as [`Piece::Between`]. So the form can
+    /// be put together again as it was.
+    #[must_use]
+    pub fn with_skeleton(mut self) -> Self {
+        self.tells_between = true;
+        self
     }
 
     /// A parser for a form whose saved state, its boundary with it, is yet to be restored.
@@ -114,6 +125,22 @@ impl Form {
 
     /// Takes some of `rest` and leaves what is still to be looked at.
     fn step(&mut self, rest: &mut Bytes, pieces: &mut Vec<Piece>) -> Result<(), Error> {
+        match self.tells_between && !matches!(self.state, State::Body { .. }) {
+            false => self.find(rest, pieces),
+            true => self.find_between(rest, pieces),
+        }
+    }
+
+    /// Where no part's bytes are: all that is taken stands before what it makes known.
+    fn find_between(&mut self, rest: &mut Bytes, pieces: &mut Vec<Piece>) -> Result<(), Error> {
+        let (mut all, at) = (rest.clone(), pieces.len());
+        let how = self.find(rest, pieces);
+        all.truncate(all.len() - rest.len());
+        pieces.insert(at, Piece::Between(all));
+        how
+    }
+
+    fn find(&mut self, rest: &mut Bytes, pieces: &mut Vec<Piece>) -> Result<(), Error> {
         self.state = match self.state {
             State::Preamble { held } => self.preamble(held, rest),
             State::Body { held, lent } => self.body(held, lent, rest, pieces),
@@ -159,6 +186,12 @@ impl Form {
         match scan.next {
             Next::Delimiter { end } => {
                 pieces.push(Piece::End);
+                if self.tells_between {
+                    // What was lent has been told as the head's.
+                    let from = if scan.released == 0 { lent } else { 0 };
+                    let line = self.delimiter.slice(from..self.delimiter.len());
+                    pieces.push(Piece::Between(line));
+                }
                 rest.advance(end);
                 State::Line { padding: 0 }
             }
@@ -229,8 +262,12 @@ impl Split for Form {
     }
 
     fn restore(&mut self, state: &[u8]) -> Result<(), Error> {
-        *self = saved::read(state, self.limits)
+        let form = saved::read(state, self.limits)
             .ok_or_else(|| Error::store("the saved state is not a form parser's"))?;
+        *self = Self {
+            tells_between: self.tells_between,
+            ..form
+        };
         Ok(())
     }
 }

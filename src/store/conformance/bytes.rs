@@ -142,3 +142,34 @@ pub async fn a_discarded_file_leaves_its_place_to_the_next(store: &dyn Store) {
     assert_eq!(case.read(0).await.as_deref(), Some(&b"first"[..]));
     assert_eq!(case.read(1).await.as_deref(), Some(&b"second"[..]));
 }
+
+/// What a session has written it can give back, file by file, until it is dropped.
+///
+/// # Panics
+/// When the store breaks the promise.
+pub async fn a_session_reads_its_files_back_by_number(store: &dyn Store) {
+    let case = Case::new(store);
+    let mut session = case.create_with(&["one", "", "not wanted"]).await;
+    session.discard_file().await.expect("discard");
+    // More than a store may keep open.
+    let many: Vec<_> = (2..100).map(|n| format!("file {n}")).collect();
+    for content in &many {
+        file(&mut session, &[content]).await;
+    }
+    let contents = ["one", ""]
+        .into_iter()
+        .chain(many.iter().map(String::as_str));
+    for (index, content) in contents.enumerate() {
+        for (offset, max) in [(0, 4), (2, 100), (3, 0), (9, 9)] {
+            let from = content.len().min(offset);
+            let expected = &content[from..content.len().min(from + max)];
+            let got = session.read_file(index, offset as u64, max).await;
+            assert_eq!(got.expect("read file"), expected, "file {index}");
+        }
+    }
+    assert!(session.read_file(100, 0, 1).await.is_err());
+    let kept = session.keep(0, case.place("one"), OnConflict::Rename).await;
+    assert_eq!(kept.expect("keep").length, 3);
+    assert!(session.read_file(0, 0, 1).await.is_err(), "kept by itself");
+    assert_eq!(session.read_file(2, 5, 9).await.expect("read file"), "2");
+}

@@ -223,6 +223,23 @@ impl Session for DiskSession {
         read::read_at(file, offset, max.min(left))
     }
 
+    async fn read_file(&mut self, index: usize, offset: u64, max: usize) -> Result<Bytes, Error> {
+        self.check()?;
+        let _pass = self.gate.pass(self.epoch)?;
+        let there = self.scratch.files.get(index).filter(|file| !file.lent);
+        let file = there.ok_or_else(|| Error::store("there is no such file to be read"))?;
+        let left = usize::try_from(file.written.saturating_sub(offset)).unwrap_or(usize::MAX);
+        match &file.file {
+            Some(open) => read::read_at(open, offset, max.min(left)),
+            // Closed to save a descriptor; opened for this once.
+            None => {
+                let opened = self.inner.root.open_temp(&file.temp)?;
+                let opened = opened.ok_or_else(|| Error::store("a temporary file is gone"))?;
+                read::read_at(opened, offset, max.min(left))
+            }
+        }
+    }
+
     async fn discard_file(&mut self) -> Result<(), Error> {
         self.check()?;
         let _pass = self.gate.pass(self.epoch)?;

@@ -142,6 +142,10 @@ impl Session for FaultySession {
         self.session.read_back(offset, max).await
     }
 
+    async fn read_file(&mut self, index: usize, offset: u64, max: usize) -> Result<Bytes, Error> {
+        self.session.read_file(index, offset, max).await
+    }
+
     async fn discard_file(&mut self) -> Result<(), Error> {
         self.session.discard_file().await
     }
