@@ -26,6 +26,8 @@ pub(super) struct Known {
     pub(super) files: Vec<File>,
     /// Its bytes come from other uploads.
     pub(super) joining: bool,
+    /// Its files are the app's: none can be fetched here.
+    pub(super) handed: bool,
     /// What the app, or we, do with what has come.
     pub(super) phase: Option<Phase>,
     pub(super) error: Option<RecordError>,
@@ -64,6 +66,7 @@ impl Known {
             field_bytes: 0,
             files: Vec::new(),
             joining: false,
+            handed: false,
             phase: None,
             error: None,
         }

@@ -184,7 +184,7 @@ impl Progress {
         let urls = (sight == Sight::Full).then(|| Urls {
             base,
             id: self.id,
-            done: known.state == State::Done,
+            done: known.state == State::Done && !known.handed,
         });
         Record {
             id: (sight == Sight::Full).then(|| self.id.to_string()),

@@ -169,6 +169,13 @@ impl Tap {
         });
     }
 
+    /// The app behind has the upload, and says that all is well; its files are the app's, and have no address here.
+    #[cfg(feature = "server")]
+    pub(crate) fn handed(self, files: &[FileFacts]) {
+        self.change(|known, _| known.handed = true);
+        self.done(files);
+    }
+
     /// The upload ended otherwise, and nothing of it is kept.
     pub fn fail(mut self, why: &Error) {
         self.end_with(why);

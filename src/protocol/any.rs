@@ -8,6 +8,8 @@ use super::multipart::{Form, PartLimits};
 use super::{Asked, Inbound, headers, put};
 use crate::error::Error;
 use crate::progress::Progress;
+#[cfg(feature = "server")]
+use crate::receive::Handed;
 use crate::receive::{Arrived, Body, Split};
 use crate::upload::Protocol;
 
@@ -24,6 +26,28 @@ pub(crate) async fn arrive(
     };
     let upload = inbound.announce(protocol, asked, &body);
     inbound.arrive(upload, body, split).await
+}
+
+/// Takes a form in for the app behind, and keeps its skeleton within that many bytes: the app is given it as it came.
+#[cfg(feature = "server")]
+pub(crate) async fn hand(
+    inbound: &Inbound,
+    limits: PartLimits,
+    skeleton: Option<usize>,
+    asked: &Asked,
+    body: Body,
+) -> Result<Handed, Error> {
+    let upload = inbound.announce(Protocol::Form, asked, &body);
+    let boundary = headers::form_boundary(&asked.head.headers, limits.boundary_bytes);
+    let split = boundary.map(|boundary| -> Box<dyn Split> {
+        let form = Form::new(&boundary, limits);
+        match skeleton {
+            Some(_) => Box::new(form.with_skeleton()),
+            None => Box::new(form),
+        }
+    });
+    let received = inbound.gather(upload, body, split, skeleton).await?;
+    Ok(Handed::new(received))
 }
 
 fn form(head: &Parts, limits: PartLimits) -> Result<Box<dyn Split>, Error> {

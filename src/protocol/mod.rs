@@ -14,7 +14,7 @@ use crate::admission::{Admission, Place};
 use crate::error::Error;
 use crate::progress::{Progress, State, Tap, Tracker};
 use crate::query::GivenId;
-use crate::receive::{Arrived, Body, Naming, REPR_DIGEST, Receiver, Shape, Split};
+use crate::receive::{Arrived, Body, Naming, REPR_DIGEST, Received, Receiver, Shape, Split};
 use crate::rights::Client;
 use crate::threads::DataThreads;
 use crate::unfinished::{Status, Unfinished};
@@ -219,14 +219,28 @@ impl Inbound {
         body: Body,
         split: Result<Box<dyn Split>, Error>,
     ) -> Result<(Arc<Progress>, Arrived), Error> {
+        let received = self.gather(upload, body, split, None).await?;
+        Ok((Arc::clone(received.progress()), Arrived::new(received)))
+    }
+
+    /// Takes the body in, and keeps its skeleton within that many bytes.
+    pub(crate) async fn gather(
+        &self,
+        upload: Box<Upload>,
+        body: Body,
+        split: Result<Box<dyn Split>, Error>,
+        skeleton: Option<usize>,
+    ) -> Result<Box<Received>, Error> {
         let (tap, split, place) = self.let_in(&upload, split).await?;
         // All of the upload is in this request.
         let body = body.checked(&upload.head.headers, &REPR_DIGEST);
-        let progress = Arc::clone(tap.progress());
         let mut received = self.receiver.begin(upload, tap, place);
+        if let Some(most) = skeleton {
+            received.keep_skeleton(most);
+        }
         let work = async move {
             received.take_in(body, split).await?;
-            Ok((progress, Arrived::new(received)))
+            Ok(received)
         };
         self.data.run(Box::pin(work)).await
     }

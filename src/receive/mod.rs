@@ -28,6 +28,8 @@ mod checkpoint;
 mod checksum;
 mod digests;
 mod end;
+#[cfg(feature = "server")]
+mod handed;
 mod leave;
 mod pace;
 mod pieces;
@@ -46,8 +48,12 @@ pub(crate) use checkpoint::Kept;
 pub(crate) use checksum::{ALGORITHMS, Check, Checksum};
 pub use digests::Digests;
 pub(crate) use digests::{CONTENT as CONTENT_DIGEST, REPR as REPR_DIGEST};
+#[cfg(feature = "server")]
+pub(crate) use handed::{Handed, Part};
 pub use pace::PaceOptions;
 pub(crate) use resume::{OnKept, Words};
+#[cfg(feature = "server")]
+pub(crate) use skeleton::{Skeleton, Span};
 pub(crate) use split::Shape;
 pub use split::{Piece, Raw, Split};
 pub(crate) use window::WindowOptions;
@@ -122,6 +128,7 @@ impl Receiver {
             session: None,
             handlers: Vec::new(),
             files: Vec::new(),
+            fields_before: Vec::new(),
             fields: Vec::new(),
             field_bytes: 0,
             begun: 0,
@@ -155,6 +162,8 @@ pub struct Received {
     /// Those of every file, skipped ones too: all hear how the upload ends.
     handlers: Vec<FileHandlers>,
     files: Vec<FileFacts>,
+    /// How many fields stand before each of these files.
+    fields_before: Vec<usize>,
     fields: Vec<(String, String)>,
     field_bytes: usize,
     /// Files begun, left out ones too.

@@ -165,6 +165,7 @@ impl Received {
                 self.write().await?;
                 self.file_in_skeleton(facts.length)?;
                 self.tap().end_file(&facts);
+                self.fields_before.push(self.fields.len());
                 self.files.push(facts);
                 Ok(())
             }
