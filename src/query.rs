@@ -84,7 +84,7 @@ pub(crate) fn is_progress_id(name: &str) -> bool {
     name == PROGRESS_ID
 }
 
-fn decode(text: &str) -> Option<Cow<'_, str>> {
+pub(crate) fn decode(text: &str) -> Option<Cow<'_, str>> {
     percent_decode_str(text).decode_utf8().ok()
 }
 

@@ -51,6 +51,11 @@ impl App {
         }))
     }
 
+    /// How long the app is waited for.
+    pub(crate) fn patience(&self) -> Patience {
+        self.0.client.patience()
+    }
+
     /// What the app is told of a request: its fields without those that concern this connection alone, and who asks. The
     /// length of a body is for the one who sends it to say.
     pub(crate) fn head(&self, asked: &Asked) -> HeaderMap {

@@ -1,5 +1,6 @@
 //! The finished upload goes to the app: as the form that came, as a form that names the stored files, or told by a request of our own.
 
 mod form;
+mod replay;
 
 pub(crate) use form::{FormOptions, Forms, Give};

@@ -65,6 +65,11 @@ impl Client {
         }
     }
 
+    /// How long servers are waited for.
+    pub(crate) fn patience(&self) -> Patience {
+        self.patience
+    }
+
     /// Sends a request, whose URI is the path and query as they are to be sent, and gives the answer with its head. `Host`
     /// is the server's own unless the request has one.
     ///
