@@ -8,7 +8,8 @@ use std::sync::Arc;
 use bytes::Bytes;
 use dumbwaiter::name::OnConflict;
 use dumbwaiter::store::{
-    Checkpoint, Disk, Finished, Held, Open, Placed, Reader, Session, Space, Store, conformance,
+    Checkpoint, Disk, Finished, HandOffs, Held, Open, Placed, Reader, Session, Space, Store,
+    conformance,
 };
 use dumbwaiter::upload::{FileFacts, FileHead, OwnerKey, Remembered};
 use dumbwaiter::{Dumbwaiter, Error, UploadId};
@@ -42,6 +43,10 @@ impl<S: Store> Store for Catalogued<S> {
 
     fn held(&self) -> Option<Arc<Held>> {
         self.store.held()
+    }
+
+    fn hand_offs(&self) -> Option<Arc<dyn HandOffs>> {
+        self.store.hand_offs()
     }
 
     async fn list(&self, after: Option<&UploadId>, most: usize) -> Result<Vec<Finished>, Error> {
@@ -135,6 +140,10 @@ impl Session for Writing {
 
     fn settled(&mut self, upload: &Remembered) {
         self.session.settled(upload);
+    }
+
+    fn due(&mut self, note: Vec<u8>) {
+        self.session.due(note);
     }
 
     async fn commit(

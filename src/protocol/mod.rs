@@ -234,7 +234,12 @@ impl Inbound {
         let (tap, split, place) = self.let_in(&upload, split).await?;
         // All of the upload is in this request.
         let body = body.checked(&upload.head.headers, &REPR_DIGEST);
-        let mut received = self.receiver.begin(upload, tap, place);
+        let receiver = Receiver {
+            // Whoever asked for it is the app.
+            hand_off: None,
+            ..self.receiver.clone()
+        };
+        let mut received = receiver.begin(upload, tap, place);
         if let Some(most) = skeleton {
             received.keep_skeleton(most);
         }

@@ -209,6 +209,7 @@ mod tests {
         let place = admission.begin(&upload, None).await.unwrap();
         let tap = Tracker::start(TrackerOptions::default()).begin(&upload);
         let receiver = Receiver {
+            hand_off: None,
             store,
             chain: Chain::default(),
             limits: Limits::default(),

@@ -26,6 +26,9 @@ impl Received {
     /// The same, and the record does not say so yet.
     pub(super) async fn store(&mut self, naming: &Naming) -> Result<Vec<FileFacts>, Error> {
         let placed = self.place(naming)?;
+        if self.receiver.hand_off.is_some() {
+            self.note_due();
+        }
         match self.session.take() {
             Some(session) => session.commit(placed, naming.on_conflict).await,
             None => Ok(Vec::new()),
@@ -64,7 +67,7 @@ impl Received {
             place.keep(files.iter().map(|file| file.length).sum());
         }
         if let Some(tap) = self.tap.take() {
-            tap.done(&files);
+            self.leave_to_app(tap, &files);
         }
         files
     }

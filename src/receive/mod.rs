@@ -28,6 +28,7 @@ mod checkpoint;
 mod checksum;
 mod digests;
 mod end;
+mod hand_off;
 #[cfg(feature = "server")]
 mod handed;
 mod leave;
@@ -48,6 +49,7 @@ pub(crate) use checkpoint::Kept;
 pub(crate) use checksum::{ALGORITHMS, Check, Checksum};
 pub use digests::Digests;
 pub(crate) use digests::{CONTENT as CONTENT_DIGEST, REPR as REPR_DIGEST};
+pub use hand_off::{AppAnswer, HandOff, Told};
 #[cfg(feature = "server")]
 pub(crate) use handed::{Handed, Part};
 pub use pace::PaceOptions;
@@ -105,6 +107,8 @@ pub struct Receiver {
     pub pace: PaceOptions,
     /// Makes what splits a form whose saved state is to be restored.
     pub form: Arc<dyn Fn() -> Box<dyn Split> + Send + Sync>,
+    /// Who is told of an upload before it is done, if anybody.
+    pub hand_off: Option<Arc<dyn HandOff>>,
 }
 
 impl Receiver {
@@ -135,6 +139,7 @@ impl Receiver {
             taken: 0,
             current: Current::Nothing,
             frames: Vec::new(),
+            is_due: false,
             resumable: None,
             skeleton: None,
         })
@@ -173,6 +178,8 @@ pub struct Received {
     current: Current,
     /// Bytes of the current file that wait for the next write.
     frames: Vec<Bytes>,
+    /// Its hand-off is written down with its files.
+    is_due: bool,
     /// Only of an upload that outlives its requests.
     resumable: Option<Box<Resumable>>,
     /// Only of a form that is to be put together again.

@@ -64,6 +64,7 @@ impl Dumbwaiter {
     pub fn new(store: impl Store) -> Self {
         Self {
             receiver: Receiver {
+                hand_off: None,
                 store: Arc::new(store),
                 chain: Chain::default(),
                 limits: Limits::default(),

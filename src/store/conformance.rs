@@ -24,6 +24,10 @@ pub use self::ends::{
     a_commit_needs_an_entry_for_each_file, a_commit_survives_its_caller, an_unknown_id_has_nothing,
     what_is_finished_is_listed, what_is_not_committed_is_nowhere,
 };
+pub use self::hand_offs::{
+    nothing_is_due_of_what_is_not_stored, what_is_due_is_known_from_the_commit_on,
+    what_is_due_outlives_the_files, what_is_removed_is_due_no_more,
+};
 pub use self::keep::{
     a_file_kept_by_itself_is_there_and_the_others_go, a_kept_file_follows_the_rule_for_taken_names,
     a_kept_file_survives_its_caller, a_refused_file_can_be_kept_under_another_name,
@@ -56,6 +60,7 @@ pub use self::unfinished::{
 mod bytes;
 mod case;
 mod ends;
+mod hand_offs;
 mod keep;
 mod names;
 mod remove;
@@ -109,4 +114,8 @@ pub async fn all(store: &dyn Store) {
     removing_leaves_what_took_the_place(store).await;
     what_is_not_finished_cannot_be_removed(store).await;
     what_is_finished_is_listed(store).await;
+    what_is_due_is_known_from_the_commit_on(store).await;
+    nothing_is_due_of_what_is_not_stored(store).await;
+    what_is_removed_is_due_no_more(store).await;
+    what_is_due_outlives_the_files(store).await;
 }

@@ -25,9 +25,9 @@ use self::gate::{ALL, Gates};
 use self::read::DiskReader;
 use self::root::Root;
 use self::session::DiskSession;
-use super::records::{Record, Records, SyncMode};
+use super::records::{Gone, Record, Records, SyncMode};
 use super::sync::{SyncLedger, Syncs};
-use super::{Checkpoint, Finished, Held, Open, Reader, Session, Space, Store};
+use super::{Checkpoint, Finished, HandOffs, Held, Open, Reader, Session, Space, Store};
 use crate::error::Error;
 use crate::upload::{FileFacts, Remembered, UploadId};
 
@@ -35,6 +35,7 @@ mod claims;
 mod commit;
 mod detach;
 mod gate;
+mod hand_offs;
 mod keep;
 mod list;
 mod put;
@@ -233,7 +234,7 @@ impl Store for Disk {
         };
         if !list::is_there(&self.inner, &record)? {
             if !self.inner.gates.is_open(id) {
-                self.inner.forget(*id).await?;
+                self.inner.forget(*id, Gone::Elsewhere).await?;
             }
             return Ok(None);
         }
@@ -261,6 +262,10 @@ impl Store for Disk {
 
     fn held(&self) -> Option<Arc<Held>> {
         Some(Arc::clone(&self.inner.held))
+    }
+
+    fn hand_offs(&self) -> Option<Arc<dyn HandOffs>> {
+        Some(Arc::clone(&self.inner) as Arc<dyn HandOffs>)
     }
 
     async fn list(&self, after: Option<&UploadId>, most: usize) -> Result<Vec<Finished>, Error> {
@@ -303,8 +308,8 @@ impl Store for Disk {
 }
 
 impl Inner {
-    async fn forget(&self, id: UploadId) -> Result<(), Error> {
-        if let Some(record) = self.records.forget(id).await? {
+    async fn forget(&self, id: UploadId, how: Gone) -> Result<(), Error> {
+        if let Some(record) = self.records.forget(id, how).await? {
             self.held.sub(record.owner, record.bytes());
         }
         Ok(())

@@ -8,7 +8,9 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use async_trait::async_trait;
 use bytes::Bytes;
 
-use super::{Checkpoint, Finished, Held, Open, Placed, Reader, Session, Store, free};
+use super::{
+    Checkpoint, Due, Finished, HandOffs, Held, Open, Placed, Reader, Session, Store, free,
+};
 use crate::error::Error;
 use crate::name::OnConflict;
 use crate::upload::{FileFacts, FileHead, OwnerKey, Remembered, UploadId};
@@ -28,6 +30,9 @@ struct Kept {
     uploads: HashMap<UploadId, Upload>,
     /// In the order of their ids' bytes.
     checkpoints: BTreeMap<[u8; 16], (Checkpoint, Vec<Vec<u8>>)>,
+    /// What is due, and answers: both in the order of their uploads' ids.
+    due: BTreeMap<[u8; 16], Vec<u8>>,
+    answers: BTreeMap<[u8; 16], Vec<u8>>,
 }
 
 #[derive(Debug)]
@@ -88,6 +93,7 @@ impl Store for Memory {
             has_checkpoint: false,
             resumed: None,
             remembered: None,
+            due: None,
             files: Vec::new(),
             kept: Vec::new(),
             writing: false,
@@ -128,19 +134,28 @@ impl Store for Memory {
         Some(Arc::clone(&self.held))
     }
 
+    fn hand_offs(&self) -> Option<Arc<dyn HandOffs>> {
+        Some(Arc::new(self.clone()))
+    }
+
     async fn list(&self, after: Option<&UploadId>, most: usize) -> Result<Vec<Finished>, Error> {
         let kept = self.lock();
         let behind = |id: &&UploadId| after.is_none_or(|after| id.as_bytes() > after.as_bytes());
         let mut ids: Vec<_> = kept.uploads.keys().filter(behind).copied().collect();
         ids.sort_by_key(|id| *id.as_bytes());
         ids.truncate(most);
+        // Of what is due somebody is still to hear.
+        let is_due = |id: &UploadId| kept.due.contains_key(id.as_bytes());
         let finished = |id| {
             let upload = &kept.uploads[&id];
             Finished {
                 id,
-                at: upload.at,
+                at: match is_due(&id) {
+                    true => SystemTime::now(),
+                    false => upload.at,
+                },
                 bytes: upload.bytes(),
-                there: kept.is_there(upload),
+                there: is_due(&id) || kept.is_there(upload),
             }
         };
         Ok(ids.into_iter().map(finished).collect())
@@ -161,9 +176,8 @@ impl Store for Memory {
         after: Option<&UploadId>,
         most: usize,
     ) -> Result<Vec<(UploadId, Checkpoint)>, Error> {
-        let behind = after.map_or(Bound::Unbounded, |id| Bound::Excluded(*id.as_bytes()));
         let kept = self.lock();
-        let found = kept.checkpoints.range((behind, Bound::Unbounded));
+        let found = kept.checkpoints.range((behind(after), Bound::Unbounded));
         let unfinished = found
             .map(|(id, (checkpoint, _))| (UploadId::from_bytes(*id), checkpoint.clone()))
             .take(most);
@@ -204,6 +218,7 @@ impl Store for Memory {
         let Some(upload) = kept.uploads.remove(id) else {
             return Ok(false);
         };
+        kept.due.remove(id.as_bytes());
         let mut there = upload.files.is_empty();
         for file in &upload.files {
             if kept.has(file) {
@@ -212,13 +227,81 @@ impl Store for Memory {
                 kept.files.remove(&name);
             }
         }
+        if there {
+            kept.answers.remove(id.as_bytes());
+        }
         drop(kept);
         self.held.sub(upload.owner, upload.bytes());
         Ok(there)
     }
 }
 
+#[async_trait]
+impl HandOffs for Memory {
+    async fn due(&self, after: Option<&UploadId>, most: usize) -> Result<Vec<Due>, Error> {
+        let kept = self.lock();
+        let due = kept.due.range((behind(after), Bound::Unbounded)).take(most);
+        Ok(due.map(|(id, note)| kept.due_of(*id, note)).collect())
+    }
+
+    async fn due_of(&self, id: &UploadId) -> Result<Option<Due>, Error> {
+        let kept = self.lock();
+        let note = kept.due.get(id.as_bytes());
+        Ok(note.map(|note| kept.due_of(*id.as_bytes(), note)))
+    }
+
+    async fn settle(
+        &self,
+        id: &UploadId,
+        due: Option<Vec<u8>>,
+        answer: Option<Vec<u8>>,
+    ) -> Result<bool, Error> {
+        let (mut kept, key) = (self.lock(), *id.as_bytes());
+        if kept.due.remove(&key).is_none() {
+            return Ok(false);
+        }
+        kept.due.extend(due.map(|note| (key, note)));
+        kept.answers.extend(answer.map(|answer| (key, answer)));
+        Ok(true)
+    }
+
+    async fn answer(&self, id: &UploadId) -> Result<Option<Vec<u8>>, Error> {
+        Ok(self.lock().answers.get(id.as_bytes()).cloned())
+    }
+
+    async fn answers(
+        &self,
+        after: Option<&UploadId>,
+        most: usize,
+    ) -> Result<Vec<(UploadId, Vec<u8>)>, Error> {
+        let kept = self.lock();
+        let answers = kept.answers.range((behind(after), Bound::Unbounded));
+        let answers = answers.map(|(id, answer)| (UploadId::from_bytes(*id), answer.clone()));
+        Ok(answers.take(most).collect())
+    }
+
+    async fn forget(&self, id: &UploadId) -> Result<(), Error> {
+        self.lock().answers.remove(id.as_bytes());
+        Ok(())
+    }
+}
+
+fn behind(after: Option<&UploadId>) -> Bound<[u8; 16]> {
+    after.map_or(Bound::Unbounded, |id| Bound::Excluded(*id.as_bytes()))
+}
+
 impl Kept {
+    fn due_of(&self, id: [u8; 16], note: &[u8]) -> Due {
+        let id = UploadId::from_bytes(id);
+        let upload = self.uploads.get(&id);
+        let files = upload.map_or(&[][..], |upload| &upload.files);
+        Due {
+            id,
+            note: note.to_vec(),
+            files: files.iter().map(|file| file.facts.clone()).collect(),
+        }
+    }
+
     fn has(&self, file: &Arc<File>) -> bool {
         let name = file.facts.name.as_deref().unwrap_or_default();
         self.files
@@ -277,6 +360,8 @@ struct MemorySession {
     resumed: Option<Checkpoint>,
     /// What the last checkpoint says of the upload, as it stays with its files.
     remembered: Option<Remembered>,
+    /// What is to be written down with the upload's files.
+    due: Option<Vec<u8>>,
     files: Vec<Vec<u8>>,
     /// Which of them have been kept by themselves.
     kept: Vec<usize>,
@@ -393,6 +478,10 @@ impl Session for MemorySession {
         self.remembered = Some(upload.clone().without_addresses());
     }
 
+    fn due(&mut self, note: Vec<u8>) {
+        self.due = Some(note);
+    }
+
     async fn commit(
         mut self: Box<Self>,
         files: Vec<Placed>,
@@ -403,6 +492,7 @@ impl Session for MemorySession {
         }
         self.check_whole()?;
         let all_bytes = std::mem::take(&mut self.files);
+        let due = self.due.take();
         let mut kept = self.pass()?;
         let names = kept.names_for(&files, on_conflict, &[])?;
         let modified = SystemTime::now();
@@ -434,6 +524,7 @@ impl Session for MemorySession {
             remembered: self.remembered.clone(),
         };
         kept.uploads.insert(self.id, upload);
+        kept.due.extend(due.map(|note| (*self.id.as_bytes(), note)));
         Ok(facts)
     }
 

@@ -27,12 +27,14 @@ use crate::upload::{FileFacts, FileHead, OwnerKey, Remembered, UploadId};
 pub mod conformance;
 mod disk;
 mod free;
+mod hand_offs;
 mod held;
 mod memory;
 mod records;
 mod sync;
 
 pub use disk::{Disk, DiskOptions, Durability};
+pub use hand_offs::{Due, HandOffs};
 pub use held::Held;
 pub(crate) use held::{Count, Share};
 pub use memory::Memory;
@@ -74,6 +76,12 @@ pub trait Store: Send + Sync + 'static {
     /// What finished uploads hold, counted from what survives a restart and kept up to date as they go: see [`Held`].
     /// `None`, the default, when the store does not count; then only what comes in this run is.
     fn held(&self) -> Option<Arc<Held>> {
+        None
+    }
+
+    /// What is to be told to an app of finished uploads, and what it said: see [`HandOffs`]. `None`, the default, when the
+    /// store keeps nothing of that; then [`Session::due`] does nothing.
+    fn hand_offs(&self) -> Option<Arc<dyn HandOffs>> {
         None
     }
 
@@ -261,6 +269,13 @@ pub trait Session: Send {
     /// the files. Where uploads are resumed it is there; else nothing happens.
     fn settled(&mut self, upload: &Remembered) {
         let _ = upload;
+    }
+
+    /// Says that somebody is to be told of the upload, in words that mean something to him alone: they are written down with
+    /// the upload's files in [`Session::commit`], both or neither, and found by [`Store::hand_offs`]. A store that has none
+    /// need not do anything.
+    fn due(&mut self, note: Vec<u8>) {
+        let _ = note;
     }
 
     /// Makes all files visible under the places given, or none, and remembers them under the upload's id.

@@ -14,6 +14,8 @@
 //! | `files` | upload id → [`Record`] | as long as one of the files |
 //! | `promises` | upload id → [`Promise`] | from the record to the last rename |
 //! | `checkpoints` | upload id → [`Saved`] | until the upload ends |
+//! | `due` | upload id → what somebody is to be told of it | from the record until he has been told |
+//! | `answers` | upload id → what he said | as long as the files, or until it is taken away |
 
 use std::ops::Bound;
 use std::path::PathBuf;
@@ -27,7 +29,7 @@ use tokio::sync::oneshot;
 pub(super) use self::backend::SyncMode;
 use self::database::Shared;
 use self::queue::Queue;
-use self::rows::{CHECKPOINTS, FILES, PROMISES, Tables, corrupt, decode, encode};
+use self::rows::{CHECKPOINTS, DUE, FILES, PROMISES, Tables, corrupt, decode, encode};
 pub(super) use self::rows::{Identity, Kept, Promise, Record, Saved, Unread};
 use self::writer::{Pending, Writer};
 use crate::error::Error;
@@ -35,12 +37,29 @@ use crate::upload::UploadId;
 
 mod backend;
 mod database;
+mod hand_offs;
 mod queue;
 mod rows;
 mod writer;
 
 /// A checkpoint, or why it cannot be read.
 type MaybeSaved = Result<Saved, Unread>;
+
+/// How the files of an upload went.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Gone {
+    /// Somebody else moved or removed them.
+    Elsewhere,
+    /// They were removed here; the `answer` goes with them where there was one that was.
+    Removed { answer: bool },
+}
+
+/// One of the records.
+pub(super) struct Listed {
+    pub(super) id: UploadId,
+    pub(super) record: Record,
+    pub(super) is_due: bool,
+}
 
 /// The open database and its writer.
 #[derive(Debug)]
@@ -148,7 +167,8 @@ impl Records {
     }
 
     /// Records what a commit is about to do; its checkpoint goes. [`Error::Superseded`] unless that is of the session's
-    /// `epoch`, or there is none and the session `had` none. Without a `promise` the record alone is written.
+    /// `epoch`, or there is none and the session `had` none. Without a `promise` the record alone is written, and with it
+    /// what is `due`.
     pub(super) async fn promise(
         &self,
         id: UploadId,
@@ -156,6 +176,7 @@ impl Records {
         had: bool,
         promise: Option<&Promise>,
         record: &Record,
+        due: Option<Vec<u8>>,
     ) -> Result<(), Error> {
         let (promise, record) = (promise.map(encode).transpose()?, encode(record)?);
         self.change(move |tables| {
@@ -169,6 +190,9 @@ impl Records {
                 tables.promises.insert(id.as_bytes(), &*promise)?;
             }
             tables.files.insert(id.as_bytes(), &*record)?;
+            if let Some(due) = due {
+                tables.due()?.insert(id.as_bytes(), &*due)?;
+            }
             Ok(Ok(()))
         })
         .await?
@@ -185,36 +209,59 @@ impl Records {
         self.change(move |tables| {
             tables.promises.remove(id.as_bytes())?;
             match before {
-                Some(before) => tables.files.insert(id.as_bytes(), &*before)?,
-                None => tables.files.remove(id.as_bytes())?,
-            };
+                Some(before) => drop(tables.files.insert(id.as_bytes(), &*before)?),
+                None => {
+                    tables.files.remove(id.as_bytes())?;
+                    tables.due()?.remove(id.as_bytes())?;
+                }
+            }
             Ok(())
         })
         .await
     }
 
-    /// Removes the record of an upload whose files are gone, and gives it to the one who is first.
-    pub(super) async fn forget(&self, id: UploadId) -> Result<Option<Record>, Error> {
-        self.change(move |tables| match tables.files.remove(id.as_bytes())? {
-            Some(row) => Ok(Some(decode(row.value())?)),
-            None => Ok(None),
+    /// Removes the record of an upload whose files are gone, and gives it to the one who is first. Unless they were
+    /// removed, one of which something is due stays.
+    pub(super) async fn forget(&self, id: UploadId, how: Gone) -> Result<Option<Record>, Error> {
+        self.change(move |tables| {
+            if how == Gone::Elsewhere && tables.due()?.get(id.as_bytes())?.is_some() {
+                return Ok(None);
+            }
+            let record = match tables.files.remove(id.as_bytes())? {
+                Some(row) => Some(decode(row.value())?),
+                None => None,
+            };
+            if let Gone::Removed { answer } = how {
+                tables.due()?.remove(id.as_bytes())?;
+                if answer {
+                    tables.answers()?.remove(id.as_bytes())?;
+                }
+            }
+            Ok(record)
         })
         .await
     }
 
-    /// Records of finished uploads in the order of their ids, from the one behind `after` on.
-    pub(super) fn list(
-        &self,
-        after: Option<&UploadId>,
-        most: usize,
-    ) -> Result<Vec<(UploadId, Record)>, Error> {
+    /// Records of finished uploads in the order of their ids, from the one behind `after` on, and whether something is due
+    /// of each.
+    pub(super) fn list(&self, after: Option<&UploadId>, most: usize) -> Result<Vec<Listed>, Error> {
         self.database.read(|database| {
-            let table = database.begin_read()?.open_table(FILES)?;
+            let transaction = database.begin_read()?;
+            let table = transaction.open_table(FILES)?;
+            let due = hand_offs::table(&transaction, DUE)?;
             let rows = table.range::<[u8; 16]>((behind(after), Bound::Unbounded))?;
             rows.take(most)
                 .map(|row| {
                     let (key, value) = row?;
-                    Ok((UploadId::from_bytes(key.value()), decode(value.value())?))
+                    let is_due = match &due {
+                        Some(due) => due.get(key.value())?.is_some(),
+                        None => false,
+                    };
+                    Ok(Listed {
+                        id: UploadId::from_bytes(key.value()),
+                        record: decode(value.value())?,
+                        is_due,
+                    })
                 })
                 .collect()
         })

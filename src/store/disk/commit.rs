@@ -29,6 +29,7 @@ pub(super) struct Commit {
     pub(super) scratch: Scratch,
     pub(super) owner: Option<OwnerKey>,
     pub(super) remembered: Option<Remembered>,
+    pub(super) due: Option<Vec<u8>>,
     pub(super) files: Vec<Placed>,
     pub(super) on_conflict: OnConflict,
 }
@@ -46,9 +47,11 @@ impl Commit {
             on_conflict: self.on_conflict,
         };
         // A single file moves at once or not at all, and a crash before its move takes nothing that anybody was told
-        // of, unless there was a checkpoint; then its record says what to do. So most uploads make one entry in the
-        // records instead of three.
+        // of, unless there was a checkpoint, or somebody is to be told at the next start; then its record says what to do.
+        // So most uploads make one entry in the records instead of three.
         let promised = promise.temps.len() > 1;
+        let due = self.due.take();
+        let is_owed = self.has_checkpoint || due.is_some();
         let mut put = Put::new(
             Arc::clone(&inner.root),
             how(self.on_conflict, promise.temps.len()),
@@ -57,14 +60,14 @@ impl Commit {
             // As long as that stands: want of room for a folder must not take what was acknowledged.
             put.make_folders(claim.names())?;
         }
-        sync(&inner, &self.scratch, promised || self.has_checkpoint).await?;
+        sync(&inner, &self.scratch, promised || is_owed).await?;
         let mut record = self.record(&claim)?;
-        let in_record = self.has_checkpoint && !promised;
+        let in_record = is_owed && !promised;
         record.promise = in_record.then(|| promise.clone());
         let (id, epoch, had) = (self.id, self.epoch, self.has_checkpoint);
         inner
             .records
-            .promise(id, epoch, had, promised.then_some(&promise), &record)
+            .promise(id, epoch, had, promised.then_some(&promise), &record, due)
             .await?;
         // From here on the checkpoint is gone, and with it the reason to keep anything.
         self.scratch.keep_nothing();
@@ -195,7 +198,10 @@ async fn put_one(
                 // is used.
                 let name = claim.another(&inner.root, index)?.to_owned();
                 record.files[promise.from + index].facts.name = Some(name);
-                inner.records.promise(id, 0, false, None, record).await?;
+                inner
+                    .records
+                    .promise(id, 0, false, None, record, None)
+                    .await?;
             }
             Err(NotPut::Taken) => return Err(name_taken(&claim.names()[index])),
         }

@@ -84,7 +84,7 @@ impl Keep {
         let told = promised.then_some(&promise);
         inner
             .records
-            .promise(id, self.epoch, had, told, &record)
+            .promise(id, self.epoch, had, told, &record, None)
             .await?;
         *recorded = true;
         // From here on the checkpoint is gone.

@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use super::Inner;
 use crate::error::Error;
 use crate::store::Finished;
-use crate::store::records::Record;
+use crate::store::records::{Listed, Record};
 use crate::upload::UploadId;
 
 /// See [`crate::store::Store::list`].
@@ -14,9 +14,10 @@ pub(super) fn list(
     after: Option<&UploadId>,
     most: usize,
 ) -> Result<Vec<Finished>, Error> {
-    let finished = |(id, record): (UploadId, Record)| {
+    let finished = |Listed { id, record, is_due }: Listed| {
         // A commit under way has its record already, and its files not yet; a session may keep more, and is not finished.
-        let is_open = inner.gates.is_open(&id);
+        // Of what is due somebody is still to hear.
+        let is_open = is_due || inner.gates.is_open(&id);
         let there = is_open || is_there(inner, &record)?;
         let at = match is_open {
             true => SystemTime::now(),

@@ -11,7 +11,7 @@ use rustix::io::Errno;
 use super::Inner;
 use super::root::{Root, io_error};
 use crate::error::Error;
-use crate::store::records::Kept;
+use crate::store::records::{Gone, Kept};
 use crate::upload::UploadId;
 
 /// Removes the upload's files, those that are still the ones it stored, and its record; `false` when there is none.
@@ -33,7 +33,7 @@ pub(super) async fn remove(inner: Arc<Inner>, id: UploadId) -> Result<bool, Erro
             inner.syncs.folder(folder).await.map_err(Error::store)?;
         }
     }
-    inner.forget(id).await?;
+    inner.forget(id, Gone::Removed { answer: there }).await?;
     Ok(there)
 }
 

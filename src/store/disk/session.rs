@@ -39,6 +39,8 @@ pub(super) struct DiskSession {
     resumed: Option<Checkpoint>,
     /// What the last checkpoint says of the upload, as it stays with its files.
     remembered: Option<Remembered>,
+    /// What is to be written down with the upload's files.
+    due: Option<Vec<u8>>,
     scratch: Scratch,
     /// Whether the last file is still being written, rather than discarded behind.
     writing: bool,
@@ -58,6 +60,7 @@ impl DiskSession {
             has_checkpoint: false,
             resumed: None,
             remembered: None,
+            due: None,
             scratch: Scratch::new(Arc::clone(&inner.root)),
             writing: false,
             begun: 0,
@@ -309,6 +312,10 @@ impl Session for DiskSession {
         self.remembered = Some(upload.clone().without_addresses());
     }
 
+    fn due(&mut self, note: Vec<u8>) {
+        self.due = Some(note);
+    }
+
     async fn commit(
         mut self: Box<Self>,
         files: Vec<Placed>,
@@ -335,6 +342,7 @@ impl Session for DiskSession {
             scratch: mem::replace(&mut self.scratch, scratch),
             owner: self.owner,
             remembered: self.remembered.take(),
+            due: self.due.take(),
             files,
             on_conflict,
         };

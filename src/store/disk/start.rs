@@ -16,7 +16,7 @@ use super::reserve::Writing;
 use super::root::{Root, io_error, stat};
 use super::session::LOST;
 use crate::error::Error;
-use crate::store::records::{Kept, Promise, Record, Saved};
+use crate::store::records::{Kept, Listed, Promise, Record, Saved};
 use crate::upload::UploadId;
 
 /// How many rows are read at once.
@@ -136,11 +136,11 @@ pub(super) fn count(inner: &Inner) -> Result<(), Error> {
     let mut last = None;
     loop {
         let records = inner.records.list(last.as_ref(), AT_ONCE)?;
-        let Some((id, _)) = records.last() else {
+        let Some(Listed { id, .. }) = records.last() else {
             return Ok(());
         };
         last = Some(*id);
-        for (_, record) in &records {
+        for Listed { record, .. } in &records {
             inner.held.add(record.owner, record.bytes());
         }
     }
@@ -278,7 +278,7 @@ mod tests {
             };
             disk.inner
                 .records
-                .promise(id, 0, false, Some(&promise), &record)
+                .promise(id, 0, false, Some(&promise), &record, None)
                 .await
                 .unwrap();
             let how = how(on_conflict, NAMES.len());
@@ -319,7 +319,7 @@ mod tests {
             };
             let records = &disk.inner.records;
             records
-                .promise(id, 0, false, Some(&promise), &record)
+                .promise(id, 0, false, Some(&promise), &record, None)
                 .await
                 .unwrap();
         });
@@ -367,7 +367,10 @@ mod tests {
                 remembered: None,
             };
             let records = &disk.inner.records;
-            records.promise(id, 0, true, None, &record).await.unwrap();
+            records
+                .promise(id, 0, true, None, &record, None)
+                .await
+                .unwrap();
         });
         session.scratch().all_moved();
         id

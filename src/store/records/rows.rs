@@ -13,9 +13,11 @@ pub(super) const META: TableDefinition<'_, &str, u64> = TableDefinition::new("me
 pub(super) const FILES: Definition = TableDefinition::new("files");
 pub(super) const PROMISES: Definition = TableDefinition::new("promises");
 pub(super) const CHECKPOINTS: Definition = TableDefinition::new("checkpoints");
+pub(super) const DUE: Definition = TableDefinition::new("due");
+pub(super) const ANSWERS: Definition = TableDefinition::new("answers");
 
-type Key = [u8; 16];
-type Definition = TableDefinition<'static, Key, &'static [u8]>;
+pub(super) type Key = [u8; 16];
+pub(super) type Definition = TableDefinition<'static, Key, &'static [u8]>;
 
 /// The files of a finished upload.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -173,6 +175,7 @@ fn unread(e: serde_json::Error) -> Unread {
 
 /// The tables of one write transaction.
 pub(super) struct Tables<'t> {
+    transaction: &'t WriteTransaction,
     pub(super) files: Table<'t, Key, &'static [u8]>,
     pub(super) promises: Table<'t, Key, &'static [u8]>,
     pub(super) checkpoints: Table<'t, Key, &'static [u8]>,
@@ -181,10 +184,21 @@ pub(super) struct Tables<'t> {
 impl<'t> Tables<'t> {
     pub(super) fn open(transaction: &'t WriteTransaction) -> Result<Self, redb::Error> {
         Ok(Self {
+            transaction,
             files: transaction.open_table(FILES)?,
             promises: transaction.open_table(PROMISES)?,
             checkpoints: transaction.open_table(CHECKPOINTS)?,
         })
+    }
+
+    /// What is due. Few changes touch it, so that it is opened for them alone; and it is not there before the first.
+    pub(super) fn due(&self) -> Result<Table<'t, Key, &'static [u8]>, redb::Error> {
+        Ok(self.transaction.open_table(DUE)?)
+    }
+
+    /// Answers: as with what is due.
+    pub(super) fn answers(&self) -> Result<Table<'t, Key, &'static [u8]>, redb::Error> {
+        Ok(self.transaction.open_table(ANSWERS)?)
     }
 
     pub(super) fn saved(

@@ -162,6 +162,10 @@ impl Session for FaultySession {
         self.session.settled(upload);
     }
 
+    fn due(&mut self, note: Vec<u8>) {
+        self.session.due(note);
+    }
+
     async fn commit(
         self: Box<Self>,
         files: Vec<Placed>,

@@ -108,6 +108,7 @@ impl Rig {
         let data = DataThreads::start(3).unwrap();
         let tracker = Tracker::start(TrackerOptions::default());
         let receiver = Receiver {
+            hand_off: None,
             store: Arc::clone(&store),
             chain: given.chain,
             limits: given.limits,
