@@ -158,6 +158,8 @@ impl Lift {
         let asked = Asked {
             owner: client.owner(),
             address: client.address(),
+            terms: None,
+            only: None,
             base: self.base_for(&client),
             downloads: self.downloads,
             client,
@@ -273,6 +275,7 @@ impl Lift {
     /// Asks who may, before the body; the answer can say to whom the upload belongs.
     async fn ask(&self, act: Act, asked: &mut Asked) -> Result<(), Error> {
         let granted = self.rights.ask(act, &asked.head, &asked.client).await?;
+        asked.terms = granted.terms();
         if let Some(owner) = granted.owner {
             asked.owner = owner;
         }

@@ -13,6 +13,7 @@
 mod bits;
 mod owner;
 mod remembered;
+mod terms;
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -24,6 +25,8 @@ pub use self::bits::NotAnId;
 use self::bits::written_in_hex;
 pub use self::owner::{Owner, OwnerKey, network};
 pub use self::remembered::{Concat, Remembered};
+pub(crate) use self::terms::Once;
+pub use self::terms::Terms;
 
 /// The unguessable name of an upload, 128 random bits, written as 32 lower-case hex digits.
 ///
@@ -170,6 +173,8 @@ pub struct Upload {
     pub started_at: SystemTime,
     /// The request's head: method, path and query as the client sent them, header fields.
     pub head: Arc<http::request::Parts>,
+    /// On what terms it was let in; `None` on nobody's but the server's own.
+    pub terms: Option<Box<Terms>>,
 }
 
 impl Upload {
@@ -192,6 +197,7 @@ impl Upload {
             length: None,
             started_at: SystemTime::now(),
             head,
+            terms: None,
         }
     }
 }

@@ -26,9 +26,10 @@ use std::sync::Arc;
 use tokio::sync::Notify;
 
 use crate::error::Error;
+use crate::handlers::too_large;
 use crate::store::{Held, Store};
 use crate::threads::DataThreads;
-use crate::upload::Upload;
+use crate::upload::{Protocol, Upload};
 use room::Room;
 use slots::Slots;
 
@@ -135,7 +136,7 @@ impl Admission {
     /// # Errors
     /// [`Error::UploadTooLarge`], [`Error::RequestTooLarge`], [`Error::TooManyUploads`],
     /// [`Error::TooManyFromAddress`], [`Error::TooManyUnfinished`], [`Error::DiskFull`], [`Error::StoreLimit`],
-    /// [`Error::OwnerLimit`].
+    /// [`Error::OwnerLimit`]; those of the terms on which it was let in: `file_too_large`, [`Error::BadTicket`].
     pub async fn admit(&self, upload: &Upload) -> Result<Place, Error> {
         self.begin(upload, upload.length).await
     }
@@ -148,11 +149,13 @@ impl Admission {
         let declared = declared.unwrap_or(0);
         let length = upload.length.unwrap_or(declared);
         self.shared.options.check_sizes(length, declared)?;
+        check_terms(upload, length)?;
         let running = self.shared.slots.run(upload.address)?;
         let unfinished = self.shared.slots.unfinished(upload.owner.key())?;
         self.shared.room.check(length).await?;
         let mut place = Place::resting(&self.shared, unfinished, upload.owner.key());
         place.run(Some(running), upload.length)?;
+        spend_ticket(upload)?;
         Ok(place)
     }
 
@@ -161,7 +164,7 @@ impl Admission {
     /// already goes on with the new request.
     ///
     /// # Errors
-    /// As [`Admission::admit`]; the place is then as it was.
+    /// As [`Admission::admit`], but for its ticket's; the place is then as it was.
     pub async fn run(
         &self,
         place: &mut Place,
@@ -172,6 +175,7 @@ impl Admission {
         let (before, declared) = (place.received(), declared.unwrap_or(0));
         let all = length.unwrap_or(before.saturating_add(declared));
         self.shared.options.check_sizes(all, declared)?;
+        check_terms(upload, all)?;
         let running = match place.is_running() {
             true => None,
             false => Some(self.shared.slots.run(upload.address)?),
@@ -209,6 +213,26 @@ impl Admission {
     #[must_use]
     pub(crate) fn short_of_room(&self) -> Arc<Notify> {
         Arc::clone(&self.shared.short)
+    }
+}
+
+/// Whether so many bytes are more than was granted. What a form declares is more than its files: it is counted while it comes.
+fn check_terms(upload: &Upload, length: u64) -> Result<(), Error> {
+    let most = upload.terms.as_ref().and_then(|terms| terms.max_size);
+    let is_form = matches!(upload.protocol, Protocol::Form | Protocol::FilePond);
+    match most {
+        Some(most) if !is_form && length > most => Err(Error::Refused(too_large(most))),
+        _ => Ok(()),
+    }
+}
+
+/// A ticket lets one upload begin. Whatever else refused it has not spent the ticket.
+fn spend_ticket(upload: &Upload) -> Result<(), Error> {
+    match upload.terms.as_ref().and_then(|terms| terms.once.as_ref()) {
+        Some(once) if !once.take() => Err(Error::BadTicket {
+            why: "an upload has begun with it already",
+        }),
+        _ => Ok(()),
     }
 }
 

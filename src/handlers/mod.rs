@@ -166,8 +166,9 @@ impl Chain {
     /// # Errors
     /// The first handler's [`Stop`]; the handlers come back too, since those of a skipped file still hear the end.
     pub fn begin(&self, upload: &Upload, file: &FileHead) -> (FileHandlers, Result<(), Stop>) {
+        let made = self.factories.iter().map(|make| make());
         let mut handlers = FileHandlers {
-            handlers: self.factories.iter().map(|make| make()).collect(),
+            handlers: granted(upload).into_iter().chain(made).collect(),
             behind: Vec::new(),
             complete: false,
         };
@@ -177,6 +178,16 @@ impl Chain {
             .try_for_each(|handler| handler.new_file(upload, file));
         (handlers, begun)
     }
+}
+
+/// What sees to it that a file is of a type for which the upload was let in. It comes before all others, so that it is
+/// the client's bytes that count.
+fn granted(upload: &Upload) -> Option<Box<dyn UploadHandler>> {
+    let types = &upload.terms.as_ref()?.types;
+    let patterns = types.iter().map(|text| text.parse::<TypePattern>());
+    // A type that cannot be read lets nothing pass.
+    let patterns: Vec<_> = patterns.filter_map(Result::ok).collect();
+    (!types.is_empty()).then(|| Box::new(Sniff::allow(patterns)) as Box<dyn UploadHandler>)
 }
 
 impl std::fmt::Debug for Chain {

@@ -34,10 +34,10 @@ impl Chain {
         file: &FileHead,
         states: &[Vec<u8>],
     ) -> Result<FileHandlers, Error> {
-        if states.len() != self.factories.len() {
+        let (mut handlers, begun) = self.begin(upload, file);
+        if states.len() != handlers.handlers.len() {
             return Err(changed());
         }
-        let (mut handlers, begun) = self.begin(upload, file);
         match begun {
             Ok(()) => {}
             Err(Stop::SkipFile) => return Err(changed()),

@@ -18,7 +18,7 @@ use crate::receive::{Arrived, Body, Naming, REPR_DIGEST, Received, Receiver, Sha
 use crate::rights::Client;
 use crate::threads::DataThreads;
 use crate::unfinished::{Status, Unfinished};
-use crate::upload::{Owner, ProgressId, Protocol, Remembered, Upload, UploadId};
+use crate::upload::{Owner, ProgressId, Protocol, Remembered, Terms, Upload, UploadId};
 
 pub mod answer;
 pub(crate) mod any;
@@ -45,6 +45,10 @@ pub struct Asked {
     pub client: Client,
     /// To whom an upload by this client belongs.
     pub owner: Owner,
+    /// On what terms it may upload, where somebody has settled any.
+    pub terms: Option<Box<Terms>>,
+    /// The one upload that it may begin or go on with, where that is all that its ticket allows.
+    pub only: Option<UploadId>,
     /// Where the client is.
     pub address: IpAddr,
     /// What every URL in the answer begins with: empty, or a path that begins with `/` and does not end with one.
@@ -54,14 +58,30 @@ pub struct Asked {
 }
 
 impl Asked {
-    /// Everybody that the asker is, the most telling first: whose uploads a progress id finds.
+    /// Everybody that the asker is, the most telling first: whose uploads a progress id finds. A name that the app gave
+    /// stands in place of the address.
     #[must_use]
     pub fn owners(&self) -> Vec<Owner> {
         let mut owners = self.client.owners();
+        if matches!(self.owner, Owner::Named(_)) {
+            // Whom the app knows by name shares nothing with others behind the same address.
+            owners.retain(|owner| !matches!(owner, Owner::Address(_)));
+        }
         if !owners.contains(&self.owner) {
             owners.insert(0, self.owner.clone());
         }
         owners
+    }
+
+    /// Whether its ticket, if it has one, is for that upload.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`]: of others it is to know nothing.
+    pub(crate) fn check_only(&self, id: &UploadId) -> Result<(), Error> {
+        match self.only {
+            Some(only) if only != *id => Err(Error::NotFound),
+            _ => Ok(()),
+        }
     }
 
     /// Where an upload is that can be resumed: a path, which is right behind any proxy, unless a whole URL is wanted.
@@ -97,12 +117,15 @@ impl Inbound {
         upload.progress_id = progress_id(&asked.head, &upload);
         upload.address = asked.address;
         upload.length = body.declared();
+        upload.terms.clone_from(&asked.terms);
+        upload.id = asked.only.unwrap_or(upload.id);
         Box::new(upload)
     }
 
     /// Whether the upload is one that the asker may know of. Its id is the right to it, besides the app's word where it
     /// named an owner; cookies and addresses change while an upload lasts.
     pub(crate) async fn check_owner(&self, asked: &Asked, id: UploadId) -> Result<(), Error> {
+        asked.check_only(&id)?;
         let remembered = match self.unfinished.look(&id) {
             Some(status) => Some(status.remembered),
             None => {

@@ -1,5 +1,6 @@
 //! How an upload ends: named and visible, or gone.
 
+use super::terms::may_still;
 use super::{Naming, Received, Resumable};
 use crate::error::Error;
 use crate::name::Values;
@@ -11,10 +12,14 @@ impl Received {
     /// Names the files and makes them visible, all or none; gives back what they are called and how long they are.
     ///
     /// # Errors
-    /// [`Error::UnusableName`], [`Error::NameTaken`], or what the store says; nothing is visible then.
+    /// [`Error::UnusableName`], [`Error::NameTaken`], the app's refusal, or what the store says; nothing is visible then.
     pub async fn commit(mut self: Box<Self>, naming: &Naming) -> Result<Vec<FileFacts>, Error> {
         self.tap().processing();
-        match self.store(naming).await {
+        let stored = match may_still(&self.upload).await {
+            Ok(()) => self.store(naming).await,
+            Err(error) => Err(error),
+        };
+        match stored {
             Ok(files) => Ok(self.done(files)),
             Err(error) => {
                 self.broken(&error);

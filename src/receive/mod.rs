@@ -38,6 +38,7 @@ mod pump;
 mod resume;
 mod skeleton;
 mod split;
+mod terms;
 mod whole;
 mod window;
 
@@ -58,6 +59,7 @@ pub(crate) use resume::{OnKept, Words};
 pub(crate) use skeleton::{Skeleton, Span};
 pub(crate) use split::Shape;
 pub use split::{Piece, Raw, Split};
+pub(crate) use terms::{LastWord, Word};
 pub(crate) use window::WindowOptions;
 
 /// How much of a form is taken.
@@ -120,6 +122,7 @@ impl Receiver {
         let mut received = self.empty(upload);
         received.tap = Some(tap);
         received.place = Some(place);
+        received.hears_terms();
         received
     }
 

@@ -79,7 +79,7 @@ impl Received {
                     facts.length += bytes.len() as u64;
                     self.frames
                         .extend(Some(bytes).filter(|bytes| !bytes.is_empty()));
-                    Ok(())
+                    self.keeps_to_terms()
                 }
                 Err(stop) => self.stop(stop).await,
             },
@@ -91,6 +91,9 @@ impl Received {
         match std::mem::replace(&mut self.current, Current::Nothing) {
             Current::File(facts) => self.end_file(facts).await,
             Current::Field { name, value } => {
+                if self.terms().is_some_and(|terms| terms.says(&name)) {
+                    return Ok(());
+                }
                 let value = String::from_utf8_lossy(&value).into_owned();
                 self.tap().field(&name, &value);
                 self.fields.push((name, value));
@@ -111,9 +114,12 @@ impl Received {
 
     /// Begins the file whose head is at hand, now that it is known to be one.
     async fn begin_file(&mut self) -> Result<(), Error> {
-        let Current::Head(head) = std::mem::replace(&mut self.current, Current::Skipped) else {
+        let Current::Head(mut head) = std::mem::replace(&mut self.current, Current::Skipped) else {
             return Ok(());
         };
+        if let Some(name) = self.terms().and_then(|terms| terms.name.clone()) {
+            head.name = Some(name);
+        }
         self.begun += 1;
         limit("files", self.begun, self.receiver.limits.files)?;
         let (handlers, begun) = self.receiver.chain.begin(&self.upload, &head);
@@ -167,7 +173,7 @@ impl Received {
                 self.tap().end_file(&facts);
                 self.fields_before.push(self.fields.len());
                 self.files.push(facts);
-                Ok(())
+                self.keeps_to_terms()
             }
             Err(stop) => self.stop(stop).await,
         }

@@ -13,6 +13,7 @@ use std::sync::Arc;
 use super::checkpoint::Kept;
 use super::checksum::Sums;
 use super::digests::Adding;
+use super::terms::may_still;
 use super::window::Window;
 use super::{Body, Check, Current, Naming, Raw, Received, Receiver, Shape, Split, WindowOptions};
 use crate::admission::Place;
@@ -349,6 +350,8 @@ impl Received {
         if reads || self.is_behind() {
             self.keep().await?;
         }
+        // Before anything that cannot be done again: the app may be asked once more.
+        may_still(&self.upload).await?;
         let mut split = self.lend_split()?;
         // Handlers that have seen an end, or only some of what they are shown once more, cannot stay.
         self.resumable_mut().torn = true;

@@ -105,7 +105,7 @@ impl HostName {
 }
 
 impl Rights {
-    /// Asks every rule; the first refusal counts, and the last word on the owner.
+    /// Asks every rule; the first refusal counts, all limits bind, and of the rest the last word counts.
     pub(crate) async fn ask(
         &self,
         act: Act,
@@ -114,8 +114,7 @@ impl Rights {
     ) -> Result<Grant, Error> {
         let mut granted = Grant::default();
         for rule in &self.rules {
-            let grant = rule.ask(act, head, client).await?;
-            granted.owner = grant.owner.or(granted.owner);
+            granted = granted.and(rule.ask(act, head, client).await?);
         }
         Ok(granted)
     }

@@ -13,7 +13,8 @@ use super::client::Client;
 use super::network::{Network, any_holds};
 use super::token::Tokens;
 use crate::error::{Error, Refusal};
-use crate::upload::Owner;
+use crate::handlers::TypePattern;
+use crate::upload::{Owner, Terms};
 
 /// What somebody wants to do.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -84,11 +85,49 @@ pub struct Ask {
     pub address: IpAddr,
 }
 
-/// A yes.
+/// A yes, with what binds the upload that it lets in.
 #[derive(Clone, PartialEq, Eq, Default, Debug)]
 pub struct Grant {
     /// To whom the upload belongs, [`Owner::Named`] mostly; `None` leaves it with the client's cookie or address.
     pub owner: Option<Owner>,
+    /// The most bytes that the files of this upload may have, all together, besides what holds for everybody. Of a raw
+    /// body that declares more no byte is read.
+    pub max_size: Option<u64>,
+    /// What its files are called in the place of the client's name; the template of names still has the last word.
+    pub name: Option<String>,
+    /// The types that its files may be of, told from their first bytes, besides what holds for everybody; none given, any.
+    pub types: Vec<TypePattern>,
+    /// Fields that it has besides those of its form, in place of those of the same name.
+    pub fields: Vec<(String, String)>,
+}
+
+impl Grant {
+    /// Both together: each limit binds, and of the rest the later word counts.
+    pub(super) fn and(self, later: Self) -> Self {
+        let sizes = [self.max_size, later.max_size].into_iter().flatten();
+        Self {
+            owner: later.owner.or(self.owner),
+            max_size: sizes.min(),
+            name: later.name.or(self.name),
+            types: match later.types.is_empty() {
+                true => self.types,
+                false => later.types,
+            },
+            fields: [self.fields, later.fields].concat(),
+        }
+    }
+
+    /// What of it binds the upload that it lets in.
+    pub(crate) fn terms(&self) -> Option<Box<Terms>> {
+        let terms = Terms {
+            max_size: self.max_size,
+            name: self.name.clone(),
+            types: self.types.iter().map(|of| of.as_str().to_owned()).collect(),
+            fields: self.fields.clone(),
+            ..Terms::default()
+        };
+        (terms != Terms::default()).then(|| Box::new(terms))
+    }
 }
 
 impl Rule {

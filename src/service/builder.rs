@@ -208,7 +208,7 @@ impl Dumbwaiter {
     /// use dumbwaiter::{Dumbwaiter, Refusal, store::Memory};
     ///
     /// let lift = Dumbwaiter::new(Memory::default()).allow(async |ask: Ask| match ask.headers.get("x-user") {
-    ///     Some(user) => Ok(Grant { owner: Some(Owner::Named(format!("{user:?}").into())) }),
+    ///     Some(user) => Ok(Grant { owner: Some(Owner::Named(format!("{user:?}").into())), ..Grant::default() }),
     ///     None => Err(Refusal { status: 401, ..Refusal::new("log in first") }),
     /// });
     /// # drop(lift);

@@ -7,15 +7,16 @@ use super::turn::Turn;
 use super::{Shared, Status};
 use crate::error::Error;
 use crate::receive::Shape;
-use crate::upload::{Remembered, Upload};
+use crate::upload::{Concat, Remembered, Upload};
 
 impl Shared {
     pub(super) async fn create(
         self: Arc<Self>,
-        upload: Box<Upload>,
-        about: Remembered,
+        mut upload: Box<Upload>,
+        mut about: Remembered,
         shape: Shape,
     ) -> Result<Status, Error> {
+        settle(&mut upload, &mut about);
         let tap = self.tracker.begin(&upload);
         let place = match self.admission.begin(&upload, None).await {
             Ok(place) => place,
@@ -27,7 +28,10 @@ impl Shared {
         for (name, value) in &about.fields {
             tap.field(name, value);
         }
-        let (id, head) = (upload.id, shape.head().cloned());
+        let (id, mut head) = (upload.id, shape.head().cloned());
+        if let (Some(head), Some(terms)) = (&mut head, &upload.terms) {
+            head.name = terms.name.clone().or(head.name.take());
+        }
         let lock = self.lock(&id).await?;
         let mut received =
             self.receiver_for(&about)
@@ -42,4 +46,16 @@ impl Shared {
             Err(error) => turn.fail(received, error).await,
         }
     }
+}
+
+/// What its terms say stands in place of what the client says. The types are those of whole files: a part has none.
+fn settle(upload: &mut Upload, about: &mut Remembered) {
+    let Some(terms) = &mut upload.terms else {
+        return;
+    };
+    if about.concat == Some(Concat::Partial) {
+        terms.types.clear();
+    }
+    terms.say(&mut about.fields);
+    about.terms.clone_from(&upload.terms);
 }

@@ -147,9 +147,15 @@ impl Shared {
         })
     }
 
+    fn asks_again(&self, id: &UploadId) -> bool {
+        let asks = |entry: &Entry| entry.about.terms.as_ref().is_some_and(|t| t.asks_again);
+        self.table().get(id).is_some_and(asks)
+    }
+
     fn left_whole(&self) -> Vec<UploadId> {
         let ids: Vec<_> = self.table().iter().map(|(id, _)| *id).collect();
-        let whole = |id: &UploadId| self.is_left_whole(id);
+        // Whether it may still be stored, only a request can be asked.
+        let whole = |id: &UploadId| self.is_left_whole(id) && !self.asks_again(id);
         ids.into_iter().filter(whole).collect()
     }
 

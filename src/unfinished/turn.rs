@@ -289,5 +289,6 @@ fn is_kept_after(error: &Error) -> bool {
             | Error::DigestMismatch
             | Error::LengthMismatch { .. }
             | Error::NotResumable { .. }
+            | Error::AskFailed
     )
 }

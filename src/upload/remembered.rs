@@ -6,7 +6,7 @@ use std::time::SystemTime;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Owner, ProgressId, Protocol, Upload, UploadId};
+use super::{Owner, ProgressId, Protocol, Terms, Upload, UploadId};
 
 /// What is settled about an upload that can be resumed. It is kept with each of its checkpoints, and with its files once
 /// it has come to its end, so that whoever asks for it then is told the same as before.
@@ -39,6 +39,9 @@ pub struct Remembered {
     /// What all of its body bytes must add up to, where its client says so: a `Repr-Digest` (RFC 9530).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub digest: Option<String>,
+    /// On what terms it was let in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub terms: Option<Box<Terms>>,
 }
 
 /// What an upload is to those with which it is put together (tus 1.0, "Concatenation").
@@ -71,6 +74,7 @@ impl Remembered {
             concat: None,
             awaits_word: false,
             digest: None,
+            terms: upload.terms.clone(),
         }
     }
 
@@ -101,6 +105,7 @@ impl Remembered {
             length: self.length,
             started_at: self.started_at,
             head,
+            terms: self.terms.clone(),
         }
     }
 }

@@ -801,6 +801,7 @@ mod app {
                     .map(|user| user.to_str().unwrap().into());
                 let granted = user.map(|user| Grant {
                     owner: Some(Owner::Named(user)),
+                    ..Grant::default()
                 });
                 async move {
                     granted.ok_or(Refusal {

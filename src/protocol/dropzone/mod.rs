@@ -125,6 +125,7 @@ async fn find(inbound: &Inbound, asked: &Asked, chunk: &Chunk) -> Result<Option<
     let Some(progress) = owners.iter().find_map(named) else {
         return Ok(None);
     };
+    asked.check_only(&progress.id())?;
     let status = match inbound.known(&progress.id()).await {
         Ok(status) => status,
         Err(Error::NotFound) => return ended(&progress, chunk),

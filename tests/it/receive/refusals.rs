@@ -105,6 +105,7 @@ fn the_apps_rules_are_asked_before_the_body_and_say_whose_it_is() {
             match user {
                 Some(user) => Ok(Grant {
                     owner: Some(Owner::Named(user.to_str().unwrap().into())),
+                    ..Grant::default()
                 }),
                 None => Err(Refusal {
                     status: 401,

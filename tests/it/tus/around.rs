@@ -352,7 +352,10 @@ fn an_upload_that_the_app_gave_an_owner_is_unknown_to_others() {
             .get("x-user")
             .and_then(|user| user.to_str().ok());
         let owner = user.map(|user| Owner::Named(user.into()));
-        Ok(Grant { owner })
+        Ok(Grant {
+            owner,
+            ..Grant::default()
+        })
     };
     let server = Served::start(|lift| lift.allow(app), |serve| serve);
     let send = |line: &str, user: &str, fields: &str, body: &str| {

@@ -1,0 +1,67 @@
+//! The terms on which an upload was let in, held against what comes, and against the app's last word.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+
+use super::{Current, Received};
+use crate::error::Error;
+use crate::handlers::too_large;
+use crate::upload::{Terms, Upload};
+
+/// Asked once more when all bytes of an upload are there, before its files are visible: who let it in may have taken that
+/// back meanwhile.
+#[async_trait]
+pub(crate) trait Word: Send + Sync + 'static {
+    /// Says whether the upload may still be stored.
+    async fn holds(&self, upload: &Upload) -> Result<(), Error>;
+}
+
+/// The same, in the extensions of a request's head: whoever brings the last byte is asked about.
+#[derive(Clone)]
+pub(crate) struct LastWord(pub(crate) Arc<dyn Word>);
+
+impl Received {
+    /// Its terms, where somebody has settled any.
+    pub(super) fn terms(&self) -> Option<&Terms> {
+        self.upload.terms.as_deref()
+    }
+
+    /// What the terms say besides the client stands first.
+    pub(super) fn hears_terms(&mut self) {
+        let Some(terms) = self.upload.terms.as_deref() else {
+            return;
+        };
+        for (name, value) in &terms.fields {
+            self.tap().field(name, value);
+        }
+        self.fields.extend_from_slice(&terms.fields);
+    }
+
+    /// Whether its files, as far as they have come, are not more than was granted.
+    ///
+    /// # Errors
+    /// `file_too_large`.
+    pub(super) fn keeps_to_terms(&self) -> Result<(), Error> {
+        let Some(most) = self.terms().and_then(|terms| terms.max_size) else {
+            return Ok(());
+        };
+        let current = match &self.current {
+            Current::File(facts) => facts.length,
+            _ => 0,
+        };
+        let before: u64 = self.files.iter().map(|file| file.length).sum();
+        match before.saturating_add(current) > most {
+            true => Err(Error::Refused(too_large(most))),
+            false => Ok(()),
+        }
+    }
+}
+
+/// Whether whoever let it in still does.
+pub(super) async fn may_still(upload: &Upload) -> Result<(), Error> {
+    match upload.head.extensions.get::<LastWord>() {
+        Some(word) => word.0.holds(upload).await,
+        None => Ok(()),
+    }
+}
