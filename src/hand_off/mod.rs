@@ -2,5 +2,6 @@
 
 mod form;
 mod replay;
+mod working;
 
 pub(crate) use form::{FormOptions, Forms, Give};

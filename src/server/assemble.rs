@@ -14,12 +14,28 @@ use crate::protocol::tus::TusOptions;
 use crate::receive::{Limits, PaceOptions};
 use crate::rights::{HostName, Rights, Rule, Tokens, Trust};
 use crate::service::Dumbwaiter;
+use crate::signed::Keys;
 use crate::store::{DiskOptions, Store};
 use crate::unfinished::ResumeOptions;
 use crate::watch::WatchOptions;
 use crate::{Site, SiteError, SiteLimits};
 
+/// The environment variable that may hold the key in place of `--app-key-file`.
+pub(super) const APP_KEY: &str = "DUMBWAITER_APP_KEY";
+
 impl Config {
+    /// The keys that the app shares, or one that nobody does.
+    pub(super) fn keys(&self) -> anyhow::Result<Keys> {
+        match (&self.app_key_file, std::env::var(APP_KEY)) {
+            (Some(path), _) => {
+                Keys::open(path).with_context(|| format!("--app-key-file {}", path.display()))
+            }
+            (None, Ok(key)) => Keys::parse(&key).context(APP_KEY),
+            (None, Err(std::env::VarError::NotPresent)) => Ok(Keys::random()),
+            (None, Err(unreadable)) => Err(unreadable).context(APP_KEY),
+        }
+    }
+
     /// How files rest on the disk.
     pub(super) fn disk(&self) -> DiskOptions {
         DiskOptions {

@@ -97,6 +97,10 @@ pub struct Config {
     ]))]
     pub forwarding: Forwarding,
 
+    /// File of keys shared with the app, one a line, the first of which signs; DUMBWAITER_APP_KEY may hold one instead
+    #[arg(long, value_name = "FILE", help_heading = APP)]
+    pub app_key_file: Option<PathBuf>,
+
     /// Folder for the files; made if it is not there
     #[arg(long, value_name = "FOLDER", default_value = "uploads", help_heading = FILES)]
     pub dir: PathBuf,
@@ -396,6 +400,7 @@ pub struct Config {
 }
 
 const SERVING: &str = "Serving";
+const APP: &str = "The app behind";
 const RIGHTS: &str = "Rights";
 const FILES: &str = "Files";
 const PROGRESS: &str = "Progress";

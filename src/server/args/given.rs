@@ -9,6 +9,7 @@ use clap::error::{ContextKind, ContextValue};
 use clap::parser::ValueSource;
 use clap::{Arg, ArgMatches, Command};
 
+use crate::server::assemble::APP_KEY;
 use crate::server::clients::WORDS;
 
 /// What the name of each of our environment variables begins with.
@@ -34,8 +35,8 @@ pub(super) fn from_environment(
         let Some(word) = name.to_str().and_then(|name| name.strip_prefix(PREFIX)) else {
             continue;
         };
-        // Both may be started by one shell.
-        if WORDS.iter().any(|known| name == *known) {
+        // Both may be started by one shell; and a secret is read where it is used, and shown nowhere.
+        if WORDS.iter().chain([&APP_KEY]).any(|known| name == *known) {
             continue;
         }
         let key = word.to_ascii_lowercase().replace('_', "-");
