@@ -56,7 +56,7 @@ lint: ## formatting and clippy, a warning fails
 	cargo clippy --all-targets --all-features -- -D warnings
 	cargo clippy --all-targets --no-default-features -- -D warnings
 
-unit: client/node_modules/.package-lock.json ## tests in Rust; all must run, none may be left out
+unit: client/node_modules/.package-lock.json target/django-app ## tests in Rust; all must run, none may be left out
 	TEST_ALL=1 SOAK_SECONDS=60 cargo test --all-features
 	cargo test --no-default-features --lib
 
@@ -80,7 +80,7 @@ fuzz: ## every fuzz target for FUZZ_SECONDS, from its seeds
 		cargo fuzz run -s none $$target target/fuzz/$$target fuzz/corpus/$$target -- -max_total_time=$(FUZZ_SECONDS); \
 	done
 
-client: client/node_modules/.package-lock.json examples/article/node_modules/.package-lock.json examples/widgets/node_modules/.package-lock.json target/tuspy ## type check and browser tests
+client: client/node_modules/.package-lock.json examples/article/node_modules/.package-lock.json examples/widgets/node_modules/.package-lock.json target/tuspy target/django-app ## type check and browser tests
 	cd client && npm test
 
 picture: client/node_modules/.package-lock.json ## the page's picture in README.md, taken anew
@@ -91,6 +91,12 @@ picture: client/node_modules/.package-lock.json ## the page's picture in README.
 target/tuspy: client/test/support/requirements.txt
 	python3 -m venv $@
 	$@/bin/pip install --quiet --requirement $< || { rm -rf $@; false; }
+	touch $@
+
+# An app behind: Django, what serves it, what reads its caches. One for each Django that the package is for.
+target/django-app target/django-app-4.2: $(addprefix integrations/django/requirements/,app.txt django-5.2.txt django-4.2.txt)
+	python3 -m venv $@
+	$@/bin/pip install --quiet --requirement integrations/django/requirements/django-$(if $(filter %-4.2,$@),4.2,5.2).txt || { rm -rf $@; false; }
 	touch $@
 
 %/node_modules/.package-lock.json: %/package-lock.json
