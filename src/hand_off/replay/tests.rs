@@ -23,6 +23,8 @@ fn asked() -> Asked {
     let client = Client::of(&head.headers, peer, &Trust::default());
     Asked {
         owner: client.owner(),
+        terms: None,
+        only: None,
         address: client.address(),
         base: String::new(),
         downloads: false,
