@@ -52,7 +52,7 @@ pub use tracker::TrackerOptions;
 pub use self::{
     follow::{Bell, Follow, Key},
     halt::Why,
-    record::{FileRecord, Holder, Phase, Record, RecordError},
+    record::{Fields, FileRecord, Holder, Phase, Record, RecordError},
     state::{State, percent},
     tap::Tap,
     tracker::{Found, Tracker},

@@ -122,6 +122,16 @@ impl From<&Error> for RecordError {
 pub struct Fields(Vec<(String, Vec<Option<String>>)>);
 
 impl Fields {
+    /// Fields whose values are all there.
+    #[cfg(feature = "server")]
+    pub(crate) fn of(pairs: &[(String, String)]) -> Self {
+        let pairs: Vec<_> = pairs
+            .iter()
+            .map(|(name, value)| (name.clone(), Some(value.clone())))
+            .collect();
+        Self::new(&pairs)
+    }
+
     fn new(pairs: &[(String, Option<String>)]) -> Self {
         let mut fields: Vec<(String, Vec<Option<String>>)> = Vec::new();
         let mut places = std::collections::HashMap::new();

@@ -8,7 +8,7 @@ use http::Response;
 
 use super::dropzone::{self, Watchful};
 use super::multipart::{Form, PartLimits};
-use super::{Asked, Inbound, answer, headers};
+use super::{Asked, Inbound, handed, headers};
 use crate::receive::{Body, Split};
 use crate::upload::Protocol;
 
@@ -28,7 +28,7 @@ pub async fn post(
         |boundary| -> Box<dyn Split> { Box::new(Watchful::new(Form::new(&boundary, limits))) },
     );
     let taken = inbound.take(upload, body, split).await;
-    answer::uploaded(asked, taken)
+    handed::usual(inbound, asked, taken).await
 }
 
 #[cfg(test)]

@@ -26,6 +26,7 @@ mod dropzone;
 pub(crate) mod filepond;
 pub mod form;
 pub(crate) mod get;
+pub(crate) mod handed;
 pub mod headers;
 pub mod ietf;
 mod lead;
@@ -150,7 +151,10 @@ impl Inbound {
         asked: &Asked,
     ) -> Result<Arc<Progress>, Error> {
         let listed = self.tracker.by_id(id);
-        if let Some(done) = listed.filter(|progress| progress.state() == State::Done) {
+        // One that is complete and handed off may not be done, and says so.
+        let is_handed_off = self.receiver.hand_off.is_some();
+        let told = |progress: &Arc<Progress>| is_handed_off || progress.state() == State::Done;
+        if let Some(done) = listed.filter(told) {
             return Ok(done);
         }
         let (store, id) = (Arc::clone(&self.receiver.store), *id);

@@ -11,7 +11,7 @@ use http::request::Parts;
 use http::{Response, header};
 use percent_encoding::percent_decode_str;
 
-use super::{Asked, Inbound, answer};
+use super::{Asked, Inbound, handed};
 use crate::error::Error;
 use crate::receive::{Body, Raw, Split};
 use crate::upload::{FileHead, Protocol};
@@ -20,7 +20,7 @@ use crate::upload::{FileHead, Protocol};
 pub async fn put(inbound: &Inbound, name: &str, asked: &Asked, body: Body) -> Response<Bytes> {
     let upload = inbound.announce(Protocol::Put, asked, &body);
     let taken = inbound.take(upload, body, split(name, asked)).await;
-    answer::uploaded(asked, taken)
+    handed::own(inbound, asked, taken).await
 }
 
 fn split(name: &str, asked: &Asked) -> Result<Box<dyn Split>, Error> {

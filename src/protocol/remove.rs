@@ -95,6 +95,11 @@ pub async fn remove(inbound: &Inbound, id: UploadId) -> Result<Removed, Error> {
     if inbound.unfinished.end(&id, Error::Cancelled).await? {
         return Ok(Removed::Gone);
     }
+    if let Some(hand_off) = &inbound.receiver.hand_off
+        && hand_off.end(&id).await?
+    {
+        return Ok(Removed::Gone);
+    }
     if let Some(progress) = runs {
         match end(inbound, progress).await {
             None => return Ok(Removed::Ending),

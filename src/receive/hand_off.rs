@@ -15,7 +15,7 @@ use http::{HeaderMap, StatusCode};
 use super::{Received, Resumable};
 use crate::error::Error;
 use crate::progress::Tap;
-use crate::upload::{FileFacts, Remembered, UploadId};
+use crate::upload::{FileFacts, Owner, Remembered, UploadId};
 
 /// Hands finished uploads off, each at least once.
 #[async_trait]
@@ -63,6 +63,10 @@ pub struct AppAnswer {
     pub headers: HeaderMap,
     /// Its body.
     pub body: Bytes,
+    /// To whom the upload belongs, where the app said so before.
+    pub owner: Option<Owner>,
+    /// The upload's body bytes.
+    pub length: Option<u64>,
 }
 
 impl Received {

@@ -10,7 +10,7 @@ use crate::page;
 use crate::problem::{UPLOAD_LIMIT, upload_limit};
 use crate::protocol::ietf::{self, Target};
 use crate::protocol::tus::{self, Tus};
-use crate::protocol::{Asked, answer, form, remove};
+use crate::protocol::{Asked, answer, form, handed, remove};
 use crate::receive::Body;
 use crate::rights::{Act, Cookie};
 use crate::watch::Uploads;
@@ -78,6 +78,12 @@ impl Lift {
                 .watch
                 .nginx(&asked.head, &asked.owners())
                 .map(Into::into),
+            (path, Asks::Get) if answer_of(path).is_some() => {
+                let name = answer_of(path).unwrap_or_default();
+                handed::answer(&self.inbound, name, asked)
+                    .await
+                    .map(Into::into)
+            }
             (path, Asks::Get) if path == "/uploads" || path.starts_with("/uploads/") => {
                 match self.watch.uploads(
                     &asked.head,
@@ -161,6 +167,11 @@ fn with_cookie(mut file: Response<Bytes>, asked: &Asked) -> Response<Bytes> {
         file.headers_mut().insert(header::CACHE_CONTROL, unshared);
     }
     file
+}
+
+/// The upload whose answer is at that path.
+fn answer_of(path: &str) -> Option<&str> {
+    path.strip_prefix("/uploads/")?.strip_suffix("/answer")
 }
 
 /// What is wrong with a request that nobody takes: its method, where the path is ours, else its path.

@@ -21,7 +21,7 @@ use http::{Response, StatusCode, header};
 
 use super::lead::Lead;
 use super::multipart::PartLimits;
-use super::{Asked, Inbound, answer};
+use super::{Asked, Inbound, answer, handed};
 use crate::error::{Error, Refusal};
 use crate::progress::{Holder, Progress};
 use crate::query::GivenId;
@@ -84,7 +84,7 @@ pub(super) async fn post(inbound: &Inbound, asked: &Asked, begun: Begun) -> Resp
 
 async fn told(inbound: &Inbound, asked: &Asked, status: &Status) -> Response<Bytes> {
     let mut told = match status.complete {
-        true => answer::uploaded(asked, inbound.finished(&status.id, asked).await),
+        true => handed::usual(inbound, asked, inbound.finished(&status.id, asked).await).await,
         false => answer::so_far(status),
     };
     if told.status().is_success() {

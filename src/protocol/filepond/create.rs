@@ -42,6 +42,7 @@ async fn whole(
     let split = headers::form_boundary(&asked.head.headers, limits.boundary_bytes)
         .map(|boundary| -> Box<dyn Split> { Box::new(Form::new(&boundary, limits)) });
     let progress = inbound.take(upload, body, split).await?;
+    inbound.accepted(asked, &progress.id()).await?;
     Ok(progress.id())
 }
 

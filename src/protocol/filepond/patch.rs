@@ -19,7 +19,11 @@ pub(super) async fn patch(
     asked: &Asked,
     body: Body,
 ) -> Response<Bytes> {
-    told(append(inbound, id, asked, body).await)
+    let status = match append(inbound, id, asked, body).await {
+        Ok(status) => inbound.unless_refused(asked, status).await,
+        Err(error) => Err(error),
+    };
+    told(status)
 }
 
 /// Tells how far the upload is, and has whoever writes to it let go.

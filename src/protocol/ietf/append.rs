@@ -8,7 +8,8 @@ use super::head::Appending;
 use super::version::Version;
 use super::{Here, told};
 use crate::error::Error;
-use crate::receive::{Body, Digests};
+use crate::protocol::handed;
+use crate::receive::{Body, Digests, Told};
 use crate::unfinished::{Append, Status};
 use crate::upload::{Protocol, UploadId};
 
@@ -26,6 +27,27 @@ pub(crate) async fn patch(here: Here<'_>, name: &str, body: Body) -> Response<By
     match unfinished.settle(&id).await {
         Ok(status) if status.complete => again(here, &status, said.at, body.declared()).await,
         Ok(_) => append(here, &id, said, body).await,
+        Err(Error::NotFound) => from_the_app(here, &id, said.at, body.declared()).await,
+        Err(error) => told::refused(here, Protocol::Ietf, &error),
+    }
+}
+
+/// Nothing of the upload is here. Where that is since the app has taken it, whoever sends its last bytes once more is given
+/// the app's answer again.
+async fn from_the_app(
+    here: Here<'_>,
+    id: &UploadId,
+    said: Appending,
+    declared: Option<u64>,
+) -> Response<Bytes> {
+    let end = said.offset.saturating_add(declared.unwrap_or(0));
+    match here.inbound.told(here.asked, id).await {
+        Ok(Told::Taken(answer) | Told::Refused(answer))
+            if said.complete && answer.length == Some(end) =>
+        {
+            told::complete(here, handed::apps(answer), end)
+        }
+        Ok(_) => told::refused(here, Protocol::Ietf, &Error::NotFound),
         Err(error) => told::refused(here, Protocol::Ietf, &error),
     }
 }

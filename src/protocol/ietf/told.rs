@@ -10,7 +10,7 @@ use super::version::Version;
 use super::{Asked, Here, field};
 use crate::error::Error;
 use crate::problem::{self, UPLOAD_LIMIT};
-use crate::protocol::answer;
+use crate::protocol::{answer, handed};
 use crate::unfinished::Status;
 use crate::upload::{Protocol, UploadId};
 
@@ -67,9 +67,17 @@ pub(super) fn resting(here: Here<'_>, status: &Status, code: StatusCode) -> Resp
 /// The answer that the upload's target gives to the whole of it ("Upload Append": as if it had come in one request).
 pub(super) async fn whole(here: Here<'_>, status: &Status) -> Response<Bytes> {
     let Here { inbound, asked, .. } = here;
-    let record = inbound.finished(&status.id, asked).await;
-    let mut answer = answer::uploaded(asked, record);
-    state(answer.headers_mut(), version(asked), status.offset, true);
+    let answer = handed::own_of(inbound, asked, &status.id).await;
+    complete(here, answer, status.offset)
+}
+
+/// The answer to the whole of an upload, which says so.
+pub(super) fn complete(
+    here: Here<'_>,
+    mut answer: Response<Bytes>,
+    offset: u64,
+) -> Response<Bytes> {
+    state(answer.headers_mut(), version(here.asked), offset, true);
     answer
 }
 

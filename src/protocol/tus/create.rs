@@ -102,6 +102,10 @@ async fn begin(
         Some(crate::upload::Concat::Final { .. }) => unfinished.join(upload, about, file).await,
         _ => unfinished.create(upload, about, Shape::File(file)).await,
     };
+    let begun = match begun {
+        Ok(status) => inbound.unless_refused(asked, status).await,
+        Err(error) => Err(error),
+    };
     let status = match begun {
         Ok(status) => status,
         Err(error) => return told::refused(asked, &error),
@@ -115,7 +119,7 @@ async fn begin(
         untold: is_nameless,
         ..Append::new(0, body, asked.address, asked.head.clone())
     };
-    match unfinished.append(&id, append).await {
+    match inbound.append(asked, &id, append).await {
         Ok(status) => created(tus, asked, &status),
         Err(error) => {
             let mut answer = told::refused_at(inbound, asked, &id, &error);

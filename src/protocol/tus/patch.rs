@@ -21,7 +21,7 @@ pub(super) async fn patch(
         Ok(read) => read,
         Err(error) => return told::refused(asked, &error),
     };
-    match inbound.unfinished.append(&id, append).await {
+    match inbound.append(asked, &id, append).await {
         Ok(status) => {
             let mut answer = Response::new(Bytes::new());
             *answer.status_mut() = StatusCode::NO_CONTENT;
