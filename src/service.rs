@@ -2,6 +2,7 @@
 //!
 //! | file | what |
 //! |---|---|
+//! | `about.rs` | what a request is about, for those who say who may |
 //! | `builder.rs` | [`Dumbwaiter`]: what there is to be said before anything runs |
 //! | `routes.rs` | which path and method go where |
 //! | `files.rs` | the same for what lies below `/files/` |
@@ -28,10 +29,11 @@ use crate::protocol::multipart::PartLimits;
 use crate::protocol::tus::{self, Tus};
 use crate::protocol::{Asked, Inbound, answer, any};
 use crate::receive::{Body, CONTENT_DIGEST};
-use crate::rights::{Act, Client, Rights, Source, is_preflight, preflight};
+use crate::rights::{Act, Client, No, Question, Rights, Source, is_preflight, preflight};
 use crate::upload::Peer;
 use crate::watch::Watch;
 
+mod about;
 mod builder;
 mod filepond;
 mod files;
@@ -155,11 +157,16 @@ impl Lift {
         }
         let peer = head.extensions.get::<Peer>().copied().unwrap_or_default();
         let client = Client::of(&head.headers, peer.0, &self.rights.trust);
+        #[cfg(feature = "server")]
+        if let Some(word) = self.rights.last_word(&client) {
+            head.extensions.insert(word);
+        }
         let asked = Asked {
             owner: client.owner(),
             address: client.address(),
             terms: None,
             only: None,
+            said: None,
             base: self.base_for(&client),
             downloads: self.downloads,
             client,
@@ -211,7 +218,9 @@ impl Lift {
                 answer::refused(&asked.head.headers, self.known_base(asked), &error).map(Into::into)
             }
         };
-        if answer.status() == StatusCode::UNAUTHORIZED {
+        if let Some(said) = asked.said.take() {
+            answer = said.map(Into::into);
+        } else if answer.status() == StatusCode::UNAUTHORIZED {
             self.rights.challenge(answer.headers_mut());
         }
         if self.tus.is_some() && tus::is_spoken(&asked.head) {
@@ -272,12 +281,35 @@ impl Lift {
         }
     }
 
-    /// Asks who may, before the body; the answer can say to whom the upload belongs.
+    /// Asks who may, before the body; the answer can say to whom the upload belongs, and on what terms it is let in.
     async fn ask(&self, act: Act, asked: &mut Asked) -> Result<(), Error> {
-        let granted = self.rights.ask(act, &asked.head, &asked.client).await?;
+        let question = Question {
+            act,
+            head: &asked.head,
+            client: &asked.client,
+            about: self.about(act, asked),
+        };
+        let granted = match self.rights.ask(&question).await {
+            Ok(granted) => granted,
+            Err(No::Error(error)) => return Err(error),
+            #[cfg(feature = "server")]
+            Err(No::Said(answer)) => return Err(asked.say(*answer)),
+        };
         asked.terms = granted.terms();
-        if let Some(owner) = granted.owner {
+        asked.only = granted.opened.as_ref().and_then(|opened| opened.only);
+        if let Some(owner) = granted.grant.owner {
             asked.owner = owner;
+        }
+        self.check_used(asked).await
+    }
+
+    /// The upload of a ticket that comes again may be there already, from before a restart too.
+    async fn check_used(&self, asked: &Asked) -> Result<(), Error> {
+        let once = asked.terms.as_ref().and_then(|terms| terms.once.as_ref());
+        if let (Some(once), Some(only)) = (once, &asked.only)
+            && self.inbound.is_there(only).await?
+        {
+            once.take();
         }
         Ok(())
     }

@@ -43,6 +43,12 @@ impl UploadId {
         Self(Bits::random())
     }
 
+    /// The id of the one upload that a ticket is for. It follows one-way from the signed text.
+    #[cfg(feature = "server")]
+    pub(crate) fn of_ticket(text: &str) -> Self {
+        Self(Bits::image("ticket", text))
+    }
+
     /// The id made of these 16 bytes, as [`UploadId::as_bytes`] gave them.
     #[must_use]
     pub fn from_bytes(bytes: [u8; 16]) -> Self {

@@ -8,6 +8,10 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
+use http::Response;
+#[cfg(feature = "server")]
+use http::StatusCode;
 use http::request::Parts;
 
 use crate::admission::{Admission, Place};
@@ -50,6 +54,8 @@ pub struct Asked {
     pub terms: Option<Box<Terms>>,
     /// The one upload that it may begin or go on with, where that is all that its ticket allows.
     pub only: Option<UploadId>,
+    /// What the app answered in our place: that goes to the client as it is.
+    pub said: Option<Response<Bytes>>,
     /// Where the client is.
     pub address: IpAddr,
     /// What every URL in the answer begins with: empty, or a path that begins with `/` and does not end with one.
@@ -72,6 +78,21 @@ impl Asked {
             owners.insert(0, self.owner.clone());
         }
         owners
+    }
+
+    /// The app's refusal goes to the client; what it means is given back.
+    #[cfg(feature = "server")]
+    pub(crate) fn say(&mut self, answer: Response<Bytes>) -> Error {
+        let error = match answer.status() {
+            StatusCode::UNAUTHORIZED => Error::Unauthorized {
+                how: "the app does not know who asks",
+            },
+            _ => Error::Forbidden {
+                why: "the app does not let it happen",
+            },
+        };
+        self.said = Some(answer);
+        error
     }
 
     /// Whether its ticket, if it has one, is for that upload.
@@ -139,6 +160,21 @@ impl Inbound {
             Some(owner @ Owner::Named(_)) if owner != asked.owner => Err(Error::NotFound),
             _ => Ok(()),
         }
+    }
+
+    /// Whether there is, or has been, an upload of that id, as far as anything is kept of it.
+    ///
+    /// # Errors
+    /// [`Error::Store`].
+    pub(crate) async fn is_there(&self, id: &UploadId) -> Result<bool, Error> {
+        if self.unfinished.look(id).is_some() {
+            return Ok(true);
+        }
+        let (store, id) = (Arc::clone(&self.receiver.store), *id);
+        let kept = self
+            .data
+            .run(Box::pin(async move { store.stored(&id).await }));
+        Ok(kept.await?.is_some())
     }
 
     /// The record of an upload that is complete: as it ended, or, where that is forgotten, as the store tells of it.

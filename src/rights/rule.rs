@@ -6,11 +6,15 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use http::request::Parts;
 use http::{HeaderMap, Method, Uri};
 
+#[cfg(feature = "server")]
+use super::app::AppsWord;
 use super::client::Client;
 use super::network::{Network, any_holds};
+use super::question::{No, Question};
+#[cfg(feature = "server")]
+use super::ticket::Tickets;
 use super::token::Tokens;
 use crate::error::{Error, Refusal};
 use crate::handlers::TypePattern;
@@ -46,6 +50,12 @@ pub enum Rule {
     Addresses(Vec<Network>),
     /// Whom this lets in.
     Ask(Arc<dyn Allow>),
+    /// Whom the app behind lets in, asked over HTTP.
+    #[cfg(feature = "server")]
+    App(AppsWord),
+    /// Whoever shows the app's ticket. It stands in place of tokens and of the app's word.
+    #[cfg(feature = "server")]
+    Tickets(Tickets),
 }
 
 /// Decides for the host who may do what; a closure from [`Ask`] to a future is one.
@@ -83,6 +93,19 @@ pub struct Ask {
     pub headers: HeaderMap,
     /// The client's address, behind trusted proxies.
     pub address: IpAddr,
+    /// The upload that it names, by id or watch name; several are separated by commas. `None` where one is to begin, or is
+    /// looked for by its progress id.
+    pub upload: Option<String>,
+    /// What the file is called, where the head says so.
+    pub name: Option<String>,
+    /// How long the upload is in bytes, or else the request's body, where the head says so.
+    pub length: Option<u64>,
+    /// The progress ids by which it looks for uploads.
+    #[cfg_attr(not(feature = "server"), expect(dead_code))]
+    pub(crate) progress_ids: Vec<String>,
+    /// Who asks.
+    #[cfg_attr(not(feature = "server"), expect(dead_code))]
+    pub(crate) client: Client,
 }
 
 /// A yes, with what binds the upload that it lets in.
@@ -118,43 +141,40 @@ impl Grant {
     }
 
     /// What of it binds the upload that it lets in.
-    pub(crate) fn terms(&self) -> Option<Box<Terms>> {
-        let terms = Terms {
+    pub(super) fn terms(&self) -> Terms {
+        Terms {
             max_size: self.max_size,
             name: self.name.clone(),
             types: self.types.iter().map(|of| of.as_str().to_owned()).collect(),
             fields: self.fields.clone(),
             ..Terms::default()
-        };
-        (terms != Terms::default()).then(|| Box::new(terms))
+        }
     }
 }
 
 impl Rule {
     /// Asks this rule alone.
-    pub(super) async fn ask(
-        &self,
-        act: Act,
-        head: &Parts,
-        client: &Client,
-    ) -> Result<Grant, Error> {
-        let sends = matches!(act, Act::Upload | Act::Page);
+    pub(super) async fn ask(&self, question: &Question<'_>) -> Result<Grant, No> {
+        let sends = matches!(question.act, Act::Upload | Act::Page);
         match self {
             Self::Ask(app) => {
-                let ask = Ask {
-                    act,
-                    method: head.method.clone(),
-                    uri: head.uri.clone(),
-                    headers: head.headers.clone(),
-                    address: client.address(),
-                };
-                return app.allow(ask).await.map_err(Error::from);
+                return Ok(app.allow(question.ask()).await.map_err(Error::from)?);
             }
-            Self::Tokens(tokens) if sends => tokens.check(&head.headers)?,
-            Self::Addresses(networks) if sends => from_one_of(networks, client)?,
+            #[cfg(feature = "server")]
+            Self::App(app) => return app.ask(question.ask()).await,
+            Self::Tokens(tokens) if sends => tokens.check(&question.head.headers)?,
+            Self::Addresses(networks) if sends => from_one_of(networks, question.client)?,
+            #[cfg(feature = "server")]
+            Self::Tickets(_) => {}
             Self::Anyone | Self::Tokens(_) | Self::Addresses(_) => {}
         }
         Ok(Grant::default())
+    }
+
+    /// Whether a ticket opens what this rule would have to.
+    #[cfg(feature = "server")]
+    pub(super) fn yields_to_tickets(&self) -> bool {
+        matches!(self, Self::Tokens(_) | Self::App(_))
     }
 }
 
@@ -175,6 +195,10 @@ impl fmt::Debug for Rule {
             Self::Tokens(tokens) => tokens.fmt(f),
             Self::Addresses(networks) => f.debug_tuple("Addresses").field(networks).finish(),
             Self::Ask(_) => f.write_str("Ask(…)"),
+            #[cfg(feature = "server")]
+            Self::App(app) => app.fmt(f),
+            #[cfg(feature = "server")]
+            Self::Tickets(tickets) => tickets.fmt(f),
         }
     }
 }

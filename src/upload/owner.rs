@@ -19,6 +19,13 @@ pub enum Owner {
 }
 
 impl Owner {
+    /// The owner of that name; `None` where it has no text, more than 200 bytes, or control characters.
+    #[must_use]
+    pub fn named(name: &str) -> Option<Self> {
+        let fits = (1..=200).contains(&name.len()) && !name.chars().any(char::is_control);
+        fits.then(|| Self::Named(name.into()))
+    }
+
     /// The owner that stands behind a peer's address.
     #[must_use]
     pub fn from_address(address: IpAddr) -> Self {
