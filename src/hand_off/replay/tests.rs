@@ -25,6 +25,7 @@ fn asked() -> Asked {
         owner: client.owner(),
         terms: None,
         only: None,
+        said: None,
         address: client.address(),
         base: String::new(),
         downloads: false,
