@@ -7,6 +7,7 @@
 //! | `routes.rs` | which path and method go where |
 //! | `files.rs` | the same for what lies below `/files/` |
 //! | `filepond.rs` | the same for `/filepond` |
+//! | `app.rs` | what is no path of ours: the app's behind, if there is one |
 
 use std::convert::Infallible;
 use std::future::Future;
@@ -34,11 +35,15 @@ use crate::upload::Peer;
 use crate::watch::Watch;
 
 mod about;
+#[cfg(feature = "server")]
+mod app;
 mod builder;
 mod filepond;
 mod files;
 mod routes;
 
+#[cfg(feature = "server")]
+pub(crate) use app::Front;
 pub use builder::Dumbwaiter;
 
 /// Answers every request of the upload side; a [`tower_service::Service`], cheap to clone.
@@ -119,6 +124,8 @@ struct Lift {
     downloads: bool,
     page: Page,
     page_limits: PageLimits,
+    #[cfg(feature = "server")]
+    front: Option<Front>,
 }
 
 impl<B> tower_service::Service<Request<B>> for Service
@@ -136,6 +143,10 @@ where
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
         let lift = self.lift.clone();
+        #[cfg(feature = "server")]
+        if let Some(front) = lift.front_of(&request) {
+            return lift.in_front(front, request);
+        }
         let (mut asked, body) = lift.read(request);
         Box::pin(async move { Ok(lift.serve(&mut asked, body).await) })
     }
@@ -147,13 +158,22 @@ impl Lift {
         B: http_body::Body<Data = Bytes> + Send + 'static,
         B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
     {
+        let (mut asked, body) = self.apart(request);
+        let is_file = self
+            .below(asked.head.uri.path())
+            .is_some_and(files::is_file);
+        if is_file && let Ok(Some(method)) = meant_method(&asked.head) {
+            Arc::make_mut(&mut asked.head).method = method;
+        }
+        let body = Body::new(body).checked(&asked.head.headers, &CONTENT_DIGEST);
+        (asked, body)
+    }
+
+    /// A request's head with what is found out about it, and its body.
+    fn apart<B: http_body::Body>(&self, request: Request<B>) -> (Asked, B) {
         let (mut head, body) = request.into_parts();
         if !body.is_end_stream() {
             head = of_its_own(head);
-        }
-        let is_file = self.below(head.uri.path()).is_some_and(files::is_file);
-        if is_file && let Ok(Some(method)) = meant_method(&head) {
-            head.method = method;
         }
         let peer = head.extensions.get::<Peer>().copied().unwrap_or_default();
         let client = Client::of(&head.headers, peer.0, &self.rights.trust);
@@ -172,7 +192,6 @@ impl Lift {
             client,
             head: Arc::new(head),
         };
-        let body = Body::new(body).checked(&asked.head.headers, &CONTENT_DIGEST);
         (asked, body)
     }
 
@@ -198,14 +217,16 @@ impl Lift {
     /// The path below the base.
     fn path(&self, asked: &Asked) -> Result<String, Error> {
         let below = self.below(asked.head.uri.path());
+        #[cfg(feature = "server")]
+        let below = below.or_else(|| self.stands_for(&asked.head));
         below.map(str::to_owned).ok_or(Error::NotFound)
     }
 
     /// The base, for whoever knows it: a refusal that is a page links to it, and it may be a secret.
     fn known_base<'a>(&self, asked: &'a Asked) -> &'a str {
-        match self.path(asked) {
-            Ok(_) => &asked.base,
-            Err(_) => "",
+        match self.below(asked.head.uri.path()) {
+            Some(_) => &asked.base,
+            None => "",
         }
     }
 

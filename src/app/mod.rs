@@ -12,17 +12,20 @@
 //! | file | what |
 //! |---|---|
 //! | `head.rs` | what the app is told of a request, and the client of an answer |
+//! | `pattern.rs` | paths of the app's that are named in the configuration |
 
 use std::sync::Arc;
 
 use http::{HeaderMap, Request, Response, header};
 
-use crate::error::Error;
 use crate::net::{Answered, Client, Failed, Net, Patience, Sent, Upstream};
 use crate::outbound::ResponseBody;
 use crate::protocol::{Asked, answer};
 
 pub(crate) mod head;
+mod pattern;
+
+pub(crate) use pattern::Pattern;
 
 /// Where the app is, and how long it is waited for.
 #[derive(Clone, Debug)]
@@ -76,6 +79,14 @@ impl App {
         self.0.client.send(&self.0.upstream, request).await
     }
 
+    /// Whether it takes connections.
+    ///
+    /// # Errors
+    /// [`Failed::Unreachable`].
+    pub(crate) async fn look(&self) -> Result<(), Failed> {
+        self.0.client.look(&self.0.upstream).await
+    }
+
     /// The app's answer, as the client gets it.
     pub(crate) fn answer(&self, answer: Response<Answered>) -> Response<ResponseBody> {
         let (mut head, body) = answer.into_parts();
@@ -86,14 +97,21 @@ impl App {
 
     /// Sends a request on as it came, and gives the app's answer as it comes.
     pub(crate) async fn pass(&self, asked: &Asked, body: Sent) -> Response<ResponseBody> {
-        match self.forward(asked, body).await {
-            Ok(answer) => self.answer(answer),
-            Err(error) => answer::refused(&asked.head.headers, "", &error).map(Into::into),
-        }
+        let error = match head::check_loop(&asked.head.headers) {
+            Ok(()) => match self.send(self.request(asked, body)).await {
+                Ok(answer) => return self.answer(answer),
+                Err(failed) => {
+                    let (path, cause) = (asked.head.uri.path(), failed.words());
+                    tracing::warn!(path, cause, "the app did not answer");
+                    failed.into()
+                }
+            },
+            Err(looped) => looped,
+        };
+        answer::refused(&asked.head.headers, "", &error).map(Into::into)
     }
 
-    async fn forward(&self, asked: &Asked, body: Sent) -> Result<Response<Answered>, Error> {
-        head::check_loop(&asked.head.headers)?;
+    fn request(&self, asked: &Asked, body: Sent) -> Request<Sent> {
         let mut request = Request::new(body);
         *request.method_mut() = asked.head.method.clone();
         *request.uri_mut() = asked.head.uri.clone();
@@ -102,6 +120,6 @@ impl App {
             let length = length.clone();
             request.headers_mut().insert(header::CONTENT_LENGTH, length);
         }
-        Ok(self.send(request).await?)
+        request
     }
 }

@@ -28,6 +28,8 @@ pub(crate) struct Patience {
     pub(crate) head: Duration,
     /// Between two pieces, of the answer or of the request, while the other server is the one that is waited for.
     pub(crate) silence: Duration,
+    /// Between two pieces of the request, where whoever sends it is waited for; `None` is for ever.
+    pub(crate) body: Option<Duration>,
     /// How long a connection is kept for the next request.
     pub(crate) idle: Duration,
     /// How many are kept.
@@ -40,6 +42,7 @@ impl Default for Patience {
             connect: Duration::from_secs(5),
             head: Duration::from_secs(60),
             silence: Duration::from_secs(60),
+            body: None,
             idle: Duration::from_secs(1),
             max_idle: 32,
         }
@@ -109,15 +112,15 @@ impl Client {
         server: &Upstream,
         request: Request<Sent>,
     ) -> Result<Response<Answered>, Failed> {
-        let Patience { silence, head, .. } = self.patience;
         let pulse = Pulse::new();
         let request = request.map(|body| Watched::new(body, pulse.clone()));
         let answer = tokio::select! {
             answer = sender.send_request(request) => answer,
-            time = pulse.stops(silence, head) => return Err(Failed::TimedOut(time)),
+            failed = pulse.stops(&self.patience) => return Err(failed),
         };
         let answer = answer.map_err(|cause| Failed::Broken(cause.into()))?;
         self.keep(server.clone(), sender);
+        let silence = self.patience.silence;
         Ok(answer.map(|body: Incoming| Answered::new(body, silence)))
     }
 
@@ -134,6 +137,14 @@ impl Client {
                 pool.clear_old();
             }
         });
+    }
+
+    /// Whether the server takes connections.
+    ///
+    /// # Errors
+    /// [`Failed::Unreachable`].
+    pub(crate) async fn look(&self, server: &Upstream) -> Result<(), Failed> {
+        self.connect(server).await.map(drop)
     }
 
     async fn connect(&self, server: &Upstream) -> Result<Sender, Failed> {

@@ -20,6 +20,9 @@ pub(crate) enum Failed {
     /// Nothing came, or nothing was taken, for that long.
     #[error("the other server was silent for {} s", .0.as_secs_f32())]
     TimedOut(Duration),
+    /// Whoever sends the request brought nothing more of it for that long.
+    #[error("nothing came of the request for {} s", .0.as_secs_f32())]
+    Silent(Duration),
     /// The connection broke off, or what came is no HTTP.
     #[error("the connection broke off")]
     Broken(#[source] Cause),
@@ -28,10 +31,29 @@ pub(crate) enum Failed {
     TooLarge(usize),
 }
 
+impl Failed {
+    /// What happened and why, for the log.
+    pub(crate) fn words(&self) -> String {
+        let mut words = self.to_string();
+        let mut cause = std::error::Error::source(self);
+        while let Some(inner) = cause {
+            let text = inner.to_string();
+            if !words.contains(&text) {
+                words = format!("{words}: {text}");
+            }
+            cause = inner.source();
+        }
+        words
+    }
+}
+
 impl From<Failed> for Error {
     fn from(failed: Failed) -> Self {
         match failed {
             Failed::TimedOut(time) => Self::AppTimeout {
+                seconds: time.as_secs(),
+            },
+            Failed::Silent(time) => Self::Stalled {
                 seconds: time.as_secs(),
             },
             Failed::Unreachable { .. } | Failed::Broken(_) | Failed::TooLarge(_) => {

@@ -42,7 +42,7 @@ mod upstream;
 pub(crate) use answer::{Answered, Sent, nothing, text, whole};
 pub(crate) use client::{Client, Patience};
 pub(crate) use failed::Failed;
-pub(crate) use upstream::Upstream;
+pub(crate) use upstream::{Address, Upstream};
 
 /// The thread on which sockets to other servers live; it ends when the last clone of this is dropped.
 #[derive(Clone, Debug)]

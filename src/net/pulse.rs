@@ -1,9 +1,10 @@
 //! When something last went or came, and how long that may be ago.
 
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
 
 use tokio::time::{Instant, sleep_until};
+
+use super::{Failed, Patience};
 
 /// For what a request waits, as its body and its sender both see it.
 #[derive(Clone, Debug)]
@@ -12,8 +13,8 @@ pub(super) struct Pulse(Arc<Mutex<Waiting>>);
 /// Whose turn it is.
 #[derive(Clone, Copy, Debug)]
 enum Waiting {
-    /// Ours, or the client's: its body has nothing more yet. No clock runs.
-    ForUs,
+    /// Ours, or the client's: its body has nothing more yet.
+    ForUs(Instant),
     /// The other server's, to take what there is to be sent.
     ToBeTaken(Instant),
     /// The other server's, to answer: it has all of the body.
@@ -32,7 +33,7 @@ impl Pulse {
 
     /// There is nothing to be sent yet.
     pub(super) fn wanting(&self) {
-        self.set(Waiting::ForUs);
+        self.set(Waiting::ForUs(Instant::now()));
     }
 
     /// All is sent.
@@ -44,21 +45,27 @@ impl Pulse {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = waiting;
     }
 
-    /// Ends when the other server was silent for longer than it may be, and says how long that is.
-    pub(super) async fn stops(&self, silence: Duration, head: Duration) -> Duration {
+    /// Ends when somebody was silent for longer than they may be.
+    pub(super) async fn stops(&self, patience: &Patience) -> Failed {
         loop {
             let waiting = *self.0.lock().unwrap_or_else(PoisonError::into_inner);
-            let now = Instant::now();
             let (since, time) = match waiting {
-                // It is the other server's turn at `now` at the earliest.
-                Waiting::ForUs => (now, silence.min(head)),
-                Waiting::ToBeTaken(since) => (since, silence),
-                Waiting::ForTheHead(since) => (since, head),
+                Waiting::ForUs(since) => (since, patience.body),
+                Waiting::ToBeTaken(since) => (since, Some(patience.silence)),
+                Waiting::ForTheHead(since) => (since, Some(patience.head)),
             };
-            if since + time <= now {
-                return time;
+            // Whoever's turn it is next has at least this long from now on.
+            let look_again = Instant::now() + patience.silence.min(patience.head);
+            let due = time.map(|time| (since + time, time));
+            match (due, waiting) {
+                (Some((due, time)), Waiting::ForUs(_)) if due <= Instant::now() => {
+                    return Failed::Silent(time);
+                }
+                (Some((due, time)), _) if due <= Instant::now() => return Failed::TimedOut(time),
+                (due, _) => {
+                    sleep_until(due.map_or(look_again, |(due, _)| due.min(look_again))).await
+                }
             }
-            sleep_until(since + time).await;
         }
     }
 }

@@ -7,11 +7,14 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use clap::builder::ArgPredicate;
 use clap::{Parser, Subcommand};
 use tracing::level_filters::LevelFilter;
 
+use crate::app::Pattern;
 use crate::handlers::{Algorithm, TypePattern};
 use crate::name::{OnConflict, Template};
+use crate::net::Upstream;
 use crate::rights::{AllowOrigin, Forwarding, HostName, Network};
 use crate::server::clients::{SendArgs, WatchArgs};
 use crate::server::units::{
@@ -36,12 +39,13 @@ pub struct Config {
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:7070", help_heading = SERVING)]
     pub listen: SocketAddr,
 
-    /// Path under which all URLs stand; empty is the root
-    #[arg(long, value_name = "PATH", default_value = "/", value_parser = base, help_heading = SERVING)]
+    /// Path under which all URLs stand; empty is the root; with --app it is /_dumbwaiter unless said
+    #[arg(long, value_name = "PATH", default_value = "/", value_parser = base, help_heading = SERVING,
+        default_value_if("app", ArgPredicate::IsPresent, "/_dumbwaiter"))]
     pub base: String,
 
-    /// Whether stored files can be read back at /files/ID
-    #[arg(long, value_name = "WORD", default_value = "on", value_parser = words(&[("on", true), ("off", false)]),
+    /// Whether stored files can be read back at /files/ID; with --app it is off unless said
+    #[arg(long, value_name = "WORD", default_value = "on", default_value_if("app", ArgPredicate::IsPresent, "off"), value_parser = words(&[("on", true), ("off", false)]),
         action = clap::ArgAction::Set, help_heading = SERVING)]
     pub downloads: bool,
 
@@ -56,6 +60,34 @@ pub struct Config {
     /// Most bytes in all of its files, which stay in memory
     #[arg(long, value_name = "SIZE", default_value = "16MiB", value_parser = size, help_heading = SERVING)]
     pub max_page_size: u64,
+
+    /// The app behind: http://127.0.0.1:8000, https://app.example or unix:/run/app.sock; what is not ours goes to it
+    #[arg(long, value_name = "URL", help_heading = APP)]
+    pub(crate) app: Option<Upstream>,
+
+    /// Paths of the app at which forms are received here and then given to it: /upload, /albums/*/pictures, /api/**
+    #[arg(long, value_name = "PATTERN", value_delimiter = ',', help_heading = APP)]
+    pub(crate) upload_path: Vec<Pattern>,
+
+    /// Paths of the app at which the article's poll is answered: /get_upload_progress
+    #[arg(long, value_name = "PATTERN", value_delimiter = ',', help_heading = APP)]
+    pub(crate) poll_path: Vec<Pattern>,
+
+    /// How long a connection to the app may take
+    #[arg(long, value_name = "TIME", default_value = "5s", value_parser = time_above_zero, help_heading = APP)]
+    pub app_connect_timeout: Duration,
+
+    /// How long the app may be silent: before its answer, in the middle of it, and while it takes a request
+    #[arg(long, value_name = "TIME", default_value = "60s", value_parser = time_above_zero, help_heading = APP)]
+    pub app_timeout: Duration,
+
+    /// How long a connection to the app is kept for the next request; 0s for not at all
+    #[arg(long, value_name = "TIME", default_value = "1s", value_parser = time, help_heading = APP)]
+    pub app_idle_timeout: Duration,
+
+    /// Most connections to the app that are kept so
+    #[arg(long, value_name = "N", default_value = "32", value_parser = count, help_heading = APP)]
+    pub max_app_idle: usize,
 
     /// File of tokens, one a line; who uploads must send one, as a bearer or as the password of a Basic login
     #[arg(long, value_name = "FILE", help_heading = RIGHTS)]
@@ -482,11 +514,31 @@ impl Config {
             !(all && some),
             "--allow-anyone lets everyone in, --token and --allow-from do not: choose"
         );
+        self.check_app()?;
         let away = |address: &SocketAddr| !address.ip().to_canonical().is_loopback();
         anyhow::ensure!(
             self.admin_token_file.is_some() || !self.admin_listen.as_ref().is_some_and(away),
             "--admin-listen off loopback needs --admin-token-file: who may see and end all uploads?"
         );
         Ok(self)
+    }
+
+    fn check_app(&self) -> anyhow::Result<()> {
+        let Some(app) = &self.app else {
+            anyhow::ensure!(
+                self.upload_path.is_empty() && self.poll_path.is_empty(),
+                "--upload-path and --poll-path are paths of an app: --app URL says where it is"
+            );
+            return Ok(());
+        };
+        anyhow::ensure!(
+            !self.base.is_empty(),
+            "--base / leaves no path for --app: choose another one, as /_dumbwaiter"
+        );
+        anyhow::ensure!(
+            app.query().is_none(),
+            "--app {app} has a query, which no request could keep"
+        );
+        Ok(())
     }
 }

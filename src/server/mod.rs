@@ -16,6 +16,7 @@ use anyhow::Context as _;
 use prometheus_client::registry::Registry;
 use tokio::net::TcpListener;
 
+use crate::net::Net;
 use crate::store::{Disk, DiskOptions};
 use crate::threads::DataThreads;
 
@@ -24,6 +25,7 @@ mod adopt;
 mod ahead;
 mod args;
 mod assemble;
+mod behind;
 mod beside;
 mod clients;
 #[doc(hidden)]
@@ -108,6 +110,8 @@ async fn serve(told: Told, level: Level) -> anyhow::Result<()> {
     // Before anything is made on the disk.
     let (senders, (operators, token)) = (config.tokens()?, beside::tokens(&config)?);
     let site = config.page()?;
+    let net = Net::start().context("cannot start the thread of the network")?;
+    let front = behind::front(&config, listener.local_addr()?, &net).await?;
     let mut registry = Registry::with_prefix("dumbwaiter");
     let metrics = Metrics::new(&mut registry);
     let dir = config.dir.clone();
@@ -125,6 +129,7 @@ async fn serve(told: Told, level: Level) -> anyhow::Result<()> {
         .dumbwaiter(store, site)
         .ledger(metrics.clone())
         .data_threads(data.clone())
+        .before(front)
         .rights(config.rights(senders.clone()))
         .into_service();
     let operator = service.operator();

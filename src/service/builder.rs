@@ -57,6 +57,8 @@ pub struct Dumbwaiter {
     app: Option<Rule>,
     downloads: bool,
     page: Page,
+    #[cfg(feature = "server")]
+    front: Option<super::Front>,
 }
 
 impl Dumbwaiter {
@@ -87,6 +89,8 @@ impl Dumbwaiter {
             app: None,
             downloads: true,
             page: Page::Ours,
+            #[cfg(feature = "server")]
+            front: None,
         }
     }
 
@@ -248,6 +252,14 @@ impl Dumbwaiter {
         self
     }
 
+    /// Stands before an app: what is not below the base is its.
+    #[cfg(feature = "server")]
+    pub(crate) fn before(mut self, front: impl Into<Option<super::Front>>) -> Self {
+        self.front = front.into();
+        self.only_below_base |= self.front.is_some();
+        self
+    }
+
     /// The service, ready to be nested or served.
     ///
     /// # Panics
@@ -312,6 +324,8 @@ impl Dumbwaiter {
                 downloads: self.downloads,
                 page: self.page,
                 page_limits,
+                #[cfg(feature = "server")]
+                front: self.front,
             }),
         }
     }

@@ -357,6 +357,8 @@ fn samples(kind: &str) -> Option<(&str, &'static str)> {
         "list of networks" => ("10.0.0.0/8,::1", "10.0.0.0/99"),
         "list of names" => ("a.example", "http://a.example"),
         "list of origins" => ("https://a.example", "a.example"),
+        "list of paths" => ("/a/*/b", "a"),
+        "URL" => ("http://127.0.0.1:8000", "ftp://a"),
         "list of types" => ("image/*", "image"),
         "template" => ("{id}", "{nothing}"),
         "1–70" => ("70", "71"),
