@@ -103,6 +103,11 @@ impl Service {
         &self.lift.inbound
     }
 
+    /// Whether there is an app behind.
+    pub(crate) fn has_app(&self) -> bool {
+        self.lift.front.is_some()
+    }
+
     /// The threads on which bodies live.
     pub(crate) fn data(&self) -> crate::threads::DataThreads {
         self.lift.inbound.data.clone()

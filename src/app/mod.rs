@@ -12,19 +12,26 @@
 //! | file | what |
 //! |---|---|
 //! | `head.rs` | what the app is told of a request, and the client of an answer |
+//! | `expect.rs` | a body that waits until the app wants it |
+//! | `hangup.rs` | a client that goes away while the app works for it |
 //! | `pattern.rs` | paths of the app's that are named in the configuration |
 
 use std::sync::Arc;
 
-use http::{HeaderMap, Request, Response, header};
+use http::{HeaderMap, Request, Response, StatusCode, Version, header};
+use http_body::Body as _;
 
+use crate::error::Error;
 use crate::net::{Answered, Client, Failed, Net, Patience, Sent, Upstream};
 use crate::outbound::ResponseBody;
 use crate::protocol::{Asked, answer};
 
+mod expect;
+mod hangup;
 pub(crate) mod head;
 mod pattern;
 
+pub(crate) use hangup::Line;
 pub(crate) use pattern::Pattern;
 
 /// Where the app is, and how long it is waited for.
@@ -92,23 +99,49 @@ impl App {
         let (mut head, body) = answer.into_parts();
         head.headers = head::to_client(&head.headers);
         head.extensions.clear();
+        // How the app speaks is between us and it.
+        head.version = Version::HTTP_11;
         Response::from_parts(head, body.into())
     }
 
     /// Sends a request on as it came, and gives the app's answer as it comes.
     pub(crate) async fn pass(&self, asked: &Asked, body: Sent) -> Response<ResponseBody> {
-        let error = match head::check_loop(&asked.head.headers) {
-            Ok(()) => match self.send(self.request(asked, body)).await {
-                Ok(answer) => return self.answer(answer),
-                Err(failed) => {
+        match self.passed(asked, body).await {
+            Ok(answer) => self.answer(answer),
+            Err(error) => answer::refused(&asked.head.headers, "", &error).map(Into::into),
+        }
+    }
+
+    async fn passed(&self, asked: &Asked, body: Sent) -> Result<Response<Answered>, Error> {
+        head::check_loop(&asked.head.headers)?;
+        let line = asked.head.extensions.get::<Line>();
+        // What comes with a body may be sent by a client that closes its side behind it.
+        let line = line.filter(|_| body.is_end_stream());
+        let mut gone = line.map(Line::closes);
+        let sent = self.send(self.request(asked, body));
+        let answer = match &mut gone {
+            Some(gone) => tokio::select! {
+                answer = sent => answer,
+                () = gone => Err(Failed::Unwanted),
+            },
+            None => sent.await,
+        };
+        match answer {
+            Ok(answer) if answer.status() == StatusCode::SWITCHING_PROTOCOLS => {
+                Err(Error::AppUnreachable)
+            }
+            Ok(answer) => Ok(match gone {
+                Some(gone) => answer.map(|body| body.until(gone)),
+                None => answer,
+            }),
+            Err(failed) => {
+                if !matches!(failed, Failed::Unwanted) {
                     let (path, cause) = (asked.head.uri.path(), failed.words());
                     tracing::warn!(path, cause, "the app did not answer");
-                    failed.into()
                 }
-            },
-            Err(looped) => looped,
-        };
-        answer::refused(&asked.head.headers, "", &error).map(Into::into)
+                Err(failed.into())
+            }
+        }
     }
 
     fn request(&self, asked: &Asked, body: Sent) -> Request<Sent> {
@@ -120,6 +153,7 @@ impl App {
             let length = length.clone();
             request.headers_mut().insert(header::CONTENT_LENGTH, length);
         }
-        request
+        let expects = asked.head.headers.get(header::EXPECT);
+        expect::pass(asked.head.version, expects, request)
     }
 }

@@ -36,6 +36,16 @@ pub(crate) struct Answered {
     /// Runs while something is waited for.
     clock: Option<Pin<Box<Sleep>>>,
     waiting: bool,
+    /// Ends it.
+    until: Option<Until>,
+}
+
+struct Until(Pin<Box<dyn Future<Output = ()> + Send>>);
+
+impl std::fmt::Debug for Until {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Until").finish_non_exhaustive()
+    }
 }
 
 impl Answered {
@@ -46,6 +56,15 @@ impl Answered {
             silence,
             clock: None,
             waiting: false,
+            until: None,
+        }
+    }
+
+    /// Breaks off while it waits for more, when `gone` is ready.
+    pub(crate) fn until(self, gone: impl Future<Output = ()> + Send + 'static) -> Self {
+        Self {
+            until: Some(Until(Box::pin(gone))),
+            ..self
         }
     }
 
@@ -74,6 +93,11 @@ impl Body for Answered {
             this.waiting = false;
             let broken = |cause: hyper::Error| Failed::Broken(cause.into());
             return Poll::Ready(frame.map(|frame| frame.map_err(broken)));
+        }
+        if let Some(until) = &mut this.until
+            && until.0.as_mut().poll(cx).is_ready()
+        {
+            return Poll::Ready(Some(Err(Failed::Unwanted)));
         }
         this.poll_silence(cx).map(|failed| Some(Err(failed)))
     }

@@ -23,6 +23,9 @@ pub(crate) enum Failed {
     /// Whoever sends the request brought nothing more of it for that long.
     #[error("nothing came of the request for {} s", .0.as_secs_f32())]
     Silent(Duration),
+    /// Nobody waits for the answer any more.
+    #[error("nobody waits for the answer any more")]
+    Unwanted,
     /// The connection broke off, or what came is no HTTP.
     #[error("the connection broke off")]
     Broken(#[source] Cause),
@@ -56,6 +59,7 @@ impl From<Failed> for Error {
             Failed::Silent(time) => Self::Stalled {
                 seconds: time.as_secs(),
             },
+            Failed::Unwanted => Self::ClientGone,
             Failed::Unreachable { .. } | Failed::Broken(_) | Failed::TooLarge(_) => {
                 Self::AppUnreachable
             }

@@ -6,6 +6,7 @@
 
 use std::future::poll_fn;
 use std::net::SocketAddr;
+use std::os::fd::AsFd as _;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Poll;
@@ -24,6 +25,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
 use tower_service::Service as _;
 
+use crate::app::Line;
 use crate::outbound::ResponseBody;
 use crate::problem::{RefusalCode, problem};
 use crate::server::ahead::Ahead;
@@ -132,6 +134,7 @@ impl Connections {
     async fn http1(&self, stream: TcpStream, peer: SocketAddr, plane: Plane, seat: Seat) {
         // An answer is small and complete: it must not wait for the acknowledgement of the one before.
         let _ = stream.set_nodelay(true);
+        let line = self.service.has_app().then(|| line(&stream)).flatten();
         let stream = Ahead::new(stream);
         let slot = stream.slot();
         let stream = Patient::new(stream, self.options.stall);
@@ -143,6 +146,9 @@ impl Connections {
         let answer = service_fn(move |mut request: Request<Incoming>| {
             let refused = refused.take(&request);
             request.extensions_mut().insert(Peer(peer));
+            if let Some(line) = &line {
+                request.extensions_mut().insert(line.clone());
+            }
             let unanswered = slot.open(&mut request);
             let last = refused.is_some() || is_last(&request, plane);
             let brings_body = !request.body().is_end_stream();
@@ -233,6 +239,12 @@ impl Connections {
         // Whoever still sends after that does not read answers.
         let _ = timeout(self.options.linger_time, drain).await;
     }
+}
+
+/// The connection, for whoever must know that its client has gone.
+fn line(stream: &TcpStream) -> Option<Line> {
+    let socket = stream.as_fd().try_clone_to_owned();
+    socket.map(Line::new).ok()
 }
 
 /// Whether nothing more is read from the connection behind this request.

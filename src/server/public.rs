@@ -33,7 +33,7 @@ impl Public {
         most: Option<usize>,
         metrics: Option<Metrics>,
     ) -> Self {
-        let most = most.unwrap_or_else(most_connections);
+        let most = most.unwrap_or_else(|| most_connections(service.has_app()));
         let places = Semaphore::new(most.clamp(1, Semaphore::MAX_PERMITS));
         Self {
             listener,
@@ -82,12 +82,13 @@ impl Public {
 }
 
 /// So many connections that each has descriptors for its socket and a file, and some are left for what the server opens
-/// now and then.
-fn most_connections() -> usize {
+/// now and then. With an app behind, each has two more: for the app, and to see its client go.
+fn most_connections(has_app: bool) -> usize {
     use rustix::process::{Resource, getrlimit};
     const NOW_AND_THEN: u64 = 16;
     let open = std::fs::read_dir("/proc/self/fd").map_or(0, Iterator::count) as u64;
     let files = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
-    let most = files.saturating_sub(open + NOW_AND_THEN) / 2;
+    let each = if has_app { 4 } else { 2 };
+    let most = files.saturating_sub(open + NOW_AND_THEN) / each;
     usize::try_from(most).unwrap_or(usize::MAX)
 }
