@@ -23,6 +23,7 @@ use tokio::sync::oneshot;
 use tokio::time::timeout;
 
 use super::replay::{self, Pump};
+use super::working::{Word, Working};
 use crate::app::{App, head};
 use crate::error::Error;
 use crate::net::{Answered, Sent};
@@ -33,6 +34,9 @@ use crate::receive::{Body, Handed};
 use crate::upload::UploadId;
 
 const UPLOAD: HeaderName = HeaderName::from_static("dumbwaiter-upload");
+const PHASE: HeaderName = HeaderName::from_static("dumbwaiter-phase");
+const TOKEN: HeaderName = HeaderName::from_static("dumbwaiter-token");
+const PROCESSING: HeaderName = HeaderName::from_static("dumbwaiter-processing");
 
 /// How a form is given to the app.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
@@ -78,6 +82,7 @@ pub(crate) struct Forms(Arc<Inner>);
 #[derive(Debug)]
 struct Inner {
     app: App,
+    working: Working,
     options: FormOptions,
 }
 
@@ -85,8 +90,12 @@ struct Inner {
 type Told = Result<Response<ResponseBody>, Error>;
 
 impl Forms {
-    pub(crate) fn new(app: App, options: FormOptions) -> Self {
-        Self(Arc::new(Inner { app, options }))
+    pub(crate) fn new(app: App, working: Working, options: FormOptions) -> Self {
+        Self(Arc::new(Inner {
+            app,
+            working,
+            options,
+        }))
     }
 
     /// Takes a form in, gives it to the app, and answers as the app does. Whether the sender may upload has been asked.
@@ -134,7 +143,11 @@ impl RequestHead {
         fields.remove(TRAILER);
         let keep_query = forms.0.options.keep_query;
         let target = replay::target(&asked.head.uri, keep_query, &mut fields);
-        if let Ok(id) = HeaderValue::try_from(handed.upload().id.to_string()) {
+        let id = handed.upload().id.to_string();
+        if let Ok(phase) = HeaderValue::try_from(format!("{}/uploads/{id}/phase", base(asked))) {
+            fields.insert(PHASE, phase);
+        }
+        if let Ok(id) = HeaderValue::try_from(id) {
             fields.insert(UPLOAD, id);
         }
         Self {
@@ -167,8 +180,8 @@ impl Life {
         let halted = handed.halted();
         let worked = tokio::select! {
             biased;
-            worked = self.work(&mut handed) => worked,
             why = halted => Err(why),
+            worked = self.work(&mut handed) => worked,
         };
         match worked {
             Ok(answer) => self.end_as(handed, answer),
@@ -176,14 +189,30 @@ impl Life {
         }
     }
 
-    /// Gives the form to the app; gives the head of its answer, and the rest unless that is with the client already.
+    /// Gives the form to the app, and waits for its word on it.
     async fn work(&mut self, handed: &mut Handed) -> Result<Answer, Error> {
+        handed.may_still().await?;
+        let working = &self.forms.0.working;
+        let mut lease = working.begin(handed.upload().id, handed.phases())?;
+        self.head.fields.insert(TOKEN, lease.token());
         let Some(skeleton) = handed.skeleton() else {
             return Err(Error::store("nothing is known of how the form came"));
         };
         let length = skeleton.length();
         let (pump, body) = replay::body(skeleton);
-        self.give(handed, pump, self.head.with(body, length)).await
+        let request = self.head.with(body, length);
+        let mut answer = self.give(handed, pump, request).await?;
+        let word = match answer.is_processing {
+            true => {
+                handed.release();
+                self.pass_on(answer.rest.take());
+                Some(lease.last_word().await?)
+            }
+            // It may have had its last word before it answered.
+            false => lease.word(),
+        };
+        answer.word = word.map_or(Ok(()), Word::verdict);
+        Ok(answer)
     }
 
     async fn give(
@@ -203,53 +232,53 @@ impl Life {
             answer = &mut sent => answer?,
         };
         // It has answered before it has read all. It may read on, as long as it does.
-        let status = answer.status();
-        self.answer(Ok(app.answer(answer)));
+        let mut answer = Answer::new(answer);
+        self.pass_on(answer.rest.take());
         let _ = timeout(app.patience().silence, pump).await;
-        Ok(Answer { status, rest: None })
+        Ok(answer)
     }
 
     /// The app has spoken: the record ends first, so that whoever has the answer finds it told.
     fn end_as(mut self, handed: Handed, answer: Answer) {
-        match self.forms.0.options.verdict(answer.status) {
+        let verdict = self.forms.0.options.verdict(answer.status);
+        match verdict.and(answer.word) {
             Ok(()) => handed.done(),
-            Err(error) => {
-                log(&handed, &error);
-                // One that fails when it has taken the files may need them: those stay.
-                let goes = matches!(error, Error::AppRefused { .. });
-                self.end(handed, &error, goes);
-            }
+            Err(error) => self.end(handed, &error),
         }
-        if let Some(rest) = answer.rest {
-            let rest = self.forms.0.app.answer(rest);
-            self.answer(Ok(rest));
-        }
+        self.pass_on(answer.rest);
     }
 
-    /// The app has not spoken.
+    /// The app has not spoken, or not for the upload.
     async fn fail(mut self, handed: Handed, error: Error) {
-        log(&handed, &error);
         if matches!(error, Error::Cancelled)
             && let Some(removal) = handed.remove()
         {
             removed(handed.upload().id, removal.await);
         }
-        // A server that stops leaves what is stored.
-        let goes = !matches!(error, Error::Cancelled | Error::ShuttingDown);
-        self.end(handed, &error, goes);
+        self.end(handed, &error);
         self.answer(Err(error));
     }
 
     /// Ends the record. Stored files that are to go do so after a while: the app may still have them in hand.
-    fn end(&self, handed: Handed, error: &Error, goes: bool) {
+    fn end(&self, handed: Handed, error: &Error) {
         let (id, grace) = (handed.upload().id, self.forms.0.options.grace);
-        if let Some(removal) = handed.remove().filter(|_| goes) {
+        let cause = std::error::Error::source(error).map(ToString::to_string);
+        let (upload, code) = (id.short(), error.code());
+        tracing::warn!(upload, code, cause, "the app has not taken the upload");
+        if let Some(removal) = handed.remove().filter(|_| is_let_go(error)) {
             tokio::spawn(async move {
                 tokio::time::sleep(grace).await;
                 removed(id, removal.await);
             });
         }
         handed.fail(error);
+    }
+
+    fn pass_on(&mut self, answer: Option<Response<Answered>>) {
+        if let Some(answer) = answer {
+            let answer = self.forms.0.app.answer(answer);
+            self.answer(Ok(answer));
+        }
     }
 
     /// Answers the client, if it is still there.
@@ -263,14 +292,22 @@ impl Life {
 /// What the app said.
 struct Answer {
     status: StatusCode,
+    /// It takes the upload, and says later what has become of it.
+    is_processing: bool,
+    /// What it has said by other means.
+    word: Result<(), Error>,
     /// What the client is yet to be answered.
     rest: Option<Response<Answered>>,
 }
 
 impl Answer {
     fn new(answer: Response<Answered>) -> Self {
+        let said = answer.headers().get(PROCESSING);
+        let is_processing = said.is_some_and(|said| said.as_bytes().trim_ascii() == b"?1");
         Self {
             status: answer.status(),
+            is_processing: is_processing && answer.status().is_success(),
+            word: Ok(()),
             rest: Some(answer),
         }
     }
@@ -290,15 +327,22 @@ impl FormOptions {
     }
 }
 
-fn log(handed: &Handed, error: &Error) {
-    let cause = std::error::Error::source(error).map(ToString::to_string);
-    let upload = handed.upload().id.short();
-    tracing::warn!(
-        upload,
-        code = error.code(),
-        cause,
-        "the app has not taken the upload"
-    );
+/// Whether stored files go after this. One that fails when it has taken the upload may need them, and a server that stops
+/// leaves what is stored.
+fn is_let_go(error: &Error) -> bool {
+    !matches!(
+        error,
+        Error::AppFailed { .. }
+            | Error::ProcessingTimeout { .. }
+            | Error::Cancelled
+            | Error::ShuttingDown
+    )
+}
+
+/// The path below which the app finds us: without what a proxy has put before it.
+fn base(asked: &Asked) -> &str {
+    let base = asked.base.strip_prefix(asked.client.prefix());
+    base.filter(|base| !base.is_empty()).unwrap_or(&asked.base)
 }
 
 fn removed(id: UploadId, how: Result<bool, Error>) {

@@ -12,6 +12,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::skeleton::Skeleton;
+use super::terms::may_still;
 use super::{Naming, Received};
 use crate::error::Error;
 use crate::progress::{Phases, Progress};
@@ -103,6 +104,14 @@ impl Handed {
         }
     }
 
+    /// Asks once more whether it may be, where somebody is to be asked.
+    ///
+    /// # Errors
+    /// The refusal.
+    pub(crate) fn may_still(&self) -> impl Future<Output = Result<(), Error>> + Send + '_ {
+        may_still(&self.received.upload)
+    }
+
     /// Makes all files visible under their names, or none.
     ///
     /// # Errors
@@ -112,17 +121,23 @@ impl Handed {
         Ok(())
     }
 
+    /// The app has its bytes, and works on them: what was not stored for good goes, and it no longer counts with what runs.
+    pub(crate) fn release(&mut self) {
+        drop(self.received.session.take());
+        if let Some(mut place) = self.received.place.take()
+            && let Some(stored) = &self.stored
+        {
+            place.keep(stored.iter().map(|file| file.length).sum());
+        }
+    }
+
     /// The app has it. What was not stored for good goes, before anybody is told.
     pub(crate) fn done(mut self) {
+        self.release();
         let files = match self.stored.take() {
-            Some(stored) => {
-                self.keep_place(&stored);
-                stored
-            }
+            Some(stored) => stored,
             None => std::mem::take(&mut self.received.files),
         };
-        drop(self.received.session.take());
-        drop(self.received.place.take());
         for handlers in &mut self.received.handlers {
             handlers.end(Ok(()));
         }
@@ -133,9 +148,7 @@ impl Handed {
 
     /// It ends in `error`. What is stored for good stays; all else goes, before anybody is told.
     pub(crate) fn fail(mut self, error: &Error) {
-        if let Some(stored) = self.stored.take() {
-            self.keep_place(&stored);
-        }
+        self.release();
         self.received.broken(error);
     }
 
@@ -149,12 +162,5 @@ impl Handed {
             self.received.upload.id,
         );
         Some(async move { store.remove(&id).await })
-    }
-
-    /// Its bytes count with what is held, and no longer with what runs.
-    fn keep_place(&mut self, stored: &[FileFacts]) {
-        if let Some(place) = &mut self.received.place {
-            place.keep(stored.iter().map(|file| file.length).sum());
-        }
     }
 }
