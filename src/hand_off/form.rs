@@ -63,18 +63,6 @@ pub(crate) struct FormOptions {
     pub(crate) skeleton_bytes: usize,
 }
 
-impl Default for FormOptions {
-    fn default() -> Self {
-        Self {
-            give: Give::default(),
-            refuses: vec![400..=499],
-            grace: Duration::from_secs(10),
-            keep_query: false,
-            skeleton_bytes: 1024 * 1024,
-        }
-    }
-}
-
 /// Hands forms to the app behind; cheap to clone.
 #[derive(Clone, Debug)]
 pub(crate) struct Forms(Arc<Inner>);
@@ -108,7 +96,7 @@ impl Forms {
     ) -> Response<ResponseBody> {
         let told = self.hand(inbound, limits, asked, body).await;
         told.unwrap_or_else(|error| {
-            answer::refused(&asked.head.headers, &asked.base, &error).map(Into::into)
+            answer::refused(&asked.head.headers, "", &error).map(Into::into)
         })
     }
 

@@ -5,3 +5,4 @@ mod replay;
 mod working;
 
 pub(crate) use form::{FormOptions, Forms, Give};
+pub(crate) use working::{Working, WorkingOptions};

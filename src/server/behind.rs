@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::Config;
 use crate::app::{App, AppOptions};
-use crate::hand_off::{FormOptions, Forms};
+use crate::hand_off::{FormOptions, Forms, Working};
 use crate::net::{Address, Net, Patience, Upstream};
 use crate::service::Front;
 
@@ -14,6 +14,7 @@ pub(super) async fn front(
     config: &Config,
     own: SocketAddr,
     net: &Net,
+    working: &Working,
 ) -> anyhow::Result<Option<Front>> {
     let Some(upstream) = config.app.clone() else {
         return Ok(None);
@@ -30,7 +31,7 @@ pub(super) async fn front(
     );
     tokio::spawn(look_for(app.clone()));
     Ok(Some(Front {
-        forms: Forms::new(app.clone(), FormOptions::default()),
+        forms: Forms::new(app.clone(), working.clone(), config.forms()),
         app,
         upload_paths: Arc::from(&*config.upload_path),
         poll_paths: Arc::from(&*config.poll_path),
@@ -38,6 +39,17 @@ pub(super) async fn front(
 }
 
 impl Config {
+    /// How forms are handed off.
+    fn forms(&self) -> FormOptions {
+        FormOptions {
+            give: self.give,
+            refuses: self.app_refuses.clone(),
+            grace: self.app_grace,
+            keep_query: self.replay_query,
+            skeleton_bytes: usize::try_from(self.max_skeleton).unwrap_or(usize::MAX),
+        }
+    }
+
     /// How long the app is waited for.
     fn patience(&self) -> Patience {
         Patience {

@@ -4,6 +4,7 @@
 //! way a value is given; [`Config::load`] puts the ways in order.
 
 use std::net::SocketAddr;
+use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -12,6 +13,7 @@ use clap::{Parser, Subcommand};
 use tracing::level_filters::LevelFilter;
 
 use crate::app::Pattern;
+use crate::hand_off::Give;
 use crate::handlers::{Algorithm, TypePattern};
 use crate::name::{OnConflict, Template};
 use crate::net::Upstream;
@@ -19,7 +21,8 @@ use crate::rights::{AllowOrigin, Forwarding, HostName, Network};
 use crate::server::clients::{SendArgs, WatchArgs};
 use crate::server::units::{
     address_or_off, base, boundary, count, count_or_auto, head_fields, head_size, page, part_head,
-    size, size_or_none, threads, threads_or_cpus, time, time_above_zero, time_or_none, words,
+    size, size_or_none, statuses, threads, threads_or_cpus, time, time_above_zero, time_or_none,
+    words,
 };
 use crate::store::Durability;
 use crate::watch::{PollUnknown, ProgressFormat};
@@ -88,6 +91,28 @@ pub struct Config {
     /// Most connections to the app that are kept so
     #[arg(long, value_name = "N", default_value = "32", value_parser = count, help_heading = APP)]
     pub max_app_idle: usize,
+
+    /// How a form is given to the app: again as it came, or with fields that name the stored files in their place
+    #[arg(long, value_name = "WORD", default_value = "replay", help_heading = APP,
+        value_parser = words(&[("replay", Give::Replay), ("reference", Give::Reference)]))]
+    pub(crate) give: Give,
+
+    /// Whether the app is asked with the progress id in the query, or it moves to the header field X-Progress-ID
+    #[arg(long, value_name = "WORD", default_value = "move", help_heading = APP,
+        action = clap::ArgAction::Set, value_parser = words(&[("move", false), ("keep", true)]))]
+    pub replay_query: bool,
+
+    /// Statuses by which the app refuses an upload: 400-499, 409
+    #[arg(long, value_name = "STATUS", value_delimiter = ',', default_value = "400-499", value_parser = statuses, help_heading = APP)]
+    pub app_refuses: Vec<RangeInclusive<u16>>,
+
+    /// How long stored files stay of an upload that the app has refused, or did not answer
+    #[arg(long, value_name = "TIME", default_value = "10s", value_parser = time, help_heading = APP)]
+    pub app_grace: Duration,
+
+    /// Most bytes of a form beside its files, where it is given as it came; held in memory meanwhile
+    #[arg(long, value_name = "SIZE", default_value = "1MiB", value_parser = size, help_heading = APP)]
+    pub max_skeleton: u64,
 
     /// File of tokens, one a line; who uploads must send one, as a bearer or as the password of a Basic login
     #[arg(long, value_name = "FILE", help_heading = RIGHTS)]

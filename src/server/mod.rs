@@ -16,6 +16,7 @@ use anyhow::Context as _;
 use prometheus_client::registry::Registry;
 use tokio::net::TcpListener;
 
+use crate::hand_off::{Working, WorkingOptions};
 use crate::net::Net;
 use crate::store::{Disk, DiskOptions};
 use crate::threads::DataThreads;
@@ -111,7 +112,8 @@ async fn serve(told: Told, level: Level) -> anyhow::Result<()> {
     let (senders, (operators, token)) = (config.tokens()?, beside::tokens(&config)?);
     let site = config.page()?;
     let net = Net::start().context("cannot start the thread of the network")?;
-    let front = behind::front(&config, listener.local_addr()?, &net).await?;
+    let working = Working::new(config.keys()?, WorkingOptions::default());
+    let front = behind::front(&config, listener.local_addr()?, &net, &working).await?;
     let mut registry = Registry::with_prefix("dumbwaiter");
     let metrics = Metrics::new(&mut registry);
     let dir = config.dir.clone();

@@ -4,6 +4,7 @@
 //! environment variable and a key of the file alike.
 
 use std::net::SocketAddr;
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use clap::builder::{PossibleValuesParser, TypedValueParser};
@@ -108,6 +109,21 @@ fn split_number(text: &str) -> Option<(u64, &str)> {
         .find(|c: char| !c.is_ascii_digit())
         .unwrap_or(text.len());
     Some((text[..end].parse().ok()?, text[end..].trim_start()))
+}
+
+/// One HTTP status that is no success, or several: `409`, `400-499`.
+pub(super) fn statuses(text: &str) -> Result<RangeInclusive<u16>, &'static str> {
+    let (from, to) = text.split_once('-').unwrap_or((text, text));
+    let status = |text: &str| {
+        let digits = text.bytes().all(|byte| byte.is_ascii_digit());
+        text.parse()
+            .ok()
+            .filter(|status| digits && (300..600).contains(status))
+    };
+    match (status(from), status(to)) {
+        (Some(from), Some(to)) if from <= to => Ok(from..=to),
+        _ => Err("a status from 300 to 599 is expected, or two of them: 409, 400-499"),
+    }
 }
 
 /// Reads how many there may be of something: at least one.
@@ -238,6 +254,23 @@ mod tests {
             part_head("15361"),
             Err("a size of at most 15KiB is expected")
         );
+    }
+
+    #[test]
+    fn statuses_are_one_or_a_range_of_those_that_are_no_success() {
+        for (text, expected) in [
+            ("409", Some(409..=409)),
+            ("400-499", Some(400..=499)),
+            ("300-599", Some(300..=599)),
+            ("200", None),
+            ("499-400", None),
+            ("400-600", None),
+            ("+400", None),
+            ("400-", None),
+            ("", None),
+        ] {
+            assert_eq!(statuses(text).ok(), expected, "{text}");
+        }
     }
 
     #[test]

@@ -120,6 +120,9 @@ impl Lift {
             let (inbound, limits) = (&self.inbound, self.part_limits);
             return front.forms.post(inbound, limits, asked, body).await;
         };
+        if let Some(said) = asked.said.take() {
+            return said.map(Into::into);
+        }
         let mut answer = answer::refused(&asked.head.headers, "", &error).map(Into::into);
         if answer.status() == StatusCode::UNAUTHORIZED {
             self.rights.challenge(answer.headers_mut());

@@ -359,6 +359,7 @@ fn samples(kind: &str) -> Option<(&str, &'static str)> {
         "list of origins" => ("https://a.example", "a.example"),
         "list of paths" => ("/a/*/b", "a"),
         "URL" => ("http://127.0.0.1:8000", "ftp://a"),
+        "list of statuses" => ("409,400-499", "200"),
         "list of types" => ("image/*", "image"),
         "template" => ("{id}", "{nothing}"),
         "1–70" => ("70", "71"),
