@@ -21,6 +21,7 @@ use std::time::{Duration, Instant};
 use async_trait::async_trait;
 use tokio::sync::Semaphore;
 
+use crate::app::head::check_loop;
 use crate::error::Error;
 use crate::net::{Client, Failed, Net, Patience, Upstream, whole};
 use crate::rights::{Act, Ask, Asks, Grant, No};
@@ -145,6 +146,7 @@ impl App {
 #[async_trait]
 impl Asks for App {
     async fn ask(&self, ask: Ask) -> Result<Grant, No> {
+        check_loop(&ask.headers)?;
         let key = may_be_kept(&ask).then(|| Key::of(&ask));
         if let Some(grant) = key.as_ref().and_then(|key| self.kept().get(key)) {
             return Ok(grant);

@@ -76,7 +76,7 @@ pub(crate) struct Ticket {
 }
 
 /// What a ticket lets do.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize, clap::ValueEnum)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Lets {
     /// One upload, from its begin to its end.

@@ -7,12 +7,14 @@ use anyhow::{Context as _, anyhow, bail};
 use super::config::PageChoice;
 use super::{Config, ConnectionOptions, DrainOptions, HeadLimits};
 use crate::admission::AdmissionOptions;
+use crate::ask::{self, AskOptions};
 use crate::handlers::{Digest, Limit, Sniff};
+use crate::net::Net;
 use crate::progress::TrackerOptions;
 use crate::protocol::multipart::PartLimits;
 use crate::protocol::tus::TusOptions;
 use crate::receive::{Limits, PaceOptions};
-use crate::rights::{HostName, Rights, Rule, Tokens, Trust};
+use crate::rights::{AppsWord, HostName, Rights, Rule, TicketOptions, Tickets, Tokens, Trust};
 use crate::service::Dumbwaiter;
 use crate::signed::Keys;
 use crate::store::{DiskOptions, Store};
@@ -166,11 +168,24 @@ impl Config {
     }
 
     /// Who may do what, and whose word counts.
-    pub(super) fn rights(&self, tokens: Option<Tokens>) -> Rights {
+    ///
+    /// # Errors
+    /// Where tickets are to be taken and the app has no key to sign them with.
+    pub(super) fn rights(
+        &self,
+        tokens: Option<Tokens>,
+        net: &Net,
+        keys: &Keys,
+    ) -> anyhow::Result<Rights> {
         let networks = Some(self.allow_from.clone()).filter(|networks| !networks.is_empty());
-        let rules = [tokens.map(Rule::Tokens), networks.map(Rule::Addresses)];
+        let rules = [
+            tokens.map(Rule::Tokens),
+            networks.map(Rule::Addresses),
+            self.asks(net).map(Rule::App),
+            self.tickets(keys)?.map(Rule::Tickets),
+        ];
         let loopback = self.listen.ip().to_canonical().is_loopback();
-        Rights {
+        Ok(Rights {
             rules: rules.into_iter().flatten().collect(),
             trust: Trust {
                 proxies: self.trusted_proxy.clone(),
@@ -179,7 +194,36 @@ impl Config {
             hosts: Some([vec![HostName::Own], self.host.clone()].concat()),
             origins: self.allow_origin.clone(),
             local_origins: loopback && self.allow_origin.is_empty(),
+        })
+    }
+
+    /// The app that says who may, if one is to be asked.
+    fn asks(&self, net: &Net) -> Option<AppsWord> {
+        let options = AskOptions {
+            url: self.ask.clone()?,
+            timeout: self.ask_timeout,
+            lets_in_unasked: self.ask_failure,
+            keep: self.ask_keep,
+            most_kept: self.max_asked,
+            at_once: self.max_asking,
+        };
+        Some(AppsWord::new(ask::App::new(net, options)))
+    }
+
+    /// The tickets that let in, if any do.
+    fn tickets(&self, keys: &Keys) -> anyhow::Result<Option<Tickets>> {
+        if !self.tickets {
+            return Ok(None);
         }
+        anyhow::ensure!(
+            keys.are_shared(),
+            "--tickets needs the key with which the app signs: --app-key-file FILE, or {APP_KEY}"
+        );
+        let options = TicketOptions {
+            most_time: self.max_ticket_time,
+            most_used: self.max_tickets,
+        };
+        Ok(Some(Tickets::new(keys.clone(), options)))
     }
 
     fn pace(&self) -> PaceOptions {

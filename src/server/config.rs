@@ -19,6 +19,7 @@ use crate::name::{OnConflict, Template};
 use crate::net::Upstream;
 use crate::rights::{AllowOrigin, Forwarding, HostName, Network};
 use crate::server::clients::{SendArgs, WatchArgs};
+use crate::server::tickets::TicketArgs;
 use crate::server::units::{
     address_or_off, base, boundary, count, count_or_auto, head_fields, head_size, page, part_head,
     size, size_or_none, statuses, threads, threads_or_cpus, time, time_above_zero, time_or_none,
@@ -157,6 +158,45 @@ pub struct Config {
     /// File of keys shared with the app, one a line, the first of which signs; DUMBWAITER_APP_KEY may hold one instead
     #[arg(long, value_name = "FILE", help_heading = APP)]
     pub app_key_file: Option<PathBuf>,
+
+    /// Where the app says who may: asked before an upload begins, and again before its files are visible
+    #[arg(long, value_name = "URL", help_heading = RIGHTS)]
+    pub(crate) ask: Option<Upstream>,
+
+    /// How long it may take to answer
+    #[arg(long, value_name = "TIME", default_value = "5s", value_parser = time_above_zero, help_heading = RIGHTS)]
+    pub ask_timeout: Duration,
+
+    /// What happens where it does not answer, or with neither yes nor no
+    #[arg(long, value_name = "WORD", default_value = "refuse", value_parser = words(&[("refuse", false), ("allow", true)]),
+        action = clap::ArgAction::Set, help_heading = RIGHTS)]
+    pub ask_failure: bool,
+
+    /// How long its yes counts for what goes on with an upload, and for who looks at one
+    #[arg(long, value_name = "TIME", default_value = "30s", value_parser = time, help_heading = RIGHTS)]
+    pub ask_keep: Duration,
+
+    /// Most questions to it at once; further ones wait
+    #[arg(long, value_name = "N", default_value = "64", value_parser = count, help_heading = RIGHTS)]
+    pub max_asking: usize,
+
+    /// Most yeses that are kept
+    #[arg(long, value_name = "N", default_value = "10000", value_parser = count, help_heading = RIGHTS)]
+    pub max_asked: usize,
+
+    /// Let in whoever shows a ticket signed with the key that the app shares
+    #[arg(long, value_name = "WORD", default_value = "off", default_missing_value = "on", num_args = 0..=1,
+        require_equals = true, value_parser = words(&[("on", true), ("off", false)]),
+        action = clap::ArgAction::Set, help_heading = RIGHTS)]
+    pub tickets: bool,
+
+    /// Longest time for which a ticket may hold
+    #[arg(long, value_name = "TIME", default_value = "24h", value_parser = time_above_zero, help_heading = RIGHTS)]
+    pub max_ticket_time: Duration,
+
+    /// Most used tickets that are remembered until they are void
+    #[arg(long, value_name = "N", default_value = "100000", value_parser = count, help_heading = RIGHTS)]
+    pub max_tickets: usize,
 
     /// Folder for the files; made if it is not there
     #[arg(long, value_name = "FOLDER", default_value = "uploads", help_heading = FILES)]
@@ -489,12 +529,14 @@ pub enum Task {
     Send(SendArgs),
     /// Show uploads under way until they have ended
     Watch(WatchArgs),
+    /// Sign a ticket, as the app would
+    Ticket(TicketArgs),
 }
 
 impl Task {
-    /// Whether it is a client's, which has nothing to do with the options of a server here.
+    /// Whether it is a client's or the app's, which has nothing to do with the options of a server here.
     pub(super) fn is_a_clients(name: &str) -> bool {
-        matches!(name, "send" | "watch")
+        matches!(name, "send" | "watch" | "ticket")
     }
 }
 
@@ -527,17 +569,20 @@ impl Config {
         );
         let (all, some) = (
             self.allow_anyone,
-            self.token.is_some() || !self.allow_from.is_empty(),
+            self.token.is_some()
+                || !self.allow_from.is_empty()
+                || self.ask.is_some()
+                || self.tickets,
         );
         anyhow::ensure!(
             self.listen.ip().to_canonical().is_loopback() || all || some || self.secret_link,
             "{} can be reached from other machines, and nothing says who may upload: choose --token FILE, \
-             --allow-from CIDR, --secret-link or --allow-anyone",
+             --allow-from CIDR, --ask URL, --tickets, --secret-link or --allow-anyone",
             self.listen
         );
         anyhow::ensure!(
             !(all && some),
-            "--allow-anyone lets everyone in, --token and --allow-from do not: choose"
+            "--allow-anyone lets everyone in, --token, --allow-from, --ask and --tickets do not: choose"
         );
         self.check_app()?;
         let away = |address: &SocketAddr| !address.ip().to_canonical().is_loopback();

@@ -46,6 +46,7 @@ mod shown;
 mod signals;
 #[doc(hidden)]
 pub mod strict;
+mod tickets;
 mod units;
 
 #[doc(hidden)]
@@ -93,6 +94,7 @@ fn do_instead(told: &Told, task: &Task) -> anyhow::Result<ExitCode> {
         }
         Task::Send(args) => return args.run(),
         Task::Watch(args) => return args.run(),
+        Task::Ticket(args) => args.sign()?.into_bytes(),
         Task::Config => told.to_toml().into_bytes(),
         Task::Completions { shell } => shown::completions(*shell),
         Task::Man => shown::man()?,
@@ -112,7 +114,9 @@ async fn serve(told: Told, level: Level) -> anyhow::Result<()> {
     let (senders, (operators, token)) = (config.tokens()?, beside::tokens(&config)?);
     let site = config.page()?;
     let net = Net::start().context("cannot start the thread of the network")?;
-    let working = Working::new(config.keys()?, WorkingOptions::default());
+    let keys = config.keys()?;
+    let rights = config.rights(senders.clone(), &net, &keys)?;
+    let working = Working::new(keys.clone(), WorkingOptions::default());
     let front = behind::front(&config, listener.local_addr()?, &net, &working).await?;
     let mut registry = Registry::with_prefix("dumbwaiter");
     let metrics = Metrics::new(&mut registry);
@@ -132,7 +136,7 @@ async fn serve(told: Told, level: Level) -> anyhow::Result<()> {
         .ledger(metrics.clone())
         .data_threads(data.clone())
         .before(front)
-        .rights(config.rights(senders.clone()))
+        .rights(rights)
         .into_service();
     let operator = service.operator();
     let address = listener.local_addr()?;
