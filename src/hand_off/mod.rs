@@ -2,7 +2,9 @@
 
 mod form;
 mod replay;
+mod told;
 mod working;
 
 pub(crate) use form::{FormOptions, Forms, Give};
+pub(crate) use told::{TellOptions, Teller, Tools};
 pub(crate) use working::{Working, WorkingOptions};

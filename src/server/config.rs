@@ -198,6 +198,34 @@ pub struct Config {
     #[arg(long, value_name = "N", default_value = "100000", value_parser = count, help_heading = RIGHTS)]
     pub max_tickets: usize,
 
+    /// Where the app is told of each upload that is not a form of its own, before it is done
+    #[arg(long, value_name = "URL", help_heading = APP)]
+    pub(crate) hand_off: Option<Upstream>,
+
+    /// How long one attempt to tell it may take; the client's last request waits for the first
+    #[arg(long, value_name = "TIME", default_value = "60s", value_parser = time_above_zero, help_heading = APP)]
+    pub hand_off_timeout: Duration,
+
+    /// How long it is tried; and how long an answer stays when the app has moved the files
+    #[arg(long, value_name = "TIME", default_value = "24h", value_parser = time_above_zero, help_heading = APP)]
+    pub hand_off_for: Duration,
+
+    /// Time between the first attempt and the second; every further wait is twice as long
+    #[arg(long, value_name = "TIME", default_value = "1s", value_parser = time_above_zero, help_heading = APP)]
+    pub hand_off_retry: Duration,
+
+    /// Longest time between two attempts
+    #[arg(long, value_name = "TIME", default_value = "5m", value_parser = time_above_zero, help_heading = APP)]
+    pub hand_off_retry_most: Duration,
+
+    /// Most attempts at once
+    #[arg(long, value_name = "N", default_value = "16", value_parser = count, help_heading = APP)]
+    pub max_hand_offs: usize,
+
+    /// Most bytes of the app's answer that are kept and given to the client
+    #[arg(long, value_name = "SIZE", default_value = "64KiB", value_parser = size, help_heading = APP)]
+    pub max_hand_off_answer: u64,
+
     /// Folder for the files; made if it is not there
     #[arg(long, value_name = "FOLDER", default_value = "uploads", help_heading = FILES)]
     pub dir: PathBuf,

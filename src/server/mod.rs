@@ -46,6 +46,7 @@ mod shown;
 mod signals;
 #[doc(hidden)]
 pub mod strict;
+mod telling;
 mod tickets;
 mod units;
 
@@ -130,12 +131,14 @@ async fn serve(told: Told, level: Level) -> anyhow::Result<()> {
     if config.secret_link {
         config.base = format!("{}/{}", config.base, secret::open(&dir)?);
     }
+    let telling = config.telling(&keys, &net, &working)?;
     let data = DataThreads::start(config.data_threads).context("cannot start the data threads")?;
     let service = config
         .dumbwaiter(store, site)
         .ledger(metrics.clone())
         .data_threads(data.clone())
         .before(front)
+        .telling(telling)
         .rights(rights)
         .into_service();
     let operator = service.operator();

@@ -59,6 +59,8 @@ pub struct Dumbwaiter {
     page: Page,
     #[cfg(feature = "server")]
     front: Option<super::Front>,
+    #[cfg(feature = "server")]
+    telling: Option<super::Telling>,
 }
 
 impl Dumbwaiter {
@@ -91,6 +93,8 @@ impl Dumbwaiter {
             page: Page::Ours,
             #[cfg(feature = "server")]
             front: None,
+            #[cfg(feature = "server")]
+            telling: None,
         }
     }
 
@@ -260,6 +264,13 @@ impl Dumbwaiter {
         self
     }
 
+    /// Tells an app of each upload before it is done.
+    #[cfg(feature = "server")]
+    pub(crate) fn telling(mut self, telling: impl Into<Option<super::Telling>>) -> Self {
+        self.telling = telling.into();
+        self
+    }
+
     /// The service, ready to be nested or served.
     ///
     /// # Panics
@@ -285,6 +296,12 @@ impl Dumbwaiter {
             None if limited => sweep::Due::Counted,
             None => sweep::Due::Gone,
         };
+        #[cfg(feature = "server")]
+        if let Some(telling) = self.telling {
+            let store = Arc::clone(&self.receiver.store);
+            let teller = telling.start(store, tracker.clone(), data.clone());
+            self.receiver.hand_off = Some(Arc::new(teller));
+        }
         let unfinished = Unfinished::start(
             self.resume,
             self.receiver.clone(),

@@ -128,11 +128,7 @@ impl Shared {
         tokio::select! {
             told = told => match told {
                 Ok(Ok(answer)) => self.judge(answer, lease),
-                Ok(Err(failed)) => {
-                    let cause = std::error::Error::source(&failed).map(ToString::to_string);
-                    tracing::debug!(upload = job.turn.id.short(), %failed, cause, "the app was not told");
-                    Came::Again(failed.into(), None)
-                }
+                Ok(Err(error)) => Came::Again(error, None),
                 Err(_) => Came::Again(Error::AppTimeout { seconds: self.options.timeout.as_secs() }, None),
             },
             why = halted => match why {
@@ -143,15 +139,22 @@ impl Shared {
         }
     }
 
-    async fn tell(&self, job: &Job, lease: &Lease) -> Result<Response<Bytes>, Failed> {
+    async fn tell(&self, job: &Job, lease: &Lease) -> Result<Response<Bytes>, Error> {
         let facts = Facts {
             id: job.turn.id,
             about: &job.note.about,
             files: &job.files,
         };
-        let request: Request<_> = request::make(&self.options, &facts, lease);
-        let answer = self.client.send(&self.options.url, request).await?;
-        self.read(answer).await
+        let request = request::make(&self.options, &facts, lease)?;
+        let answered = match self.client.send(&self.options.url, request).await {
+            Ok(answer) => self.read(answer).await,
+            Err(failed) => Err(failed),
+        };
+        answered.map_err(|failed| {
+            let cause = std::error::Error::source(&failed).map(ToString::to_string);
+            tracing::debug!(upload = job.turn.id.short(), %failed, cause, "the app was not told");
+            failed.into()
+        })
     }
 
     /// The answer with its body, unless that is too large to be kept: then it is as good without.

@@ -77,13 +77,16 @@ impl Shared {
 
     /// The app has it, and says later what became of it. Until then nobody writes the record: a server that stops does
     /// not wait for it.
-    pub(super) async fn wait_for_word(&self, mut job: Job, tap: Tap, lease: Lease, end: u64) {
+    pub(super) async fn wait_for_word(&self, mut job: Job, tap: Tap, mut lease: Lease, end: u64) {
         rest(tap, &job);
         job.turn = self.queue().rests(job.turn);
         self.bell.notify_one();
         let word = tokio::select! {
-            word = lease.last_word() => Some(word),
-            () = tokio::time::sleep(until(end)) => None,
+            word = lease.last_word() => word.and_then(Word::verdict),
+            // Since the app was told, which may be longer ago than this process.
+            () = tokio::time::sleep(until(end)) => Err(Error::ProcessingTimeout {
+                seconds: self.options.processing.as_secs(),
+            }),
             () = job.turn.cancel.asked() => {
                 let tap = self.take_up(&job);
                 return self.cancelled(job, tap).await;
@@ -91,13 +94,9 @@ impl Shared {
         };
         let tap = self.take_up(&job);
         match word {
-            Some(Word::Done) => self.done(job, tap, None).await,
-            Some(Word::Error(error)) => self.refused(job, tap, error, None).await,
-            None => {
-                let seconds = self.options.processing.as_secs();
-                let why = Error::ProcessingTimeout { seconds };
-                self.over(job, tap, &why, None).await;
-            }
+            Ok(()) => self.done(job, tap, None).await,
+            Err(why @ Error::ProcessingTimeout { .. }) => self.over(job, tap, &why, None).await,
+            Err(why) => self.refused(job, tap, why, None).await,
         }
     }
 

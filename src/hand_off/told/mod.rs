@@ -112,17 +112,18 @@ pub(crate) struct Tools<'a> {
 impl Teller {
     /// Takes up what is due, and tells of it from now on.
     ///
-    /// # Errors
-    /// [`Error::Store`]: the store keeps no hand-offs, or cannot read what it has.
-    pub(crate) fn start(options: TellOptions, tools: Tools<'_>) -> Result<Self, Error> {
+    /// # Panics
+    /// When the store keeps no hand-offs.
+    pub(crate) fn start(options: TellOptions, tools: Tools<'_>) -> Self {
         let notes = tools.store.hand_offs();
-        let notes = notes.ok_or_else(|| Error::store("this store keeps no hand-offs"))?;
+        let notes = notes.expect("the server's own store keeps hand-offs");
+        // Each attempt as a whole takes no longer.
         let patience = Patience {
             connect: options.timeout,
             head: options.timeout,
             silence: options.timeout,
             idle: Duration::ZERO,
-            max_idle: 0,
+            ..Patience::default()
         };
         let shared = Arc::new(Shared {
             client: Client::new(tools.net, patience),
@@ -135,8 +136,8 @@ impl Teller {
             data: tools.data,
             bell: Arc::default(),
         });
-        start::run(&shared)?;
-        Ok(Self { shared })
+        start::run(&shared);
+        Self { shared }
     }
 }
 

@@ -1,17 +1,18 @@
 //! The request by which the app is told: `POST`, JSON, signed.
 
 use std::path::Path;
-use std::time::SystemTime;
+use std::time::Duration;
 
 use http::{HeaderName, HeaderValue, Method, Request, header};
 use serde::Serialize;
 use sha2::{Digest as _, Sha256};
 
 use super::TellOptions;
-use super::note::seconds;
+use crate::error::Error;
 use crate::hand_off::working::Lease;
 use crate::net::{self, Sent};
 use crate::progress::Fields;
+use crate::signed::{Audience, Keys};
 use crate::upload::{FileFacts, Owner, Remembered, UploadId};
 
 const KEY: HeaderName = HeaderName::from_static("idempotency-key");
@@ -19,8 +20,8 @@ const STATEMENT: HeaderName = HeaderName::from_static("dumbwaiter-statement");
 const UPLOAD: HeaderName = HeaderName::from_static("dumbwaiter-upload");
 const PHASE: HeaderName = HeaderName::from_static("dumbwaiter-phase");
 const TOKEN: HeaderName = HeaderName::from_static("dumbwaiter-token");
-/// How long a statement is good for, in seconds.
-const GOOD_FOR: u64 = 5 * 60;
+/// How long a statement counts.
+const GOOD_FOR: Duration = Duration::from_secs(5 * 60);
 
 /// What is told of.
 pub(super) struct Facts<'a> {
@@ -56,25 +57,27 @@ struct File<'a> {
 
 /// What is signed: that this body is ours, for this path, now.
 #[derive(Serialize)]
-struct Statement {
-    iss: &'static str,
-    aud: &'static str,
-    iat: u64,
-    exp: u64,
-    jti: String,
+struct Statement<'a> {
     method: &'static str,
-    path: String,
-    upload: String,
+    path: &'a str,
+    upload: &'a str,
     /// Of the body, in hexadecimal digits.
     sha256: String,
 }
 
 /// The request, whose URI is the URL's own path and query.
-pub(super) fn make(options: &TellOptions, facts: &Facts<'_>, lease: &Lease) -> Request<Sent> {
+///
+/// # Errors
+/// [`Error::Store`] when it cannot be signed.
+pub(super) fn make(
+    options: &TellOptions,
+    facts: &Facts<'_>,
+    lease: &Lease,
+) -> Result<Request<Sent>, Error> {
     let body = body(options, facts);
     let target = options.url.target();
     let id = facts.id.to_string();
-    let statement = statement(&id, target.as_str(), &body);
+    let statement = statement(&options.keys, &id, target.as_str(), &body)?;
     let phase = format!("{}/uploads/{id}/phase", options.base);
     let mut request = Request::new(net::text(body));
     *request.method_mut() = Method::POST;
@@ -85,7 +88,7 @@ pub(super) fn make(options: &TellOptions, facts: &Facts<'_>, lease: &Lease) -> R
     for (name, value) in [
         (KEY, id.clone()),
         (UPLOAD, id),
-        (STATEMENT, options.keys.sign(&statement)),
+        (STATEMENT, statement),
         (PHASE, phase),
     ] {
         if let Ok(value) = HeaderValue::try_from(value) {
@@ -93,7 +96,7 @@ pub(super) fn make(options: &TellOptions, facts: &Facts<'_>, lease: &Lease) -> R
         }
     }
     headers.insert(TOKEN, lease.token());
-    request
+    Ok(request)
 }
 
 fn body(options: &TellOptions, facts: &Facts<'_>) -> Vec<u8> {
@@ -139,18 +142,14 @@ fn url(options: &TellOptions, id: UploadId, index: usize) -> String {
     }
 }
 
-fn statement(id: &str, path: &str, body: &[u8]) -> Statement {
-    let now = seconds(SystemTime::now());
+/// Signed under the upload's id, so that whoever is told twice knows it.
+fn statement(keys: &Keys, id: &str, path: &str, body: &[u8]) -> Result<String, Error> {
     let sum = Sha256::digest(body);
-    Statement {
-        iss: "dumbwaiter",
-        aud: "hand-off",
-        iat: now,
-        exp: now + GOOD_FOR,
-        jti: id.to_owned(),
+    let says = Statement {
         method: "POST",
-        path: path.to_owned(),
-        upload: id.to_owned(),
+        path,
+        upload: id,
         sha256: sum.iter().map(|byte| format!("{byte:02x}")).collect(),
-    }
+    };
+    keys.sign_as(Audience::HandOff, GOOD_FOR, id.to_owned(), &says)
 }

@@ -22,20 +22,26 @@ const ROUND: Duration = Duration::from_secs(3600);
 const REST: Duration = Duration::from_millis(100);
 
 /// Takes up what the store has, and goes on from there.
-pub(super) fn run(shared: &Arc<Shared>) -> Result<(), Error> {
+pub(super) fn run(shared: &Arc<Shared>) {
     let (told, tell) = sync_channel(1);
     let this = Arc::clone(shared);
     shared.data.spawn(async move {
-        let _ = told.send(this.load().await);
+        if let Err(error) = this.load().await {
+            let cause = std::error::Error::source(&error).map(ToString::to_string);
+            tracing::error!(
+                cause,
+                "cannot read what is due: nobody is told of it in this run"
+            );
+        }
+        let _ = told.send(());
     });
-    let lost = |_| Err(Error::store("what is due could not be read"));
-    tell.recv().unwrap_or_else(lost)?;
+    // An error means that it has panicked, which has been reported.
+    let _ = tell.recv();
     let bell = Arc::clone(&shared.bell);
     shared
         .data
         .spawn(keep_telling(Arc::downgrade(shared), bell));
     shared.data.spawn(keep_sweeping(Arc::downgrade(shared)));
-    Ok(())
 }
 
 impl Shared {

@@ -422,6 +422,7 @@ fn every_bound_has_its_line_among_the_limits_with_its_default() {
             "expire-",
             "checkpoint-",
             "let-go-",
+            "hand-off-",
         ];
         starts.iter().any(|start| key.starts_with(start)) || key.ends_with("-timeout")
     };
