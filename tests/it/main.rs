@@ -34,6 +34,7 @@ mod pieces;
 mod proxy;
 mod put;
 mod receive;
+mod replay;
 mod rights;
 mod send;
 mod serve;
