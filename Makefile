@@ -16,7 +16,7 @@ SOAK_SECONDS ?= 1800
 # How many times `make crash` kills the server.
 CRASH_KILLS ?= 300
 
-.PHONY: help run test bench plot soak crash instructions fmt lint unit docs features package deny fuzz client picture tools packages
+.PHONY: help run test bench plot soak crash instructions fmt lint unit docs features package deny fuzz client django picture tools packages
 
 help: ## list the tasks
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile | expand -t 10
@@ -24,7 +24,7 @@ help: ## list the tasks
 run: ## build and serve on http://127.0.0.1:7070
 	cargo run --release
 
-test: packages tools lint unit docs features package deny fuzz client ## all that CI runs
+test: packages tools lint unit docs features package deny fuzz client django ## all that CI runs
 
 bench: target/django target/tus ## throughput, memory, polls beside a bare loop, axum, nginx, Django and servers of tus
 	cargo bench --bench throughput
@@ -82,6 +82,12 @@ fuzz: ## every fuzz target for FUZZ_SECONDS, from its seeds
 
 client: client/node_modules/.package-lock.json examples/article/node_modules/.package-lock.json examples/widgets/node_modules/.package-lock.json target/tuspy target/django-app ## type check and browser tests
 	cd client && npm test
+
+django: target/django-app target/django-app-4.2 ## the package for Django: types, and its tests on both Djangos
+	cd integrations/django && ../../target/django-app/bin/mypy
+	set -e; for venv in $^; do \
+		cd $(CURDIR)/integrations/django && PYTHONPATH=src ../../$$venv/bin/python -W error -m django test --settings tests.settings; \
+	done
 
 picture: client/node_modules/.package-lock.json ## the page's picture in README.md, taken anew
 	cargo build
