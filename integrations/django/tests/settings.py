@@ -13,6 +13,7 @@ atexit.register(shutil.rmtree, BASE, ignore_errors=True)
 SECRET_KEY = "of the tests alone"
 ALLOWED_HOSTS = ["*"]
 ROOT_URLCONF = "tests.dishes.urls"
+STATIC_URL = "/static/"
 USE_TZ = True
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 DATABASES = {"default": {"ENGINE": "django.db.backends.sqlite3", "NAME": ":memory:"}}
