@@ -7,6 +7,7 @@
 //! | `routes.rs` | which path and method go where |
 //! | `files.rs` | the same for what lies below `/files/` |
 //! | `filepond.rs` | the same for `/filepond` |
+//! | `telling.rs` | who tells an app of uploads |
 //! | `app.rs` | what is no path of ours: the app's behind, if there is one |
 
 use std::convert::Infallible;
@@ -21,26 +22,16 @@ use http::{HeaderMap, Request, Response, StatusCode};
 
 use crate::arrival::{Arrival, Manner, Rejection};
 use crate::error::Error;
-#[cfg(feature = "server")]
-use crate::hand_off::{TellOptions, Teller, Tools, Working};
 use crate::head::{meant_method, of_its_own};
-#[cfg(feature = "server")]
-use crate::net::Net;
 use crate::operator::Operator;
 use crate::outbound::ResponseBody;
 use crate::page::{Page, PageLimits};
-#[cfg(feature = "server")]
-use crate::progress::Tracker;
 use crate::protocol::ietf::Ietf;
 use crate::protocol::multipart::PartLimits;
 use crate::protocol::tus::{self, Tus};
 use crate::protocol::{Asked, Inbound, answer, any};
 use crate::receive::{Body, CONTENT_DIGEST};
 use crate::rights::{Act, Client, No, Question, Rights, Source, is_preflight, preflight};
-#[cfg(feature = "server")]
-use crate::store::Store;
-#[cfg(feature = "server")]
-use crate::threads::DataThreads;
 use crate::upload::Peer;
 use crate::watch::Watch;
 
@@ -51,10 +42,14 @@ mod builder;
 mod filepond;
 mod files;
 mod routes;
+#[cfg(feature = "server")]
+mod telling;
 
 #[cfg(feature = "server")]
 pub(crate) use app::Front;
 pub use builder::Dumbwaiter;
+#[cfg(feature = "server")]
+pub(crate) use telling::Telling;
 
 /// Answers every request of the upload side; a [`tower_service::Service`], cheap to clone.
 ///
@@ -121,37 +116,6 @@ impl Service {
     /// The threads on which bodies live.
     pub(crate) fn data(&self) -> crate::threads::DataThreads {
         self.lift.inbound.data.clone()
-    }
-}
-
-/// Who tells an app of uploads, about to begin.
-#[cfg(feature = "server")]
-#[derive(Debug)]
-pub(crate) struct Telling {
-    /// Whom, and how patiently.
-    pub(crate) options: TellOptions,
-    /// What goes out with it.
-    pub(crate) net: Net,
-    /// The uploads that the app has in hand.
-    pub(crate) working: Working,
-}
-
-#[cfg(feature = "server")]
-impl Telling {
-    fn start(self, store: Arc<dyn Store>, tracker: Tracker, data: DataThreads) -> Teller {
-        let Self {
-            options,
-            net,
-            working,
-        } = self;
-        let tools = Tools {
-            net: &net,
-            working,
-            store,
-            tracker,
-            data,
-        };
-        Teller::start(options, tools)
     }
 }
 

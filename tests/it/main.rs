@@ -44,5 +44,6 @@ mod soak;
 mod store;
 mod strict;
 mod support;
+mod told;
 mod tus;
 mod watch;
