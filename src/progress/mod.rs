@@ -115,6 +115,11 @@ impl Progress {
         self.id
     }
 
+    /// To whom it belongs.
+    pub(crate) fn owner(&self) -> &Owner {
+        &self.owner
+    }
+
     /// The name under which others may watch it.
     #[must_use]
     pub fn watch(&self) -> WatchId {

@@ -156,7 +156,11 @@ impl Inbound {
                 read.await?
             }
         };
-        match remembered.map(|remembered| remembered.owner) {
+        let listed = || self.tracker.by_id(&id).map(|listed| listed.owner().clone());
+        match remembered
+            .map(|remembered| remembered.owner)
+            .or_else(listed)
+        {
             Some(owner @ Owner::Named(_)) if owner != asked.owner => Err(Error::NotFound),
             _ => Ok(()),
         }

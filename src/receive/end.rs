@@ -6,7 +6,7 @@ use crate::error::Error;
 use crate::name::Values;
 use crate::progress::Tap;
 use crate::store::Placed;
-use crate::upload::FileFacts;
+use crate::upload::{FileFacts, Owner, Remembered};
 
 impl Received {
     /// Names the files and makes them visible, all or none; gives back what they are called and how long they are.
@@ -15,7 +15,7 @@ impl Received {
     /// [`Error::UnusableName`], [`Error::NameTaken`], the app's refusal, or what the store says; nothing is visible then.
     pub async fn commit(mut self: Box<Self>, naming: &Naming) -> Result<Vec<FileFacts>, Error> {
         self.tap().processing();
-        let stored = match may_still(&self.upload).await {
+        let stored = match may_still(&self.upload, self.file_bytes()).await {
             Ok(()) => self.store(naming).await,
             Err(error) => Err(error),
         };
@@ -31,12 +31,21 @@ impl Received {
     /// The same, and the record does not say so yet.
     pub(super) async fn store(&mut self, naming: &Naming) -> Result<Vec<FileFacts>, Error> {
         let placed = self.place(naming)?;
+        self.remember_owner();
         if self.receiver.hand_off.is_some() {
             self.note_due();
         }
         match self.session.take() {
             Some(session) => session.commit(placed, naming.on_conflict).await,
             None => Ok(Vec::new()),
+        }
+    }
+
+    /// Whom the app has named stays the owner as long as the files stay.
+    fn remember_owner(&mut self) {
+        let is_named = matches!(self.upload.owner, Owner::Named(_)) && self.resumable.is_none();
+        if let (true, Some(session)) = (is_named, &mut self.session) {
+            session.settled(&Remembered::of(&self.upload));
         }
     }
 

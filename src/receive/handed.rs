@@ -109,7 +109,7 @@ impl Handed {
     /// # Errors
     /// The refusal.
     pub(crate) fn may_still(&self) -> impl Future<Output = Result<(), Error>> + Send + '_ {
-        may_still(&self.received.upload)
+        may_still(&self.received.upload, self.received.file_bytes())
     }
 
     /// Makes all files visible under their names, or none.

@@ -351,7 +351,7 @@ impl Received {
             self.keep().await?;
         }
         // Before anything that cannot be done again: the app may be asked once more.
-        may_still(&self.upload).await?;
+        may_still(&self.upload, self.file_bytes()).await?;
         let mut split = self.lend_split()?;
         // Handlers that have seen an end, or only some of what they are shown once more, cannot stay.
         self.resumable_mut().torn = true;

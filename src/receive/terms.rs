@@ -13,8 +13,8 @@ use crate::upload::{Terms, Upload};
 /// back meanwhile.
 #[async_trait]
 pub(crate) trait Word: Send + Sync + 'static {
-    /// Says whether the upload may still be stored.
-    async fn holds(&self, upload: &Upload) -> Result<(), Error>;
+    /// Says whether the upload may still be stored, with so many bytes in its files.
+    async fn holds(&self, upload: &Upload, bytes: u64) -> Result<(), Error>;
 }
 
 /// The same, in the extensions of a request's head: whoever brings the last byte is asked about.
@@ -46,22 +46,27 @@ impl Received {
         let Some(most) = self.terms().and_then(|terms| terms.max_size) else {
             return Ok(());
         };
+        match self.file_bytes() > most {
+            true => Err(Error::Refused(too_large(most))),
+            false => Ok(()),
+        }
+    }
+
+    /// Bytes in its files, as far as they have come.
+    pub(super) fn file_bytes(&self) -> u64 {
         let current = match &self.current {
             Current::File(facts) => facts.length,
             _ => 0,
         };
         let before: u64 = self.files.iter().map(|file| file.length).sum();
-        match before.saturating_add(current) > most {
-            true => Err(Error::Refused(too_large(most))),
-            false => Ok(()),
-        }
+        before.saturating_add(current)
     }
 }
 
 /// Whether whoever let it in still does.
-pub(super) async fn may_still(upload: &Upload) -> Result<(), Error> {
+pub(super) async fn may_still(upload: &Upload, bytes: u64) -> Result<(), Error> {
     match upload.head.extensions.get::<LastWord>() {
-        Some(word) => word.0.holds(upload).await,
+        Some(word) => word.0.holds(upload, bytes).await,
         None => Ok(()),
     }
 }

@@ -52,7 +52,7 @@ pub(super) struct Again {
 
 #[async_trait]
 impl Word for Again {
-    async fn holds(&self, upload: &Upload) -> Result<(), Error> {
+    async fn holds(&self, upload: &Upload, bytes: u64) -> Result<(), Error> {
         let asks = upload.terms.as_ref().is_some_and(|terms| terms.asks_again);
         let has_ticket = || {
             let tickets = self.tickets.as_ref();
@@ -70,7 +70,7 @@ impl Word for Again {
             address: self.client.address(),
             upload: Some(upload.id.to_string()),
             name: None,
-            length: upload.length,
+            length: Some(bytes),
             progress_ids: Vec::new(),
             client: self.client.clone(),
         };

@@ -67,7 +67,8 @@ fn uploads(path: &str, asked: &Asked) -> Vec<String> {
     let named = named.and_then(|rest| rest.split('/').next());
     match named.filter(|name| !name.is_empty()) {
         Some(name) => vec![name.to_owned()],
-        None => ids(&asked.head.uri),
+        None if path == "/uploads" => ids(&asked.head.uri),
+        None => Vec::new(),
     }
 }
 

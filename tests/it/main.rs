@@ -25,6 +25,7 @@ mod kept;
 mod layers;
 mod limits;
 mod log;
+mod may;
 mod metrics;
 mod nginx;
 mod operations;
