@@ -8,6 +8,7 @@
 //! | `files.rs` | the same for what lies below `/files/` |
 //! | `filepond.rs` | the same for `/filepond` |
 //! | `telling.rs` | who tells an app of uploads |
+//! | `phase.rs` | what the app reports of uploads that it has in hand |
 //! | `app.rs` | what is no path of ours: the app's behind, if there is one |
 
 use std::convert::Infallible;
@@ -41,6 +42,8 @@ mod app;
 mod builder;
 mod filepond;
 mod files;
+#[cfg(feature = "server")]
+mod phase;
 mod routes;
 #[cfg(feature = "server")]
 mod telling;
@@ -136,6 +139,9 @@ struct Lift {
     page_limits: PageLimits,
     #[cfg(feature = "server")]
     front: Option<Front>,
+    /// The uploads that the app has in hand.
+    #[cfg(feature = "server")]
+    working: Option<Working>,
 }
 
 impl<B> tower_service::Service<Request<B>> for Service
@@ -241,6 +247,10 @@ impl Lift {
     }
 
     async fn serve(&self, asked: &mut Asked, body: Body) -> Response<ResponseBody> {
+        #[cfg(feature = "server")]
+        if let Some(id) = self.reported(asked) {
+            return self.report(&id, asked, body).await;
+        }
         let source = self.rights.source(&asked.head, &asked.client);
         let mut answer = match self.screen(asked, &source) {
             Ok(_) if is_preflight(&asked.head) => preflight().map(Into::into),

@@ -7,4 +7,4 @@ mod working;
 
 pub(crate) use form::{FormOptions, Forms, Give};
 pub(crate) use told::{TellOptions, Teller, Tools};
-pub(crate) use working::{Working, WorkingOptions};
+pub(crate) use working::{Report, Word, Working, WorkingOptions};

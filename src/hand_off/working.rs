@@ -30,15 +30,6 @@ pub(crate) struct WorkingOptions {
     pub(crate) time: Duration,
 }
 
-impl Default for WorkingOptions {
-    fn default() -> Self {
-        Self {
-            most: 10_000,
-            time: Duration::from_secs(60 * 60),
-        }
-    }
-}
-
 /// The table of them; cheap to clone.
 #[derive(Clone, Debug)]
 pub(crate) struct Working {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::Config;
 use crate::app::{App, AppOptions};
-use crate::hand_off::{FormOptions, Forms, Working};
+use crate::hand_off::{FormOptions, Forms, Working, WorkingOptions};
 use crate::net::{Address, Net, Patience, Upstream};
 use crate::service::Front;
 
@@ -39,6 +39,14 @@ pub(super) async fn front(
 }
 
 impl Config {
+    /// What the app may have in hand.
+    pub(super) fn working(&self) -> WorkingOptions {
+        WorkingOptions {
+            most: self.max_processing,
+            time: self.processing_timeout,
+        }
+    }
+
     /// How forms are handed off.
     fn forms(&self) -> FormOptions {
         FormOptions {

@@ -111,6 +111,14 @@ pub struct Config {
     #[arg(long, value_name = "TIME", default_value = "10s", value_parser = time, help_heading = APP)]
     pub app_grace: Duration,
 
+    /// Most uploads that the app may have in hand at once
+    #[arg(long, value_name = "N", default_value = "10000", value_parser = count, help_heading = APP)]
+    pub max_processing: usize,
+
+    /// How long the app may take for its last word on an upload that it has taken and works on
+    #[arg(long, value_name = "TIME", default_value = "1h", value_parser = time_above_zero, help_heading = APP)]
+    pub processing_timeout: Duration,
+
     /// Most bytes of a form beside its files, where it is given as it came; held in memory meanwhile
     #[arg(long, value_name = "SIZE", default_value = "1MiB", value_parser = size, help_heading = APP)]
     pub max_skeleton: u64,

@@ -16,7 +16,7 @@ use anyhow::Context as _;
 use prometheus_client::registry::Registry;
 use tokio::net::TcpListener;
 
-use crate::hand_off::{Working, WorkingOptions};
+use crate::hand_off::Working;
 use crate::net::Net;
 use crate::store::{Disk, DiskOptions};
 use crate::threads::DataThreads;
@@ -117,7 +117,7 @@ async fn serve(told: Told, level: Level) -> anyhow::Result<()> {
     let net = Net::start().context("cannot start the thread of the network")?;
     let keys = config.keys()?;
     let rights = config.rights(senders.clone(), &net, &keys)?;
-    let working = Working::new(keys.clone(), WorkingOptions::default());
+    let working = Working::new(keys.clone(), config.working());
     let front = behind::front(&config, listener.local_addr()?, &net, &working).await?;
     let mut registry = Registry::with_prefix("dumbwaiter");
     let metrics = Metrics::new(&mut registry);
@@ -139,6 +139,7 @@ async fn serve(told: Told, level: Level) -> anyhow::Result<()> {
         .data_threads(data.clone())
         .before(front)
         .telling(telling)
+        .working(working)
         .rights(rights)
         .into_service();
     let operator = service.operator();

@@ -3,7 +3,7 @@
 use anyhow::Context as _;
 
 use super::Config;
-use crate::hand_off::{TellOptions, Working, WorkingOptions};
+use crate::hand_off::{TellOptions, Working};
 use crate::net::Net;
 use crate::service::Telling;
 use crate::signed::Keys;
@@ -38,7 +38,7 @@ impl Config {
                 answer_bytes: usize::try_from(self.max_hand_off_answer).unwrap_or(usize::MAX),
                 refuses: self.app_refuses.clone(),
                 grace: self.app_grace,
-                processing: WorkingOptions::default().time,
+                processing: self.processing_timeout,
                 folder: dir.canonicalize().unwrap_or(dir),
                 base: self.base.clone(),
                 downloads: self.downloads,

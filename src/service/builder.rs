@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use super::{Lift, Service};
 use crate::admission::{Admission, AdmissionOptions};
+#[cfg(feature = "server")]
+use crate::hand_off::Working;
 use crate::handlers::{Chain, UploadHandler};
 use crate::name::{OnConflict, Template};
 use crate::page::{Page, PageLimits, Site};
@@ -61,6 +63,8 @@ pub struct Dumbwaiter {
     front: Option<super::Front>,
     #[cfg(feature = "server")]
     telling: Option<super::Telling>,
+    #[cfg(feature = "server")]
+    working: Option<Working>,
 }
 
 impl Dumbwaiter {
@@ -95,6 +99,8 @@ impl Dumbwaiter {
             front: None,
             #[cfg(feature = "server")]
             telling: None,
+            #[cfg(feature = "server")]
+            working: None,
         }
     }
 
@@ -271,6 +277,13 @@ impl Dumbwaiter {
         self
     }
 
+    /// Takes the app's reports on the uploads that it has in hand.
+    #[cfg(feature = "server")]
+    pub(crate) fn working(mut self, working: Working) -> Self {
+        self.working = Some(working);
+        self
+    }
+
     /// The service, ready to be nested or served.
     ///
     /// # Panics
@@ -343,6 +356,8 @@ impl Dumbwaiter {
                 page_limits,
                 #[cfg(feature = "server")]
                 front: self.front,
+                #[cfg(feature = "server")]
+                working: self.working,
             }),
         }
     }

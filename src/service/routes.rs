@@ -182,6 +182,7 @@ fn misplaced(path: &str, is_page: bool) -> Error {
         "" | "/" => "POST",
         "/get_upload_progress" | "/progress" | "/uploads" => "GET, HEAD",
         _ if is_page => "GET, HEAD",
+        _ if path.starts_with("/uploads/") && path.ends_with("/phase") => "PUT",
         _ if path.starts_with("/uploads/") => "GET, HEAD, DELETE",
         _ => return Error::NotFound,
     };

@@ -31,6 +31,7 @@ mod nginx;
 mod operations;
 mod order;
 mod page;
+mod phase;
 mod pieces;
 mod proxy;
 mod put;
