@@ -53,8 +53,15 @@ def add(request):
   """A form for the model. It does not know either that somebody else has received the file."""
   form = DishForm(request.POST or None, request.FILES or None)
   if form.is_valid():
-    return redirect(f"/dishes/{form.save().id}/picture")
-  return render(request, "dishes/add.html", {"form": form})
+    return redirect("dish", form.save().id)
+  status = 422 if form.errors else 200
+  return render(request, "dishes/add.html", {"form": form}, status=status)
+
+
+def dish(request, id):
+  """Says what there is."""
+  found = get_object_or_404(Dish, id=id)
+  return render(request, "dishes/dish.html", {"dish": found, "bytes": f"{found.picture.size:,}"})
 
 
 def picture(request, id):

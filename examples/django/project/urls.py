@@ -14,6 +14,7 @@ urlpatterns = [
     path("upload", views.upload),
     path("get_upload_progress", views.get_upload_progress),
     path("dishes/add", views.add),
+    path("dishes/<str:id>", views.dish, name="dish"),
     path("dishes/<str:id>/picture", views.picture),
     re_path(r"^static/dumbwaiter/(?P<path>.*)$", serve, {"document_root": settings.STATIC}),
     re_path(r"^static/(?P<path>.*)$", serve, {"document_root": PAGE}),

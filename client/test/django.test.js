@@ -1,0 +1,87 @@
+/** The article's project: a browser → nginx → Dumbwaiter → gunicorn with Django, and the project's own view reads memcached. */
+import assert from "node:assert/strict";
+import { statSync, readdirSync } from "node:fs";
+import { join } from "node:path";
+import test from "node:test";
+import { hundred, newContext, submit, visit, words } from "./article.js";
+import { asked, example, nginx } from "./django.js";
+import { file, folder, MB, slow, until } from "./support.js";
+
+const CACHES = ["PyMemcacheCache", "PyLibMCCache"];
+
+/** The page asks every second, which is less often than the cache is told. */
+const oftener = () => {
+  const real = window.setInterval;
+  window.setInterval = (f, ms, ...rest) => real(f, ms === 5000 ? 1000 : ms, ...rest);
+};
+
+/** What the page and the poll read: the name of the page's server, and nothing of a store of ours. */
+const site = (server) => ({ ...server, stored: server.pictures });
+
+for (const cache of CACHES)
+  test(`the project's own view reads from memcached by ${cache} how far the upload is, behind another address`, async (t) => {
+    const server = await nginx(t, await example(t, { env: { EXAMPLE_CACHE: `django.core.cache.backends.memcached.${cache}` } }));
+    const page = await visit(t, site(server), { init: [oftener], rate: MB });
+    const { path, bytes } = file(folder(t), "paella.jpg", 6 * MB);
+    await submit(page, path);
+    const id = await page.inputValue("#X-Progress-ID");
+    const all = asked(server.url, id);
+    const bar = await hundred(page, 60_000);
+    const before = bar.slice(0, bar.indexOf(100));
+    assert.ok(new Set(before).size >= 3, `the bar hardly moved: ${bar}`);
+    assert.deepEqual(before, before.toSorted((a, b) => a - b), "it fell");
+    // The snippet's handler stands in the project's settings: it would have begun at 0 once more.
+    const said = (await all).map(({ uploaded }) => uploaded);
+    assert.deepEqual(said, said.toSorted((a, b) => a - b), "it fell");
+    await until(() => words(page), (text) => text === "The picture of dish 12 has arrived: 6,000,000 bytes.");
+    assert.deepEqual(server.pictures(), ["12"]);
+    assert.ok(server.read("12").equals(bytes));
+    // All of it was said with the body's length, as the browser counts it, and never all of that before the end.
+    for (const { uploaded, length } of await all) assert.ok(length > bytes.length && uploaded < length);
+  });
+
+for (const give of ["replay", "reference"])
+  test(`a model's form stores its file by ${give}, with the template tag's bar`, async (t) => {
+    const server = await nginx(t, await example(t, { flags: ["--give", give] }));
+    const page = await (await newContext(t)).newPage();
+    await page.goto(`${server.url}dishes/add`);
+    await slow(page, MB);
+    const { path, bytes } = file(folder(t), "paella.jpg", 4 * MB);
+    await page.fill("#id_id", "13");
+    await page.setInputFiles("#id_picture", path);
+    await page.click("button");
+    const bar = page.getByRole("progressbar");
+    const inodes = new Set();
+    await until(async () => {
+      for (const inode of lying(join(server.data, "uploads"))) inodes.add(inode);
+      return Number(await bar.getAttribute("aria-valuenow"));
+    }, (percent) => percent >= 50);
+    await page.waitForURL(`${server.url}dishes/13`, { timeout: 60_000 });
+    assert.equal(await page.locator("main p").first().innerText(), "Dish 13 has a picture: paella.jpg, 4,000,000 bytes.");
+    assert.ok(server.read("paella.jpg").equals(bytes));
+    // By reference it is the very file that Dumbwaiter wrote; by replay it is Django's own.
+    const { ino } = statSync(join(server.data, "pictures", "paella.jpg"));
+    assert.equal(inodes.has(ino), give === "reference");
+    const left = readdirSync(join(server.data, "uploads")).filter((name) => !name.startsWith(".") && !name.startsWith("records.redb"));
+    assert.deepEqual(left, []);
+  });
+
+test("a form that the project refuses is shown with its words, and leaves nothing", async (t) => {
+  const server = await nginx(t, await example(t, { flags: ["--give", "reference", "--app-grace", "0s"] }));
+  const page = await (await newContext(t)).newPage();
+  await page.goto(`${server.url}dishes/add`);
+  await page.fill("#id_id", "a".repeat(100));
+  await page.evaluate(() => document.querySelector("#id_id").removeAttribute("maxlength"));
+  await page.fill("#id_id", "a".repeat(101));
+  await page.setInputFiles("#id_picture", file(folder(t), "paella.jpg", 1000).path);
+  await page.click("button");
+  await page.locator(".errorlist").waitFor();
+  assert.match(await page.locator(".errorlist").innerText(), /at most 100 characters/);
+  assert.deepEqual(server.pictures(), []);
+});
+
+/** The inodes of all files in a folder, hidden ones too. */
+function lying(dir) {
+  const entries = readdirSync(dir, { recursive: true, withFileTypes: true }).filter((entry) => entry.isFile());
+  return entries.flatMap((entry) => statSync(join(entry.parentPath ?? entry.path, entry.name), { throwIfNoEntry: false })?.ino ?? []);
+}
