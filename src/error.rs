@@ -271,6 +271,9 @@ pub enum Error {
     /// Every place for a watcher is taken.
     #[error("too many are watching already; ask again later")]
     TooManyWatchers,
+    /// Every place for a WebSocket connection to the app is taken.
+    #[error("too many WebSocket connections are open already; try again later")]
+    TooManyTunnels,
     /// The file system is full.
     #[error("the disk here is full")]
     DiskFull,
@@ -403,6 +406,7 @@ impl Error {
             Self::Cancelled => ("cancelled", 410),
             Self::ShuttingDown => ("shutting_down", 503),
             Self::TooManyWatchers => ("too_many_watchers", 503),
+            Self::TooManyTunnels => ("too_many_tunnels", 503),
             Self::DiskFull => ("disk_full", 507),
             Self::Store { .. } => ("store_failed", 500),
         }
@@ -497,6 +501,7 @@ mod tests {
             Cancelled => Cancelled,
             ShuttingDown => ShuttingDown,
             TooManyWatchers => TooManyWatchers,
+            TooManyTunnels => TooManyTunnels,
             DiskFull => DiskFull,
             Store { .. } => Error::store(""),
         }

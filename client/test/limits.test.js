@@ -92,7 +92,7 @@ test("every code that a sent file can meet has words of the page's own, and an a
   const codes = [...readFileSync(new URL("../../docs/errors.md", import.meta.url), "utf8").matchAll(/^\| `(\w+)` \|/gm)].map(([, code]) => code);
   // What our page's own requests never meet, and `refused`, which comes with a handler's sentence.
   const strange = ["malformed_form", "not_a_form", "missing_enctype", "missing_boundary", "refused", "superseded", "offset_mismatch", "checksum_mismatch", "length_mismatch", "digest_mismatch", "completed_upload", "parallel_chunks", "final_upload", "not_resumable", "tus_version", "wrong_content_type", "method_not_allowed",
-    "missing_progress_id", "missing_file", "not_kept", "bad_request", "host_not_allowed", "origin_not_allowed", "head_too_large", "head_timeout", "loop", "too_many_watchers"];
+    "missing_progress_id", "missing_file", "not_kept", "bad_request", "host_not_allowed", "origin_not_allowed", "head_too_large", "head_timeout", "loop", "too_many_watchers", "too_many_tunnels"];
   assert.ok(codes.length > 35, `${codes.length} codes`);
   for (const code of codes.filter((code) => !strange.includes(code))) {
     const said = errorWords({ error: { code, message: "THE SERVER'S LINE", early: false }, whole: false });

@@ -67,6 +67,12 @@ fn check(head: &[u8], framing: Framing) {
             assert!(lengths.is_empty() && request.version == Some(1));
             assert!(codings.len() == 1 && codings[0].eq_ignore_ascii_case(b"chunked"));
         }
+        Framing::Switch => {
+            assert!(lengths.is_empty() && codings.is_empty() && request.version == Some(1));
+            let wanted = named("upgrade");
+            let mut wanted = wanted.iter();
+            assert!(wanted.any(|value| value.eq_ignore_ascii_case(b"websocket")));
+        }
         Framing::Length(length) => {
             assert!(codings.is_empty() && lengths.len() <= 1);
             let given = lengths

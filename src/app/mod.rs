@@ -14,6 +14,7 @@
 //! | `head.rs` | what the app is told of a request, and the client of an answer |
 //! | `expect.rs` | a body that waits until the app wants it |
 //! | `hangup.rs` | a client that goes away while the app works for it |
+//! | `switch.rs` | WebSocket: a connection that becomes the client's and the app's own |
 //! | `pattern.rs` | paths of the app's that are named in the configuration |
 
 use std::sync::Arc;
@@ -25,14 +26,17 @@ use crate::error::Error;
 use crate::net::{Answered, Client, Failed, Net, Patience, Sent, Upstream};
 use crate::outbound::ResponseBody;
 use crate::protocol::{Asked, answer};
+use switch::Tunnels;
 
 mod expect;
 mod hangup;
 pub(crate) mod head;
 mod pattern;
+mod switch;
 
 pub(crate) use hangup::Line;
 pub(crate) use pattern::Pattern;
+pub(crate) use switch::{Switchable, Switched, TunnelOptions};
 
 /// Where the app is, and how long it is waited for.
 #[derive(Clone, Debug)]
@@ -41,6 +45,8 @@ pub(crate) struct AppOptions {
     pub(crate) upstream: Upstream,
     /// How long it is waited for.
     pub(crate) patience: Patience,
+    /// Bounds of the WebSocket connections to it.
+    pub(crate) tunnels: TunnelOptions,
 }
 
 /// The app behind; cheap to clone.
@@ -51,6 +57,7 @@ pub(crate) struct App(Arc<Inner>);
 struct Inner {
     upstream: Upstream,
     client: Client,
+    tunnels: Tunnels,
 }
 
 impl App {
@@ -58,6 +65,7 @@ impl App {
         Self(Arc::new(Inner {
             client: Client::new(net, options.patience),
             upstream: options.upstream,
+            tunnels: Tunnels::new(net, options.tunnels),
         }))
     }
 
@@ -107,18 +115,37 @@ impl App {
     /// Sends a request on as it came, and gives the app's answer as it comes.
     pub(crate) async fn pass(&self, asked: &Asked, body: Sent) -> Response<ResponseBody> {
         match self.passed(asked, body).await {
-            Ok(answer) => self.answer(answer),
+            Ok(answer) => answer,
             Err(error) => answer::refused(&asked.head.headers, "", &error).map(Into::into),
         }
     }
 
-    async fn passed(&self, asked: &Asked, body: Sent) -> Result<Response<Answered>, Error> {
+    async fn passed(&self, asked: &Asked, body: Sent) -> Result<Response<ResponseBody>, Error> {
         head::check_loop(&asked.head.headers)?;
+        let place = self.0.tunnels.place(asked)?;
+        let mut request = self.request(asked, body);
+        if place.is_some() {
+            switch::ask(&mut request);
+        }
+        match self.answered(asked, request).await? {
+            answer if answer.status() == StatusCode::SWITCHING_PROTOCOLS => {
+                self.0.tunnels.switched(place, answer)
+            }
+            answer => Ok(self.answer(answer)),
+        }
+    }
+
+    /// The app's answer, unless the client goes before it has come.
+    async fn answered(
+        &self,
+        asked: &Asked,
+        request: Request<Sent>,
+    ) -> Result<Response<Answered>, Error> {
         let line = asked.head.extensions.get::<Line>();
         // What comes with a body may be sent by a client that closes its side behind it.
-        let line = line.filter(|_| body.is_end_stream());
+        let line = line.filter(|_| request.body().is_end_stream());
         let mut gone = line.map(Line::closes);
-        let sent = self.send(self.request(asked, body));
+        let sent = self.send(request);
         let answer = match &mut gone {
             Some(gone) => tokio::select! {
                 answer = sent => answer,
@@ -127,9 +154,6 @@ impl App {
             None => sent.await,
         };
         match answer {
-            Ok(answer) if answer.status() == StatusCode::SWITCHING_PROTOCOLS => {
-                Err(Error::AppUnreachable)
-            }
             Ok(answer) => Ok(match gone {
                 Some(gone) => answer.map(|body| body.until(gone)),
                 None => answer,

@@ -5,7 +5,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{HeaderValue, Method, Request, Response, header};
+use http::{HeaderValue, Method, Request, Response, StatusCode, header};
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 use hyper::client::conn::http1;
@@ -113,12 +113,17 @@ impl Client {
         request: Request<Sent>,
     ) -> Result<Response<Answered>, Failed> {
         let pulse = Pulse::new();
+        let may_switch = request.headers().contains_key(header::UPGRADE);
         let request = request.map(|body| Watched::new(body, pulse.clone()));
         let answer = tokio::select! {
             answer = sender.send_request(request) => answer,
             failed = pulse.stops(&self.patience) => return Err(failed),
         };
         let answer = answer.map_err(|cause| Failed::Broken(cause.into()))?;
+        if answer.status() == StatusCode::SWITCHING_PROTOCOLS && !may_switch {
+            let unasked = "the server speaks another protocol, which nobody asked for";
+            return Err(Failed::Broken(unasked.into()));
+        }
         self.keep(server.clone(), sender);
         let silence = self.patience.silence;
         Ok(answer.map(|body: Incoming| Answered::new(body, silence)))

@@ -4,7 +4,7 @@ use std::net::{IpAddr, SocketAddr, TcpListener};
 use std::sync::Arc;
 
 use super::Config;
-use crate::app::{App, AppOptions};
+use crate::app::{App, AppOptions, TunnelOptions};
 use crate::hand_off::{FormOptions, Forms, Working, WorkingOptions};
 use crate::net::{Address, Net, Patience, Upstream};
 use crate::service::Front;
@@ -27,6 +27,10 @@ pub(super) async fn front(
         AppOptions {
             upstream,
             patience: config.patience(),
+            tunnels: TunnelOptions {
+                most: config.max_tunnels,
+                idle: config.tunnel_idle_timeout,
+            },
         },
     );
     tokio::spawn(look_for(app.clone()));

@@ -93,6 +93,14 @@ pub struct Config {
     #[arg(long, value_name = "N", default_value = "32", value_parser = count, help_heading = APP)]
     pub max_app_idle: usize,
 
+    /// Most WebSocket connections to the app at once
+    #[arg(long, value_name = "N", default_value = "1000", value_parser = count, help_heading = APP)]
+    pub max_tunnels: usize,
+
+    /// How long nothing may go through a WebSocket connection to the app
+    #[arg(long, value_name = "TIME", default_value = "1h", value_parser = time_above_zero, help_heading = APP)]
+    pub tunnel_idle_timeout: Duration,
+
     /// How a form is given to the app: again as it came, or with fields that name the stored files in their place
     #[arg(long, value_name = "WORD", default_value = "replay", help_heading = APP,
         value_parser = words(&[("replay", Give::Replay), ("reference", Give::Reference)]))]

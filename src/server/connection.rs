@@ -25,7 +25,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
 use tower_service::Service as _;
 
-use crate::app::Line;
+use crate::app::{Line, Switchable, Switched};
 use crate::outbound::ResponseBody;
 use crate::problem::{RefusalCode, problem};
 use crate::server::ahead::Ahead;
@@ -33,7 +33,8 @@ use crate::server::drain::{Open, Seat};
 use crate::server::metrics::Metrics;
 use crate::server::patient::Patient;
 use crate::server::portion::Portions;
-use crate::server::strict::{HeadLimits, Strict};
+use crate::server::strict::{HeadLimits, Strict, asks_to_switch};
+use crate::server::tunnel;
 use crate::service::Service;
 use crate::threads::DataThreads;
 use crate::upload::Peer;
@@ -149,6 +150,9 @@ impl Connections {
             if let Some(line) = &line {
                 request.extensions_mut().insert(line.clone());
             }
+            if asks_to_switch(&request) {
+                request.extensions_mut().insert(Switchable);
+            }
             let unanswered = slot.open(&mut request);
             let last = refused.is_some() || is_last(&request, plane);
             let brings_body = !request.body().is_end_stream();
@@ -171,6 +175,9 @@ impl Connections {
                 if answer.status().as_u16() == MISMATCH {
                     let words = ReasonPhrase::from_static(b"Checksum Mismatch");
                     answer.extensions_mut().insert(words);
+                }
+                if talk.switches(&mut answer) {
+                    return Ok(answer);
                 }
                 // What is left of a refused body is not waited for: hyper closes behind it, and this says so.
                 if last || brings_body && answer.status().as_u16() >= 400 {
@@ -211,14 +218,32 @@ impl Connections {
         });
         if let Err(cause) = served.await {
             tracing::debug!(%peer, %cause, "the connection broke off");
+            drop(talk.switched());
+        }
+        if let Some(switched) = talk.switched() {
+            return self.tunnel(connection.into_parts(), switched).await;
         }
         // Whoever has no question open waits for no answer.
         if matches!(at_stop, None | Some(Turn::Asked)) {
             talk.lingers();
-            let stream = connection.into_parts().io.into_inner();
-            let stream = stream.into_inner().into_inner().into_inner();
+            let (stream, _) = socket(connection.into_parts());
             self.linger(stream).await;
         }
+    }
+
+    /// Joins the client to the app, where the app's connections live.
+    async fn tunnel<S>(&self, parts: http1::Parts<Served, S>, switched: Switched) {
+        let (stream, early) = socket(parts);
+        let (Ok(stream), open) = (stream.into_std(), self.open.clone()) else {
+            return;
+        };
+        let join = move |app, idle| async move {
+            if let Ok(client) = TcpStream::from_std(stream) {
+                let app = TokioIo::new(app);
+                tunnel::join(client, app, &early, idle, open.until_stopped()).await;
+            }
+        };
+        switched.join(join).await;
     }
 
     /// Half-closes, then reads on for a bounded while: closing with unread bytes resets the connection, and the client
@@ -241,6 +266,16 @@ impl Connections {
     }
 }
 
+/// What hyper reads of and writes to.
+type Served = TokioIo<Strict<Patient<Ahead<TcpStream>>>>;
+
+/// The socket, and what has been read of it that nobody has taken.
+fn socket<S>(parts: http1::Parts<Served, S>) -> (TcpStream, Vec<u8>) {
+    let (stream, held) = parts.io.into_inner().into_parts();
+    let early = [&parts.read_buf[..], &held].concat();
+    (stream.into_inner().into_inner(), early)
+}
+
 /// The connection, for whoever must know that its client has gone.
 fn line(stream: &TcpStream) -> Option<Line> {
     let socket = stream.as_fd().try_clone_to_owned();
@@ -254,7 +289,9 @@ fn is_last(request: &Request<Incoming>, plane: Plane) -> bool {
     let first = request.method().as_str().bytes().next();
     let misplaced = plane == Plane::Data && !first.is_some_and(needs_the_disk);
     // Behind chunks `Strict` cannot tell where the next head begins.
-    misplaced || request.headers().contains_key(header::TRANSFER_ENCODING)
+    let chunks = request.headers().contains_key(header::TRANSFER_ENCODING);
+    // Nor does it look at what may be of another protocol.
+    misplaced || chunks || asks_to_switch(request)
 }
 
 /// Whose turn it is on a connection.
@@ -272,12 +309,15 @@ enum Turn {
 #[derive(Debug)]
 struct Talk {
     now: Mutex<(Turn, Seat)>,
+    /// What the connection is joined to when HTTP is done with it.
+    switched: Mutex<Option<Switched>>,
 }
 
 impl Talk {
     fn new(seat: Seat) -> Self {
         Self {
             now: Mutex::new((Turn::Unasked, seat)),
+            switched: Mutex::default(),
         }
     }
 
@@ -297,6 +337,22 @@ impl Talk {
         if media_type.is_some_and(|value| value == "text/event-stream") {
             now.1.streams();
         }
+    }
+
+    /// Whether `answer` is the last that HTTP has to say here.
+    fn switches(&self, answer: &mut Response<ResponseBody>) -> bool {
+        let Some(switched) = answer.extensions_mut().remove::<Switched>() else {
+            return false;
+        };
+        // It tells of no upload's end: nobody waits for its own.
+        self.lock().1.streams();
+        *self.switched.lock().unwrap_or_else(PoisonError::into_inner) = Some(switched);
+        true
+    }
+
+    fn switched(&self) -> Option<Switched> {
+        let mut switched = self.switched.lock().unwrap_or_else(PoisonError::into_inner);
+        switched.take()
     }
 
     fn turn(&self) -> Turn {

@@ -48,6 +48,7 @@ mod signals;
 pub mod strict;
 mod telling;
 mod tickets;
+mod tunnel;
 mod units;
 
 #[doc(hidden)]

@@ -6,7 +6,7 @@
 
 use std::ops::Range;
 
-use http::Uri;
+use http::{Request, Uri, Version, header};
 use memchr::memchr;
 
 use crate::error::Error;
@@ -36,6 +36,19 @@ impl Default for HeadLimits {
     }
 }
 
+/// The one protocol for which a connection is given up. Not HTTP/2: in it, requests would go on to the app past all rules.
+const WEBSOCKET: &[u8] = b"websocket";
+
+/// Whether the head of `request` was [`Framing::Switch`].
+pub(crate) fn asks_to_switch<B>(request: &Request<B>) -> bool {
+    let fields = request.headers();
+    let mut wanted = fields.get_all(header::UPGRADE).iter();
+    request.version() == Version::HTTP_11
+        && !fields.contains_key(header::CONTENT_LENGTH)
+        && !fields.contains_key(header::TRANSFER_ENCODING)
+        && wanted.any(|value| value.as_bytes().eq_ignore_ascii_case(WEBSOCKET))
+}
+
 /// What a head says about the body behind it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Framing {
@@ -43,6 +56,8 @@ pub enum Framing {
     Length(u64),
     /// Chunks.
     Chunks,
+    /// Another protocol, if the answer agrees to it: WebSocket.
+    Switch,
 }
 
 /// Reads one head, as often as more of it has come.
@@ -56,6 +71,8 @@ pub struct Head {
     fields: usize,
     length: Option<u64>,
     chunks: bool,
+    /// Whether it asks for WebSocket.
+    websocket: bool,
     /// Where the `Host` field's value stands.
     host: Option<Range<usize>>,
 }
@@ -136,6 +153,9 @@ impl Head {
         if name.eq_ignore_ascii_case(b"transfer-encoding") {
             return self.transfer_encoding(&line[value]);
         }
+        if name.eq_ignore_ascii_case(b"upgrade") {
+            self.websocket |= line[value.clone()].eq_ignore_ascii_case(WEBSOCKET);
+        }
         if name.eq_ignore_ascii_case(b"host") {
             if !line[value.clone()].iter().copied().all(is_authority) {
                 return Err(bad("its Host field is malformed"));
@@ -200,6 +220,7 @@ impl Head {
                 Err(bad("HTTP/1.0 does not know Transfer-Encoding"))
             }
             (true, None) => Ok(Framing::Chunks),
+            (false, None) if self.websocket && !request.http_1_0 => Ok(Framing::Switch),
             (false, length) => Ok(Framing::Length(length.unwrap_or(0))),
         }
     }

@@ -30,6 +30,7 @@ use crate::error::Error;
 
 mod head;
 
+pub(crate) use head::asks_to_switch;
 pub use head::{Framing, Head, HeadLimits};
 
 /// Bytes read at once of a head that comes in pieces.
@@ -81,6 +82,8 @@ enum Expected {
     Body(u64),
     /// Chunks, and nothing behind them.
     Chunks,
+    /// What the answer decides: another protocol, or nothing. Until then nothing is read.
+    Switch,
     /// Nothing that would be read.
     Nothing,
 }
@@ -115,9 +118,9 @@ impl<S> Strict<S> {
         self.refused.clone()
     }
 
-    /// The socket, for when hyper has done.
-    pub(super) fn into_inner(self) -> S {
-        self.stream
+    /// The socket and what has been read from it and not passed on, for when hyper has done.
+    pub(super) fn into_parts(self) -> (S, Vec<u8>) {
+        (self.stream, self.held)
     }
 
     /// How many of `bytes`, the next ones off the wire, may be passed on.
@@ -127,7 +130,7 @@ impl<S> Strict<S> {
             let rest = &bytes[passed..];
             match &mut self.expected {
                 Expected::Chunks => return bytes.len(),
-                Expected::Nothing => return passed,
+                Expected::Nothing | Expected::Switch => return passed,
                 Expected::Body(left) => {
                     let here = (rest.len() as u64).min(*left);
                     *left -= here;
@@ -206,6 +209,7 @@ impl Expected {
             Framing::Length(0) => Self::Head(Head::default()),
             Framing::Length(length) => Self::Body(length),
             Framing::Chunks => Self::Chunks,
+            Framing::Switch => Self::Switch,
         }
     }
 }
@@ -283,7 +287,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Strict<S> {
                 self.pass_held(buf);
                 return Poll::Ready(Ok(()));
             }
-            if matches!(self.expected, Expected::Nothing) {
+            if matches!(self.expected, Expected::Nothing | Expected::Switch) {
                 // hyper is about to write its last answer.
                 return Poll::Pending;
             }
