@@ -1,6 +1,7 @@
 //! The order in which an upload becomes durable, seen in the system calls: data, sync, record, name, folder, answer.
 
 use crate::examples::{Example, built};
+use crate::support::app::App;
 use crate::support::needs::needs;
 use crate::support::traced::{Call, parse, stop_traced, traced};
 use crate::support::tus::{Tus, pair};
@@ -30,18 +31,19 @@ impl Call {
 
 /// Runs a server under strace, sends to it and gives back its system calls.
 fn calls(durability: &str, send: fn(&Server)) -> Vec<Call> {
+    calls_with(&["--durability", durability], send)
+}
+
+fn calls_with(args: &[&str], send: fn(&Server)) -> Vec<Call> {
     let folder = tempfile::tempdir().unwrap();
     let log = folder.path().join("trace");
-    let strace = traced(
+    let mut strace = traced(
         &["-y", "-s", "32", "-e", TRACED],
         &log,
         env!("CARGO_BIN_EXE_dumbwaiter"),
     );
-    let mut server = Server::start_by(
-        strace,
-        &folder.path().join("uploads"),
-        &["--durability", durability],
-    );
+    strace.env("DUMBWAITER_APP_KEY", "k".repeat(32));
+    let mut server = Server::start_by(strace, &folder.path().join("uploads"), args);
     send(&server);
     stop_traced(server.pid());
     server.wait();
@@ -193,6 +195,39 @@ fn durable_in_order(calls: &[Call], files: usize) {
     ] {
         in_order(calls, first, then);
     }
+}
+
+#[test]
+fn the_app_is_told_behind_all_of_that_and_before_the_answer() {
+    if !needs("strace") {
+        return;
+    }
+    let app = App::start();
+    let url = format!("{}/told", app.url());
+    let args = ["--durability", "sync", "--hand-off", &url];
+    let put = |server: &Server| {
+        let head = b"PUT /files/one HTTP/1.1\r\nHost: a\r\nContent-Length: 300000\r\n\r\n";
+        assert_eq!(
+            server.send(&[&head[..], &noise(300_000)].concat()).status,
+            200
+        );
+    };
+    let calls = since_data(calls_with(&args, put));
+    durable_in_order(&calls, 1);
+    let folder = all(&calls, "sync of the folder", |call| call.syncs("/uploads>"));
+    let told = all(&calls, "word to the app", |call| {
+        call.text.contains("POST /told")
+    });
+    let noted = all(&calls, "note of its answer", |call| {
+        call.began > told[0].ended && call.syncs("records.redb")
+    });
+    let answer = all(&calls, "answer", Call::answers);
+    in_order(
+        &calls,
+        ("the sync of the folder", &folder),
+        ("the app", &told),
+    );
+    in_order(&calls, ("the app's answer", &noted[..1]), ("ours", &answer));
 }
 
 #[test]

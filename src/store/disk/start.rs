@@ -345,6 +345,11 @@ mod tests {
 
     /// Leaves the folder as a crash does that comes between the record of a single file that had a checkpoint and its move.
     fn crash_before_the_move(dir: &Path, on_conflict: OnConflict) -> UploadId {
+        crash_owing(dir, on_conflict, None)
+    }
+
+    /// The same; with something `due` of it, it had no checkpoint.
+    fn crash_owing(dir: &Path, on_conflict: OnConflict, due: Option<Vec<u8>>) -> UploadId {
         let (disk, id) = (open(dir), UploadId::random());
         let mut session = DiskSession::create(&disk.inner, id);
         block_on(async {
@@ -352,9 +357,12 @@ mod tests {
             session.begin_file(&head, None).await.unwrap();
             let mut frames = vec![Bytes::from_static(b"a")];
             session.write(&mut frames).await.unwrap();
-            let mut checkpoint = Checkpoint::at(1, Vec::new());
-            checkpoint.files.push(FilePoint::default());
-            session.checkpoint(checkpoint).await.unwrap();
+            let had = due.is_none();
+            if had {
+                let mut checkpoint = Checkpoint::at(1, Vec::new());
+                checkpoint.files.push(FilePoint::default());
+                session.checkpoint(checkpoint).await.unwrap();
+            }
             let record = Record {
                 files: vec![kept(dir, "a", &session.scratch().temps()[0])],
                 owner: None,
@@ -368,7 +376,7 @@ mod tests {
             };
             let records = &disk.inner.records;
             records
-                .promise(id, 0, true, None, &record, None)
+                .promise(id, 0, had, None, &record, due)
                 .await
                 .unwrap();
         });
@@ -389,6 +397,33 @@ mod tests {
                 assert_eq!(a.as_deref(), Some(&b"a"[..]), "{on_conflict:?}");
                 assert!(is_clean(dir.path()), "{on_conflict:?}");
             }
+        }
+    }
+
+    #[test]
+    fn what_is_due_of_a_file_goes_with_its_name_after_a_crash_before_its_move() {
+        for taken in [false, true] {
+            let dir = tempfile::tempdir().unwrap();
+            let id = crash_owing(dir.path(), OnConflict::Reject, Some(b"tell".to_vec()));
+            if taken {
+                std::fs::write(dir.path().join("a"), "somebody else's").unwrap();
+            }
+            let disk = open(dir.path());
+            let due = block_on(disk.hand_offs().unwrap().due(None, 2)).unwrap();
+            let [a, ..] = contents(&disk, &id);
+            match taken {
+                // Nobody was told of it, and nobody will be.
+                true => assert_eq!((due, a), (Vec::new(), None)),
+                false => {
+                    assert_eq!(
+                        (due.len(), due[0].id, &due[0].note[..]),
+                        (1, id, &b"tell"[..])
+                    );
+                    assert_eq!(due[0].files[0].name.as_deref(), Some("a"));
+                    assert_eq!(a.as_deref(), Some(&b"a"[..]));
+                }
+            }
+            assert!(is_clean(dir.path()), "{taken}");
         }
     }
 
