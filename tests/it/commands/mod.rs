@@ -9,6 +9,7 @@
 
 mod blocks;
 mod example;
+mod may;
 mod shown;
 mod stage;
 mod table;
@@ -48,7 +49,7 @@ fn every_command_in_the_docs_does_what_it_is_there_for() {
 /// `--keep-free`, `--name '{form.id}' --on-conflict replace`: what a page says of an option, the option takes.
 #[test]
 fn every_flag_variable_and_key_in_the_docs_is_one_that_there_is() {
-    let tasks = ["", "send", "watch"].map(|task| format!("dumbwaiter {task} --help"));
+    let tasks = ["", "send", "watch", "ticket"].map(|task| format!("dumbwaiter {task} --help"));
     let help = tasks.map(|help| config_says(&Stage::new(), &help)).concat();
     let mut seen = 0;
     for shown in pages() {

@@ -3,7 +3,7 @@
 use std::fs;
 
 use super::stage::Stage;
-use super::{uploads, whole};
+use super::{may, uploads, whole};
 use crate::support::needs::needs;
 use crate::support::{Server, ask_for, form, part, post, write_for_us_alone};
 
@@ -39,6 +39,22 @@ pub(super) const TABLE: &[Row] = &[
         serves_the_page_and_stores_in_uploads,
     ),
     row_of("openssl rand -hex 16", makes_a_token),
+    row_of("openssl rand -hex 32", may::makes_a_key),
+    row_of(
+        "openssl rand -hex 32 > app.key && chmod 600 app.key",
+        may::makes_a_key,
+    ),
+    row_of(
+        "dumbwaiter --app-key-file app.key --tickets",
+        may::takes_tickets,
+    ),
+    row_of("dumbwaiter ticket …", may::signs_a_ticket),
+    row_of(
+        "curl -T paella.jpg -H \"Authorization: Bearer $(dumbwaiter ticket …",
+        may::uploads_with_a_ticket,
+    ),
+    row_of("dumbwaiter --ask …", may::asks_the_app),
+    row_of("dumbwaiter --token FILE", may::asks_for_a_token),
     row_of("dumbwaiter config", prints_the_configuration),
     row_of("dumbwaiter man", prints_a_man_page),
     row_of("dumbwaiter completions bash", prints_completions),

@@ -94,9 +94,9 @@ const WAYS: [&str; 9] = [
     "ietf",
     "ietf form",
     "tus",
-    "tus later",
     "chunked",
     "dropzone",
+    "tus later",
 ];
 
 #[test]
