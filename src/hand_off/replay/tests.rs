@@ -24,7 +24,6 @@ fn asked() -> Asked {
     Asked {
         owner: client.owner(),
         terms: None,
-        said: None,
         only: None,
         said: None,
         address: client.address(),
