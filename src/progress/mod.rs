@@ -14,6 +14,8 @@
 //! A host sets [`TrackerOptions`] with [`Dumbwaiter::progress`](crate::Dumbwaiter::progress), and may be told of every upload's
 //! end by a [`Ledger`]; whoever wants to see an upload asks the [`Service`](crate::Service), as any client does.
 
+#[cfg(feature = "server")]
+mod attend;
 mod follow;
 mod halt;
 mod known;
@@ -39,6 +41,8 @@ use std::time::{Duration, Instant, SystemTime};
 
 use crate::upload::{Owner, ProgressId, Protocol, Upload, UploadId, WatchId};
 
+#[cfg(feature = "server")]
+pub(crate) use attend::Newcomers;
 pub use ledger::{End, Interruption, Ledger};
 #[cfg(feature = "server")]
 pub(crate) use rate::Rate;
@@ -124,6 +128,18 @@ impl Progress {
     #[must_use]
     pub fn watch(&self) -> WatchId {
         self.watch
+    }
+
+    /// The client's own name for it.
+    #[cfg(feature = "server")]
+    pub(crate) fn progress_id(&self) -> Option<&ProgressId> {
+        self.progress_id.as_ref()
+    }
+
+    /// Where it comes from, where the host told it.
+    #[cfg(feature = "server")]
+    pub(crate) fn client(&self) -> Option<IpAddr> {
+        self.client
     }
 
     /// Where it stands.
@@ -247,6 +263,17 @@ pub struct Numbers {
     pub length: Option<u64>,
     /// Code and HTTP status of what ended it.
     pub error: Option<(&'static str, u16)>,
+}
+
+impl Numbers {
+    /// Bytes and length as the article's page has them: below the length until the upload is done, and 0 of 1 while that
+    /// is not known, since the page divides by it.
+    pub(crate) fn for_the_article(&self) -> (u64, u64) {
+        match self.length {
+            None | Some(0) => (0, 1),
+            Some(length) => (self.received.min(length - 1), length),
+        }
+    }
 }
 
 static NEXT: AtomicU64 = AtomicU64::new(0);

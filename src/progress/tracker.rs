@@ -107,6 +107,8 @@ impl Tracker {
             records: Mutex::default(),
             expected: Expected::default(),
             queue: Queue::default(),
+            #[cfg(feature = "server")]
+            attending: std::sync::OnceLock::new(),
         });
         Self {
             _ticking: Arc::new(Ticking(Arc::clone(&shared))),
@@ -238,6 +240,9 @@ pub(super) struct Shared {
     pub(super) records: Mutex<Records>,
     pub(super) expected: Expected,
     pub(super) queue: Queue,
+    /// Who hears of every upload.
+    #[cfg(feature = "server")]
+    pub(super) attending: std::sync::OnceLock<super::attend::Attending>,
 }
 
 impl Shared {
@@ -254,6 +259,8 @@ impl Shared {
             );
             return;
         }
+        #[cfg(feature = "server")]
+        self.tell_attending(progress);
         self.queue.wake();
         self.expected.announce(progress);
     }

@@ -15,6 +15,7 @@ use tracing::level_filters::LevelFilter;
 use crate::app::Pattern;
 use crate::hand_off::Give;
 use crate::handlers::{Algorithm, TypePattern};
+use crate::mirror::{CacheUrl, KeyTemplate};
 use crate::name::{OnConflict, Template};
 use crate::net::Upstream;
 use crate::rights::{AllowOrigin, Forwarding, HostName, Network};
@@ -241,6 +242,42 @@ pub struct Config {
     /// Most bytes of the app's answer that are kept and given to the client
     #[arg(long, value_name = "SIZE", default_value = "64KiB", value_parser = size, help_heading = APP)]
     pub max_hand_off_answer: u64,
+
+    /// Caches that get a copy of the progress for the app to read: memcached://HOST:PORT, redis://HOST:PORT/DATABASE
+    #[arg(long, value_name = "URL", value_delimiter = ',', help_heading = APP)]
+    pub(crate) progress_cache: Vec<CacheUrl>,
+
+    /// Under which keys: {prefix} {version} {addr} {client} {id}
+    #[arg(long, value_name = "TEMPLATE", default_value = "{prefix}:{version}:{addr}_{id}", help_heading = APP)]
+    pub(crate) progress_cache_key: KeyTemplate,
+
+    /// Django's KEY_PREFIX there; none given, it is empty
+    #[arg(long, value_name = "TEXT", help_heading = APP)]
+    pub progress_cache_prefix: Option<String>,
+
+    /// Django's VERSION there
+    #[arg(long, value_name = "N", default_value = "1", help_heading = APP)]
+    pub progress_cache_version: u32,
+
+    /// File with the password of a cache that wants one
+    #[arg(long, value_name = "FILE", help_heading = APP)]
+    pub progress_cache_password_file: Option<PathBuf>,
+
+    /// How long a cache keeps what nobody writes again
+    #[arg(long, value_name = "TIME", default_value = "5m", value_parser = time_above_zero, help_heading = APP)]
+    pub progress_cache_time: Duration,
+
+    /// Shortest time between two writes of one upload's moving numbers
+    #[arg(long, value_name = "TIME", default_value = "250ms", value_parser = time_above_zero, help_heading = APP)]
+    pub progress_cache_interval: Duration,
+
+    /// How long a cache is waited for; uploads never wait
+    #[arg(long, value_name = "TIME", default_value = "1s", value_parser = time_above_zero, help_heading = APP)]
+    pub progress_cache_timeout: Duration,
+
+    /// Most uploads that are in the caches at once
+    #[arg(long, value_name = "N", default_value = "10000", value_parser = count, help_heading = APP)]
+    pub max_progress_cache: usize,
 
     /// Folder for the files; made if it is not there
     #[arg(long, value_name = "FOLDER", default_value = "uploads", help_heading = FILES)]

@@ -32,6 +32,8 @@ pub(super) struct Metrics {
     sizes: Histograms,
     syncs: Histogram,
     refusals: Family<Labels<1>, Counter>,
+    cached: Family<Labels<1>, Counter>,
+    uncached: Family<Labels<1>, Counter>,
     moment: Moment,
 }
 
@@ -60,6 +62,8 @@ impl Metrics {
             sizes: Family::new_with_constructor(sizes),
             syncs: Histogram::new(exponential_buckets(0.0001, 4.0, 9)),
             refusals: Family::default(),
+            cached: Family::default(),
+            uncached: Family::default(),
             moment: Moment::default(),
         };
         metrics.register_counts(registry);
@@ -79,6 +83,22 @@ impl Metrics {
         registry.register_with_unit("received", help, Unit::Bytes, self.received.clone());
         let help = "Requests answered with an error, by its code";
         registry.register("refusals", help, self.refusals.clone());
+        let help = "Values for the progress cache, by whether they were written: yes, no";
+        registry.register("progress_cache_values", help, self.cached.clone());
+        let help = "Uploads left out of the progress cache, by why: foreign, full, key";
+        registry.register("progress_cache_left_out", help, self.uncached.clone());
+    }
+
+    /// So many values went to a progress cache, or did not.
+    pub(super) fn cached(&self, written: bool, values: u64) {
+        let written = if written { "yes" } else { "no" };
+        let labels = [("written", written)];
+        self.cached.get_or_create(&labels).inc_by(values);
+    }
+
+    /// An upload is in no progress cache.
+    pub(super) fn uncached(&self, why: &'static str) {
+        self.uncached.get_or_create(&[("why", why)]).inc();
     }
 
     fn register_spans(&self, registry: &mut Registry) {

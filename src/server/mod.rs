@@ -36,6 +36,7 @@ mod drain;
 #[doc(hidden)]
 pub mod logging;
 mod metrics;
+mod mirrored;
 mod patient;
 mod portion;
 mod public;
@@ -143,6 +144,8 @@ async fn serve(told: Told, level: Level) -> anyhow::Result<()> {
         .working(working)
         .rights(rights)
         .into_service();
+    let tracker = &service.inbound().tracker;
+    mirrored::start(&config, &net, tracker, metrics.clone()).await?;
     let operator = service.operator();
     let address = listener.local_addr()?;
     let (options, most) = (config.connections(), config.max_connections);

@@ -19,7 +19,7 @@ use crate::error::Error;
 
 mod keys;
 
-pub(crate) use keys::{KeyError, Keys};
+pub(crate) use keys::Keys;
 
 /// How far the clocks of two machines may be apart, in seconds.
 const LEEWAY: u64 = 5;

@@ -1,5 +1,6 @@
 use std::os::unix::fs::PermissionsExt as _;
 
+use super::keys::KeyError;
 use super::*;
 
 #[derive(PartialEq, Debug, Serialize, Deserialize)]

@@ -166,10 +166,7 @@ fn article_numbers(numbers: Numbers) -> String {
     if numbers.state == State::Done {
         return "null".to_owned();
     }
-    let (uploaded, length) = match numbers.length {
-        None | Some(0) => (0, 1),
-        Some(length) => (numbers.received.min(length - 1), length),
-    };
+    let (uploaded, length) = numbers.for_the_article();
     let state = match (numbers.state, numbers.error) {
         (State::Error, Some((code, _))) => {
             format!(

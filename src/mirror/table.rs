@@ -1,0 +1,328 @@
+//! What is to be in the caches, and which of them does not have it yet. It knows no cache and no clock.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::pickle;
+use crate::progress::{Progress, State};
+
+/// One bit for each cache.
+type Caches = u64;
+
+/// How many caches there may be.
+pub(super) const MOST_CACHES: usize = Caches::BITS as usize;
+
+/// The rows, at most so many.
+#[derive(Debug)]
+pub(super) struct Table {
+    rows: HashMap<String, Row>,
+    most: usize,
+    all: Caches,
+    times: Times,
+    /// How often something was to be written.
+    stamp: u64,
+}
+
+/// When a row is written again.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Times {
+    /// The shortest time between two writes of moving numbers.
+    pub(super) interval: Duration,
+    /// How long the caches keep a value.
+    pub(super) ttl: Duration,
+}
+
+#[derive(Debug)]
+struct Row {
+    progress: Arc<Progress>,
+    /// What is shown; `None` once it is to be deleted.
+    shown: Option<(u64, u64)>,
+    stamp: u64,
+    at: Instant,
+    ended: bool,
+    /// The caches that do not have it.
+    unsent: Caches,
+}
+
+/// What became of an upload that has begun.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Begun {
+    Taken,
+    /// Somebody else's upload runs under that key.
+    Foreign,
+    /// There are too many.
+    Full,
+}
+
+/// Something to be written to one cache.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(super) struct Write {
+    pub(super) key: String,
+    /// The value; `None` deletes it.
+    pub(super) value: Option<Vec<u8>>,
+    pub(super) stamp: u64,
+}
+
+impl Table {
+    pub(super) fn new(caches: usize, most: usize, times: Times) -> Self {
+        Self {
+            rows: HashMap::new(),
+            most,
+            all: Caches::MAX
+                .checked_shr(Caches::BITS - caches as u32)
+                .unwrap_or_default(),
+            times,
+            stamp: 0,
+        }
+    }
+
+    /// Takes an upload in. A newer one of the same owner takes the older one's place.
+    pub(super) fn begin(&mut self, key: String, progress: Arc<Progress>, now: Instant) -> Begun {
+        let foreign = |row: &Row| !row.ended && row.progress.owner() != progress.owner();
+        let there = self.rows.get(&key).map(foreign);
+        match there {
+            Some(true) => return Begun::Foreign,
+            None if self.rows.len() >= self.most && !self.make_room() => return Begun::Full,
+            _ => {}
+        }
+        self.stamp += 1;
+        let row = Row {
+            shown: Some(progress.numbers().for_the_article()),
+            progress,
+            stamp: self.stamp,
+            at: now,
+            ended: false,
+            unsent: self.all,
+        };
+        self.rows.insert(key, row);
+        Begun::Taken
+    }
+
+    /// Forgets one that has ended, though not every cache knows.
+    fn make_room(&mut self) -> bool {
+        let ended = self.rows.iter().filter(|(_, row)| row.ended);
+        let oldest = ended.min_by_key(|(_, row)| row.at);
+        let oldest = oldest.map(|(key, _)| key.clone());
+        oldest.is_some_and(|key| self.rows.remove(&key).is_some())
+    }
+
+    /// Looks at every upload; gives when to look again if nobody calls before.
+    pub(super) fn look(&mut self, now: Instant) -> Option<Instant> {
+        let (times, all) = (self.times, self.all);
+        let mut next: Option<Instant> = None;
+        for row in self.rows.values_mut() {
+            if let Some(due) = row.due(times, now) {
+                let sooner = next.is_none_or(|next| due < next);
+                next = if sooner { Some(due) } else { next };
+                continue;
+            }
+            self.stamp += 1;
+            row.stamp = self.stamp;
+            (row.at, row.unsent) = (now, all);
+        }
+        let gone = |row: &Row| {
+            let old = now.saturating_duration_since(row.at) > times.ttl;
+            row.ended && (row.unsent == 0 || old)
+        };
+        self.rows.retain(|_, row| !gone(row));
+        next
+    }
+
+    /// What cache number `cache` does not have, at most `most` of it, the oldest first.
+    pub(super) fn unsent(&self, cache: usize, most: usize) -> Vec<Write> {
+        let lacks = |row: &Row| row.unsent & (1 << cache) != 0;
+        let rows = self.rows.iter().filter(|(_, row)| lacks(row));
+        let mut rows: Vec<_> = rows.collect();
+        rows.sort_unstable_by_key(|(_, row)| row.stamp);
+        rows.truncate(most);
+        let write = |(key, row): (&String, &Row)| Write {
+            key: key.clone(),
+            value: row
+                .shown
+                .map(|(uploaded, length)| pickle::dict(length, uploaded)),
+            stamp: row.stamp,
+        };
+        rows.into_iter().map(write).collect()
+    }
+
+    /// These have been written to it, unless there is something newer.
+    pub(super) fn sent(&mut self, cache: usize, writes: &[Write]) {
+        for write in writes {
+            if let Some(row) = self.rows.get_mut(&write.key)
+                && row.stamp == write.stamp
+            {
+                row.unsent &= !(1 << cache);
+                if row.ended && row.unsent == 0 {
+                    self.rows.remove(&write.key);
+                }
+            }
+        }
+    }
+
+    /// It may have lost everything.
+    pub(super) fn lost(&mut self, cache: usize) {
+        for row in self.rows.values_mut() {
+            row.unsent |= 1 << cache;
+        }
+    }
+
+    #[cfg(test)]
+    pub(super) fn len(&self) -> usize {
+        self.rows.len()
+    }
+}
+
+impl Row {
+    /// Takes in how far the upload is now; gives when it is to be written, unless that is at once.
+    fn due(&mut self, times: Times, now: Instant) -> Option<Instant> {
+        if self.ended {
+            // Nothing is left but to be forgotten.
+            return Some(self.at + times.ttl);
+        }
+        let numbers = self.progress.numbers();
+        let shown = match numbers.state {
+            State::Done => None,
+            _ => Some(numbers.for_the_article()),
+        };
+        let changed = self.shown != shown;
+        let refresh = self.at + times.ttl / 3;
+        let due = if changed {
+            self.at + times.interval
+        } else {
+            refresh
+        };
+        if due > now && !numbers.state.is_end() {
+            return Some(due);
+        }
+        self.shown = shown;
+        self.ended = numbers.state.is_end();
+        None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::Error;
+    use crate::progress::{Tap, Tracker, TrackerOptions};
+    use crate::upload::{Owner, ProgressId, Protocol, Upload};
+
+    const INTERVAL: Duration = Duration::from_millis(250);
+    const TTL: Duration = Duration::from_secs(300);
+
+    fn table(caches: usize, most: usize) -> Table {
+        let (interval, ttl) = (INTERVAL, TTL);
+        Table::new(caches, most, Times { interval, ttl })
+    }
+
+    fn tap(owner: &str) -> Tap {
+        let mut upload = Upload::new(Protocol::Form, Owner::Named(owner.into()));
+        upload.progress_id = ProgressId::parse("7");
+        upload.length = Some(100);
+        Tracker::start(TrackerOptions::default()).begin(&upload)
+    }
+
+    fn begin(table: &mut Table, key: &str, tap: &Tap, now: Instant) -> Begun {
+        table.begin(key.to_owned(), Arc::clone(tap.progress()), now)
+    }
+
+    /// What cache 0 gets; it has it then.
+    fn written(table: &mut Table) -> Vec<Option<Vec<u8>>> {
+        let writes = table.unsent(0, 10);
+        table.sent(0, &writes);
+        writes.into_iter().map(|write| write.value).collect()
+    }
+
+    #[test]
+    fn first_and_last_are_written_at_once_and_between_them_not_too_often() {
+        let (mut table, tap, now) = (table(1, 9), tap("a"), Instant::now());
+        begin(&mut table, "7", &tap, now);
+        assert_eq!(written(&mut table), [Some(pickle::dict(100, 0))]);
+        tap.received(40);
+        assert_eq!(table.look(now), Some(now + INTERVAL));
+        assert!(written(&mut table).is_empty());
+        table.look(now + INTERVAL);
+        assert_eq!(written(&mut table), [Some(pickle::dict(100, 40))]);
+        tap.received(60);
+        table.look(now + 2 * INTERVAL);
+        // All has come, and the page must not show 100 % yet.
+        assert_eq!(written(&mut table), [Some(pickle::dict(100, 99))]);
+        tap.done(&[]);
+        table.look(now + 2 * INTERVAL);
+        assert_eq!(written(&mut table), [None]);
+        assert_eq!(table.len(), 0);
+    }
+
+    #[test]
+    fn an_error_leaves_the_last_numbers_to_their_time() {
+        let (mut table, tap, now) = (table(1, 9), tap("a"), Instant::now());
+        begin(&mut table, "7", &tap, now);
+        tap.received(40);
+        tap.fail(&Error::ClientGone);
+        table.look(now);
+        assert_eq!(written(&mut table), [Some(pickle::dict(100, 40))]);
+        assert_eq!(table.len(), 0);
+    }
+
+    #[test]
+    fn what_does_not_move_is_written_again_before_a_cache_forgets_it() {
+        let (mut table, tap, now) = (table(1, 9), tap("a"), Instant::now());
+        begin(&mut table, "7", &tap, now);
+        written(&mut table);
+        assert_eq!(table.look(now), Some(now + TTL / 3));
+        table.look(now + TTL / 3);
+        assert_eq!(written(&mut table).len(), 1);
+    }
+
+    #[test]
+    fn a_cache_that_was_away_gets_all_and_others_are_not_asked_again() {
+        let (mut table, tap, now) = (table(2, 9), tap("a"), Instant::now());
+        begin(&mut table, "7", &tap, now);
+        written(&mut table);
+        assert_eq!(table.unsent(1, 10).len(), 1);
+        table.lost(0);
+        assert_eq!(written(&mut table).len(), 1);
+        tap.done(&[]);
+        table.look(now);
+        written(&mut table);
+        // Cache 1 is away: it is told for as long as it would keep the value.
+        assert_eq!(table.unsent(1, 10)[0].value, None);
+        table.look(now + TTL + INTERVAL);
+        assert_eq!(table.len(), 0);
+    }
+
+    #[test]
+    fn the_key_of_somebody_else_is_not_written_until_it_is_free() {
+        let (mut table, ours, now) = (table(1, 9), tap("a"), Instant::now());
+        let (theirs, again) = (tap("b"), tap("a"));
+        assert_eq!(begin(&mut table, "7", &ours, now), Begun::Taken);
+        assert_eq!(begin(&mut table, "7", &theirs, now), Begun::Foreign);
+        assert_eq!(begin(&mut table, "7", &again, now), Begun::Taken);
+        again.fail(&Error::ClientGone);
+        table.look(now);
+        assert_eq!(begin(&mut table, "7", &theirs, now), Begun::Taken);
+    }
+
+    #[test]
+    fn there_are_at_most_so_many_and_those_that_have_ended_make_room() {
+        let (mut table, one, two, now) = (table(1, 1), tap("a"), tap("b"), Instant::now());
+        begin(&mut table, "1", &one, now);
+        assert_eq!(begin(&mut table, "2", &two, now), Begun::Full);
+        one.fail(&Error::ClientGone);
+        table.look(now);
+        assert_eq!(begin(&mut table, "2", &two, now), Begun::Taken);
+        assert_eq!(table.len(), 1);
+    }
+
+    #[test]
+    fn a_write_that_was_overtaken_is_not_the_last() {
+        let (mut table, tap, now) = (table(1, 9), tap("a"), Instant::now());
+        begin(&mut table, "7", &tap, now);
+        let older = table.unsent(0, 10);
+        tap.received(40);
+        table.look(now + INTERVAL);
+        table.sent(0, &older);
+        assert_eq!(written(&mut table), [Some(pickle::dict(100, 40))]);
+    }
+}
