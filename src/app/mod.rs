@@ -19,6 +19,7 @@
 
 use std::sync::Arc;
 
+use http::uri::PathAndQuery;
 use http::{HeaderMap, Request, Response, StatusCode, Version, header};
 use http_body::Body as _;
 
@@ -78,6 +79,11 @@ impl App {
     /// length of a body is for the one who sends it to say.
     pub(crate) fn head(&self, asked: &Asked) -> HeaderMap {
         head::to_app(asked)
+    }
+
+    /// The path and query that the app is asked for, for one below its own.
+    pub(crate) fn target(&self, asked: &PathAndQuery) -> PathAndQuery {
+        self.0.upstream.below(asked)
     }
 
     /// Sends a request, whose URI is the path and query below the app's own.

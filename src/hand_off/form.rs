@@ -17,20 +17,22 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::header::{CONTENT_LENGTH, TRAILER};
+use bytes::Bytes;
+use http::header::{CONTENT_LENGTH, CONTENT_TYPE, TRAILER};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode};
 use tokio::sync::oneshot;
 use tokio::time::timeout;
 
+use super::reference::{self, Reference, Target};
 use super::replay::{self, Pump};
 use super::working::{Word, Working};
 use crate::app::{App, head};
 use crate::error::Error;
-use crate::net::{Answered, Sent};
+use crate::net::{self, Answered, Sent};
 use crate::outbound::ResponseBody;
 use crate::protocol::multipart::PartLimits;
 use crate::protocol::{Asked, Inbound, answer, any};
-use crate::receive::{Body, Handed};
+use crate::receive::{Body, Handed, Naming};
 use crate::upload::UploadId;
 
 const UPLOAD: HeaderName = HeaderName::from_static("dumbwaiter-upload");
@@ -49,10 +51,10 @@ pub(crate) enum Give {
 }
 
 /// How forms are handed off.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct FormOptions {
-    /// In which of the two ways.
-    pub(crate) give: Give,
+    /// By what stored files are referred to, with [`Give::Reference`].
+    pub(crate) reference: Option<Reference>,
     /// The statuses by which the app refuses an upload; default 400–499.
     pub(crate) refuses: Vec<RangeInclusive<u16>>,
     /// How long stored files stay of an upload that the app refused, or did not answer; default 10 s.
@@ -86,6 +88,34 @@ impl Forms {
         }))
     }
 
+    /// Whether forms are given with their files referred to: then no form at an upload path goes to the app unread.
+    pub(crate) fn refer(&self) -> bool {
+        self.0.options.reference.is_some()
+    }
+
+    /// Passes a form without files on, without what only we may send.
+    pub(crate) async fn pass(
+        &self,
+        inbound: &Inbound,
+        asked: &mut Asked,
+        body: Body,
+    ) -> Response<ResponseBody> {
+        let receiver = &inbound.receiver;
+        let most = receiver.limits.field_bytes;
+        let read = reference::plain(asked, body, most);
+        let read = match receiver.pace.stall {
+            None => read.await,
+            Some(time) => timeout(time, read).await.unwrap_or_else(|_| {
+                let seconds = time.as_secs();
+                Err(Error::Stalled { seconds })
+            }),
+        };
+        match read {
+            Ok(form) => self.0.app.pass(asked, net::text(form)).await,
+            Err(error) => answer::refused(&asked.head.headers, "", &error).map(Into::into),
+        }
+    }
+
     /// Takes a form in, gives it to the app, and answers as the app does. Whether the sender may upload has been asked.
     pub(crate) async fn post(
         &self,
@@ -103,12 +133,16 @@ impl Forms {
     async fn hand(&self, inbound: &Inbound, limits: PartLimits, asked: &Asked, body: Body) -> Told {
         head::check_loop(&asked.head.headers)?;
         let options = &self.0.options;
-        let skeleton = (options.give == Give::Replay).then_some(options.skeleton_bytes);
+        let skeleton = options
+            .reference
+            .is_none()
+            .then_some(options.skeleton_bytes);
         let handed = any::hand(inbound, limits, skeleton, asked, body).await?;
         let (tell, told) = oneshot::channel();
         let life = Life {
             head: RequestHead::new(self, asked, &handed),
             forms: self.clone(),
+            naming: inbound.naming.clone(),
             tell: Some(tell),
         };
         // On its own from here: all bytes have come, and the client need not wait.
@@ -130,7 +164,11 @@ impl RequestHead {
         // What stands behind the body is not sent on.
         fields.remove(TRAILER);
         let keep_query = forms.0.options.keep_query;
-        let target = replay::target(&asked.head.uri, keep_query, &mut fields);
+        let mut target = replay::target(&asked.head.uri, keep_query, &mut fields);
+        if forms.0.options.reference.is_some() {
+            target = reference::target(handed, target);
+            reference::clear(&mut fields);
+        }
         let id = handed.upload().id.to_string();
         if let Ok(phase) = HeaderValue::try_from(format!("{}/uploads/{id}/phase", base(asked))) {
             fields.insert(PHASE, phase);
@@ -158,6 +196,8 @@ impl RequestHead {
 /// A form that has come, on its way through the app.
 struct Life {
     forms: Forms,
+    /// What stored files are called.
+    naming: Naming,
     head: RequestHead,
     /// To the client, until it has been answered.
     tell: Option<oneshot::Sender<Told>>,
@@ -166,10 +206,13 @@ struct Life {
 impl Life {
     async fn run(mut self, mut handed: Handed) {
         let halted = handed.halted();
-        let worked = tokio::select! {
-            biased;
-            why = halted => Err(why),
-            worked = self.work(&mut handed) => worked,
+        let worked = match self.ready(&mut handed).await {
+            Ok(form) => tokio::select! {
+                biased;
+                why = halted => Err(why),
+                worked = self.work(&mut handed, form) => worked,
+            },
+            Err(error) => Err(error),
         };
         match worked {
             Ok(answer) => self.end_as(handed, answer),
@@ -177,19 +220,40 @@ impl Life {
         }
     }
 
-    /// Gives the form to the app, and waits for its word on it.
-    async fn work(&mut self, handed: &mut Handed) -> Result<Answer, Error> {
+    /// Makes ready what is given: files that are referred to are stored before the app hears of them. That is not to be
+    /// dropped half-way.
+    async fn ready(&mut self, handed: &mut Handed) -> Result<Option<Bytes>, Error> {
         handed.may_still().await?;
+        let Some(reference) = self.forms.0.options.reference.clone() else {
+            return Ok(None);
+        };
+        let names = handed.files().iter().map(|file| file.name.clone());
+        let names: Vec<_> = names.collect();
+        handed.store(&self.naming).await?;
+        let target = self.forms.0.app.target(&self.head.target);
+        let target = Target {
+            method: self.head.method.as_str(),
+            path: target.as_str(),
+        };
+        let form = reference.rewrite(handed, &names, &target)?;
+        reference::tell(Some(handed.upload().id), form.dropped);
+        self.head.fields.insert(CONTENT_TYPE, form.content_type);
+        Ok(Some(form.body))
+    }
+
+    /// Gives the form to the app, and waits for its word on it.
+    async fn work(&mut self, handed: &mut Handed, form: Option<Bytes>) -> Result<Answer, Error> {
         let working = &self.forms.0.working;
         let mut lease = working.begin(handed.upload().id, handed.phases())?;
         self.head.fields.insert(TOKEN, lease.token());
-        let Some(skeleton) = handed.skeleton() else {
-            return Err(Error::store("nothing is known of how the form came"));
+        let mut answer = match form {
+            Some(form) => {
+                let length = form.len() as u64;
+                let request = self.head.with(net::text(form), length);
+                Answer::new(self.forms.0.app.send(request).await?)
+            }
+            None => self.replay(handed).await?,
         };
-        let length = skeleton.length();
-        let (pump, body) = replay::body(skeleton);
-        let request = self.head.with(body, length);
-        let mut answer = self.give(handed, pump, request).await?;
         let word = match answer.is_processing {
             true => {
                 handed.release();
@@ -201,6 +265,16 @@ impl Life {
         };
         answer.word = word.map_or(Ok(()), Word::verdict);
         Ok(answer)
+    }
+
+    async fn replay(&mut self, handed: &mut Handed) -> Result<Answer, Error> {
+        let Some(skeleton) = handed.skeleton() else {
+            return Err(Error::store("nothing is known of how the form came"));
+        };
+        let length = skeleton.length();
+        let (pump, body) = replay::body(skeleton);
+        let request = self.head.with(body, length);
+        self.give(handed, pump, request).await
     }
 
     async fn give(

@@ -3,22 +3,27 @@
 use std::net::{IpAddr, SocketAddr, TcpListener};
 use std::sync::Arc;
 
+use anyhow::Context as _;
+
 use super::Config;
 use crate::app::{App, AppOptions, TunnelOptions};
-use crate::hand_off::{FormOptions, Forms, Working, WorkingOptions};
+use crate::hand_off::{FormOptions, Forms, Give, Reference, Working, WorkingOptions};
 use crate::net::{Address, Net, Patience, Upstream};
 use crate::service::Front;
+use crate::signed::Keys;
 
 /// What stands before the app, if there is one.
 pub(super) async fn front(
     config: &Config,
     own: SocketAddr,
     net: &Net,
+    keys: &Keys,
     working: &Working,
 ) -> anyhow::Result<Option<Front>> {
     let Some(upstream) = config.app.clone() else {
         return Ok(None);
     };
+    let forms = config.forms(keys)?;
     let beside = [config.admin_listen, config.probe_listen];
     let own = std::iter::once(own).chain(beside.into_iter().flatten());
     refuse_own(&upstream, &own.collect::<Vec<_>>()).await?;
@@ -35,7 +40,7 @@ pub(super) async fn front(
     );
     tokio::spawn(look_for(app.clone()));
     Ok(Some(Front {
-        forms: Forms::new(app.clone(), working.clone(), config.forms()),
+        forms: Forms::new(app.clone(), working.clone(), forms),
         app,
         upload_paths: Arc::from(&*config.upload_path),
         poll_paths: Arc::from(&*config.poll_path),
@@ -52,14 +57,32 @@ impl Config {
     }
 
     /// How forms are handed off.
-    fn forms(&self) -> FormOptions {
-        FormOptions {
-            give: self.give,
+    fn forms(&self, keys: &Keys) -> anyhow::Result<FormOptions> {
+        Ok(FormOptions {
+            reference: self.reference(keys)?,
             refuses: self.app_refuses.clone(),
             grace: self.app_grace,
             keep_query: self.replay_query,
             skeleton_bytes: usize::try_from(self.max_skeleton).unwrap_or(usize::MAX),
+        })
+    }
+
+    /// By what stored files are referred to, where they are.
+    fn reference(&self, keys: &Keys) -> anyhow::Result<Option<Reference>> {
+        if self.give != Give::Reference {
+            return Ok(None);
         }
+        anyhow::ensure!(
+            keys.are_shared(),
+            "--give reference signs what it says of the files, and the app must know the key: choose --app-key-file \
+             FILE or set DUMBWAITER_APP_KEY"
+        );
+        let folder = std::path::absolute(&self.dir);
+        let folder = folder.with_context(|| format!("--dir {}", self.dir.display()))?;
+        Ok(Some(Reference {
+            keys: keys.clone(),
+            folder,
+        }))
     }
 
     /// How long the app is waited for.

@@ -120,7 +120,7 @@ async fn serve(told: Told, level: Level) -> anyhow::Result<()> {
     let keys = config.keys()?;
     let rights = config.rights(senders.clone(), &net, &keys)?;
     let working = Working::new(keys.clone(), config.working());
-    let front = behind::front(&config, listener.local_addr()?, &net, &working).await?;
+    let front = behind::front(&config, listener.local_addr()?, &net, &keys, &working).await?;
     let mut registry = Registry::with_prefix("dumbwaiter");
     let metrics = Metrics::new(&mut registry);
     let dir = config.dir.clone();

@@ -3,6 +3,7 @@
 //! ```text
 //! below the base                       ─► ours, as ever
 //! POST, PUT of a form at an upload path ─► received here, then handed to the app
+//! one without files, where files are referred to ─► read here, rid of what only we may send, passed on
 //! GET at a poll path                   ─► ours: the article's poll, at the app's own address
 //! all else                             ─► the app's, as it came
 //! ```
@@ -51,6 +52,8 @@ enum Way {
     Pass,
     /// Received here, then handed to the app.
     Upload,
+    /// To the app, once it is known to hold nothing forged.
+    Plain,
     /// Answered here.
     Poll,
 }
@@ -59,18 +62,25 @@ impl Front {
     fn way(&self, (method, path, fields): Head<'_>) -> Way {
         let at = |paths: &[Pattern]| paths.iter().any(|pattern| pattern.matches(path));
         match *method {
-            Method::POST | Method::PUT if is_form(fields) && at(&self.upload_paths) => Way::Upload,
+            Method::POST | Method::PUT if at(&self.upload_paths) => match essence(fields) {
+                Some(form) if form.eq_ignore_ascii_case("multipart/form-data") => Way::Upload,
+                Some(form) if self.forms.refer() && form.eq_ignore_ascii_case(PLAIN) => Way::Plain,
+                _ => Way::Pass,
+            },
             Method::GET | Method::HEAD if at(&self.poll_paths) => Way::Poll,
             _ => Way::Pass,
         }
     }
 }
 
-fn is_form(fields: &HeaderMap) -> bool {
+/// A form without files.
+const PLAIN: &str = "application/x-www-form-urlencoded";
+
+/// What a body is, without the parameters.
+fn essence(fields: &HeaderMap) -> Option<&str> {
     let value = fields.get(header::CONTENT_TYPE);
-    let media_type = value.and_then(|value| value.to_str().ok());
-    let essence = media_type.and_then(|value| value.split(';').next());
-    essence.is_some_and(|essence| essence.trim().eq_ignore_ascii_case("multipart/form-data"))
+    let media_type = value.and_then(|value| value.to_str().ok())?;
+    media_type.split(';').next().map(str::trim)
 }
 
 impl Lift {
@@ -96,9 +106,15 @@ impl Lift {
         B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
     {
         let head = (request.method(), request.uri().path(), request.headers());
-        if front.way(head) == Way::Upload {
+        let way = front.way(head);
+        if way == Way::Upload || way == Way::Plain {
             let (mut asked, body) = self.read(request);
-            return Box::pin(async move { Ok(self.receive_for(&front, &mut asked, body).await) });
+            return Box::pin(async move {
+                Ok(match way {
+                    Way::Upload => self.receive_for(&front, &mut asked, body).await,
+                    _ => front.forms.pass(&self.inbound, &mut asked, body).await,
+                })
+            });
         }
         let (asked, body) = self.apart(request);
         let body = body.map_err(Into::into).boxed_unsync();
