@@ -4,6 +4,7 @@ use std::fs;
 
 use super::stage::Stage;
 use super::{may, uploads, whole};
+use crate::support::app::App;
 use crate::support::needs::needs;
 use crate::support::{Server, ask_for, form, part, post, write_for_us_alone};
 
@@ -38,6 +39,7 @@ pub(super) const TABLE: &[Row] = &[
         "dumbwaiter --trusted-proxy …",
         serves_the_page_and_stores_in_uploads,
     ),
+    row_of("dumbwaiter --app http…", stands_before_an_app),
     row_of("openssl rand -hex 16", makes_a_token),
     row_of("openssl rand -hex 32", may::makes_a_key),
     row_of(
@@ -136,6 +138,20 @@ fn serves_the_page_and_stores_in_uploads(command: &str) {
     assert!(stage.path().join("uploads").is_dir());
     let reply = send_files(&server, 1);
     assert_eq!((reply, server.read("0")), (201, b"x".to_vec()));
+}
+
+fn stands_before_an_app(command: &str) {
+    let app = App::start();
+    let stage = Stage::new();
+    let server = stage.start(&command.replace("http://127.0.0.1:8000", &app.url()));
+    let answer = |path| ask_for(server.address, "GET", path, None);
+    assert_eq!(answer("/").text(), "ok");
+    assert!(answer("/_dumbwaiter/").text().contains("<form"));
+    let poll = answer("/get_upload_progress?X-Progress-ID=1");
+    assert_eq!(poll.text().trim(), "null");
+    let body = form(&[part("f", Some("a"), b"x")]);
+    assert_eq!(send(&server, &body), 200);
+    assert!(app.asked(2)[1].body == body);
 }
 
 fn takes_ten_files_and_no_more(command: &str) {
