@@ -12,7 +12,7 @@ use crate::table::{Row, Wanted, figures};
 use crate::uploads::Fast;
 
 /// Every case, in the order in which they run.
-pub(crate) const NAMES: [&str; 11] = [
+pub(crate) const NAMES: [&str; 13] = [
     "form",
     "put",
     "tus",
@@ -24,6 +24,8 @@ pub(crate) const NAMES: [&str; 11] = [
     "answers",
     "slow",
     "crowd",
+    "before",
+    "page",
 ];
 
 pub(crate) const MIB: u64 = 1 << 20;
@@ -113,6 +115,8 @@ impl Bench<'_> {
             "polls" => self.polls(),
             "answers" => return self.answers(),
             "slow" => self.slow(),
+            "before" => self.before(),
+            "page" => self.page(),
             _ => self.crowd(),
         }
         .map(Some)

@@ -108,6 +108,13 @@ impl Connection {
         })
     }
 
+    /// One that waits no longer than that for each piece of an answer.
+    pub(crate) fn open_for(address: SocketAddr, patience: Duration) -> io::Result<Self> {
+        let connection = Self::open(address)?;
+        connection.stream.set_read_timeout(Some(patience))?;
+        Ok(connection)
+    }
+
     /// Sends a file of `size` bytes, made of `block` repeated, and waits for good answers.
     pub(crate) fn upload(
         &mut self,

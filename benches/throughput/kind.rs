@@ -30,6 +30,8 @@ pub(crate) enum Kind {
     Rustus,
     /// Dumbwaiter.
     Ours,
+    /// Dumbwaiter before Django, which is given each form as it came.
+    Before,
 }
 
 /// What a server is to be ready for.
@@ -41,6 +43,8 @@ pub(crate) struct Setup<'a> {
     pub(crate) durability: &'a str,
     /// Uploads at once.
     pub(crate) at_once: usize,
+    /// Where the app is that [`Kind::Before`] stands before.
+    pub(crate) app: Option<SocketAddr>,
 }
 
 impl Setup<'_> {
@@ -50,13 +54,14 @@ impl Setup<'_> {
             cpus,
             durability: "close",
             at_once: 1000,
+            app: None,
         }
     }
 }
 
 impl Kind {
     /// In the order of the tables.
-    pub(crate) const ALL: [Self; 8] = [
+    pub(crate) const ALL: [Self; 9] = [
         Self::Bare,
         Self::Hyper,
         Self::Axum,
@@ -65,6 +70,7 @@ impl Kind {
         Self::TusNode,
         Self::Rustus,
         Self::Ours,
+        Self::Before,
     ];
 
     pub(crate) fn name(self) -> &'static str {
@@ -77,6 +83,7 @@ impl Kind {
             Self::TusNode => "@tus/server",
             Self::Rustus => "rustus",
             Self::Ours => "dumbwaiter",
+            Self::Before => "dumbwaiter before Django",
         }
     }
 
@@ -87,7 +94,7 @@ impl Kind {
                 "nginx with its upload progress module (Debian: nginx libnginx-mod-http-uploadprogress)"
                     .to_owned(),
             ),
-            Self::Django if !gunicorn().exists() => {
+            Self::Django | Self::Before if !gunicorn().exists() => {
                 Some("Django and gunicorn (`make target/django`)".to_owned())
             }
             Self::TusNode if !tus_node().join("node_modules").exists() || !runs("node", "-v") => {
@@ -139,7 +146,7 @@ impl Kind {
             Self::Django => Command::new(gunicorn()),
             Self::TusNode => Command::new("node"),
             Self::Rustus => Command::new(rustus()),
-            Self::Ours => Command::new(ours()),
+            Self::Ours | Self::Before => Command::new(ours()),
         };
         match self {
             Self::Bare => command.args(["receive", &at]).arg(folder),
@@ -161,6 +168,10 @@ impl Kind {
                 .arg(folder)
                 .args(["--durability", setup.durability])
                 .args(room_for(setup.at_once)),
+            Self::Before => command
+                .args(["--listen", &at, "--upload-path", "/upload", "--dir"])
+                .arg(folder)
+                .args(setup.app.map(|app| format!("--app=http://{app}"))),
         };
         if self == Self::Bare {
             command.arg(setup.durability);

@@ -6,13 +6,14 @@
 //! cargo bench --bench throughput -- [--rounds N] plot FILE [UPLOADS…]
 //! ```
 //!
-//! Cases: form, put, tus, tus-pieces, pictures, tus-pictures, synced, polls, answers, slow, crowd; all unless named. The
+//! Cases: form, put, tus, tus-pieces, pictures, tus-pictures, synced, polls, answers, slow, crowd, before, page; all unless named. The
 //! servers run in turn, round after round, and what counts is the median of each round's ratio: machines differ and are
 //! noisy, ratios are less so. The server has processor 0 and the client processor 1; `--both` gives both to both.
 //! `BENCH_QUICK=1` sends less. Nothing is asserted: a figure that misses what is wanted is printed as such.
 //! `docs/performance.md` says what the numbers mean.
 
 mod asking;
+mod before;
 mod cases;
 mod client;
 mod cpus;

@@ -1,4 +1,4 @@
-"""A Django project of one view: a form's picture goes, chunk by chunk, into a file named by the form's field "id".
+"""A Django project of two views, one of which is a page: a form's picture goes, chunk by chunk, into a file named by the form's field "id".
 
 Upload handlers are Django's defaults: a file above 2.5 MB is first a temporary file, here on the same disk. Nothing
 tracks progress, which would cost more. PICTURES names the folder.
@@ -29,5 +29,9 @@ def upload(request):
     return HttpResponse(status=204)
 
 
-urlpatterns = [path("upload", upload)]
+def page(request):
+    return HttpResponse("<!doctype html><title>Dishes</title><p>Paella")
+
+
+urlpatterns = [path("upload", upload), path("page", page)]
 application = get_wsgi_application()
