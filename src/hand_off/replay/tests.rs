@@ -4,14 +4,17 @@ use http::Request;
 use proptest::prelude::*;
 
 use super::*;
-use crate::handlers::{Digest, Sniff, Stop, UploadHandler};
-use crate::progress::{Holder, State};
-use crate::protocol::multipart::PartLimits;
-use crate::protocol::{Asked, any};
+use crate::admission::{Admission, AdmissionOptions};
+use crate::handlers::{Chain, Digest, Sniff, Stop, UploadHandler};
+use crate::progress::{Holder, State, Tracker, TrackerOptions};
+use crate::protocol::multipart::{Form, PartLimits};
+use crate::protocol::{Asked, Inbound, any};
+use crate::receive::{Limits, Naming, PaceOptions, Receiver};
 use crate::rights::{Client, Trust};
-use crate::service::Dumbwaiter;
-use crate::store::{Disk, Memory};
+use crate::store::{Disk, Memory, Store};
+use crate::threads::DataThreads;
 use crate::unfinished::tests::rig::line;
+use crate::unfinished::{ResumeOptions, Unfinished};
 
 /// The most bytes beside the files.
 const MOST: usize = 64 * 1024;
@@ -34,16 +37,52 @@ fn asked() -> Asked {
     }
 }
 
+/// Takes forms in, through these handlers into this store.
+fn inbound(store: impl Store, chain: Chain) -> Inbound {
+    let store: Arc<dyn Store> = Arc::new(store);
+    let data = DataThreads::start(2).unwrap();
+    let tracker = Tracker::start(TrackerOptions::default());
+    let receiver = Receiver {
+        store: Arc::clone(&store),
+        chain,
+        limits: Limits::default(),
+        pace: PaceOptions::NONE,
+        form: Arc::new(|| Box::new(Form::to_restore(PartLimits::default()))),
+        hand_off: None,
+    };
+    let admission = Admission::start(AdmissionOptions::default(), &store, &data);
+    let naming = Naming::default();
+    let unfinished = Unfinished::start(
+        ResumeOptions::default(),
+        receiver.clone(),
+        naming.clone(),
+        admission.clone(),
+        tracker.clone(),
+        data.clone(),
+    );
+    Inbound {
+        admission,
+        receiver,
+        naming,
+        tracker,
+        data,
+        unfinished,
+    }
+}
+
+fn without_handlers() -> Inbound {
+    inbound(Memory::new(), Chain::default())
+}
+
 /// What the app would get of a body that comes in these frames.
 async fn replayed(
-    lift: Dumbwaiter,
+    inbound: &Inbound,
     frames: impl IntoIterator<Item = Bytes>,
 ) -> Result<Bytes, Error> {
-    let service = lift.into_service();
     let (line, body) = line();
     frames.into_iter().for_each(|frame| line.send(frame));
     drop(line);
-    let (inbound, limits) = (service.inbound(), PartLimits::default());
+    let limits = PartLimits::default();
     let mut handed = any::hand(inbound, limits, Some(MOST), &asked(), body).await?;
     let skeleton = handed.skeleton().unwrap();
     let (length, (pump, body)) = (skeleton.length(), super::body(skeleton));
@@ -129,7 +168,7 @@ proptest! {
         form in form(),
         cuts in proptest::collection::vec(0..2000usize, 0..12),
     ) {
-        let body = block_on(replayed(Dumbwaiter::new(Memory::new()), split(&form, &cuts)));
+        let body = block_on(replayed(&without_handlers(), split(&form, &cuts)));
         prop_assert_eq!(body.unwrap(), form);
     }
 }
@@ -149,12 +188,12 @@ fn large_files_many_files_and_handlers_that_look_are_replayed_as_they_came() {
         .collect::<Vec<_>>()
         .concat();
     form.extend_from_slice(b"--bnd--\r\n");
-    let lift = Dumbwaiter::new(Disk::open(folder.path()).unwrap());
-    let lift = lift
-        .handler(Digest::sha256)
-        .handler(|| Sniff::allow(["image/png".parse().unwrap()]));
+    let mut chain = Chain::default();
+    chain.push(Digest::sha256);
+    chain.push(|| Sniff::allow(["image/png".parse().unwrap()]));
+    let inbound = inbound(Disk::open(folder.path()).unwrap(), chain);
     let frames = form.chunks(64 * 1024).map(Bytes::copy_from_slice);
-    assert!(block_on(replayed(lift, frames)).unwrap() == form);
+    assert!(block_on(replayed(&inbound, frames)).unwrap() == form);
     let left = std::fs::read_dir(folder.path().join(".dumbwaiter/tmp")).unwrap();
     assert_eq!(left.count(), 0, "nothing of it stays");
 }
@@ -180,8 +219,10 @@ fn a_file_that_was_left_out_or_changed_here_is_never_replayed_as_something_else(
         (Some(b"!"), Some("refused")),
         (None, Some("refused")),
     ] {
-        let lift = Dumbwaiter::new(Memory::new()).handler(move || Meddles(more));
-        let body = block_on(replayed(lift, [form.into()]));
+        let mut chain = Chain::default();
+        chain.push(move || Meddles(more));
+        let inbound = inbound(Memory::new(), chain);
+        let body = block_on(replayed(&inbound, [form.into()]));
         assert_eq!(body.err().map(|error| error.code()), ends, "{more:?}");
     }
 }
@@ -194,10 +235,10 @@ fn bytes_beside_the_files_have_a_bound_and_those_of_files_have_none() {
         let epilogue = "x".repeat(beside - head.len() - end.len());
         Bytes::from(format!("{head}{}{end}{epilogue}", "y".repeat(file)))
     };
-    let lift = || Dumbwaiter::new(Memory::new());
+    let inbound = without_handlers();
     let fits = form(MOST, 3 * MOST);
-    assert!(block_on(replayed(lift(), [fits.clone()])).unwrap() == fits);
-    let over = block_on(replayed(lift(), [form(MOST + 1, 0)]));
+    assert!(block_on(replayed(&inbound, [fits.clone()])).unwrap() == fits);
+    let over = block_on(replayed(&inbound, [form(MOST + 1, 0)]));
     assert_eq!(over.unwrap_err().code(), "limit_exceeded");
 }
 
