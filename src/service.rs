@@ -143,7 +143,7 @@ struct Lift {
     front: Option<Front>,
     /// The uploads that the app has in hand.
     #[cfg(feature = "server")]
-    working: Option<Working>,
+    working: Option<crate::hand_off::Working>,
 }
 
 impl<B> tower_service::Service<Request<B>> for Service
