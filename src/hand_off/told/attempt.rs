@@ -74,7 +74,7 @@ impl Shared {
             }),
             // It has been removed meanwhile.
             Ok(None) => return self.vanished(&turn, tap),
-            Err(error) => return self.put_off(turn, tap, &error),
+            Err(error) => return self.put_off(&turn, tap, &error),
         };
         match job {
             Ok(job) => self.go_on(job, tap).await,
@@ -94,7 +94,7 @@ impl Shared {
                 let tap = tap.unwrap_or_else(|| self.take_up(&job));
                 match self.working.begin(job.turn.id, tap.phases()) {
                     Ok(lease) => self.wait_for_word(job, tap, lease, until).await,
-                    Err(error) => self.again(job, tap, &error, None),
+                    Err(error) => self.again(&job, tap, &error, None),
                 }
             }
             Stage::Leaving { .. } => self.remove(&job).await,
@@ -127,7 +127,7 @@ impl Shared {
         let told = tokio::time::timeout(self.options.timeout, self.tell(job, &lease));
         tokio::select! {
             told = told => match told {
-                Ok(Ok(answer)) => self.judge(answer, lease),
+                Ok(Ok(answer)) => self.judge(&answer, lease),
                 Ok(Err(error)) => Came::Again(error, None),
                 Err(_) => Came::Again(Error::AppTimeout { seconds: self.options.timeout.as_secs() }, None),
             },
@@ -175,7 +175,7 @@ impl Shared {
     }
 
     /// What an answer means.
-    fn judge(&self, answer: Response<Bytes>, lease: Lease) -> Came {
+    fn judge(&self, answer: &Response<Bytes>, lease: Lease) -> Came {
         let status = answer.status();
         let said = || Said::new(status, &kept(answer.headers()), answer.body());
         let again = [StatusCode::REQUEST_TIMEOUT, StatusCode::TOO_MANY_REQUESTS].contains(&status);
@@ -214,11 +214,11 @@ impl Shared {
                 self.refused(job, tap, why, Some(answer)).await;
             }
             Came::Again(why, after) => match job.note.left(self.options.give_up) {
-                Some(_) => self.again(job, tap, &why, after),
+                Some(_) => self.again(&job, tap, &why, after),
                 None => self.give_up(job, tap, &why).await,
             },
             Came::Cancelled => self.cancelled(job, tap).await,
-            Came::Stops => self.stops(job, tap),
+            Came::Stops => self.stops(&job, tap),
         }
     }
 
@@ -230,7 +230,7 @@ impl Shared {
         match self.settle(&job.turn, Some(&note), Some(answer)).await {
             Ok(true) => self.wait_for_word(job, tap, lease, until).await,
             Ok(false) => self.vanished(&job.turn, Some(tap)),
-            Err(error) => self.again(job, tap, &error, None),
+            Err(error) => self.again(&job, tap, &error, None),
         }
     }
 }

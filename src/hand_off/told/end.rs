@@ -37,7 +37,7 @@ impl Shared {
                 tap.done(&job.files);
             }
             Ok(false) => self.vanished(&job.turn, Some(tap)),
-            Err(error) => self.again(job, tap, &error, None),
+            Err(error) => self.again(&job, tap, &error, None),
         }
     }
 
@@ -51,7 +51,7 @@ impl Shared {
                 tap.fail(&why);
             }
             Ok(false) => self.vanished(&job.turn, Some(tap)),
-            Err(error) => self.again(job, tap, &error, None),
+            Err(error) => self.again(&job, tap, &error, None),
         }
     }
 
@@ -71,7 +71,7 @@ impl Shared {
                 tap.fail(why);
             }
             Ok(false) => self.vanished(&job.turn, Some(tap)),
-            Err(error) => self.again(job, tap, &error, None),
+            Err(error) => self.again(&job, tap, &error, None),
         }
     }
 
@@ -101,17 +101,19 @@ impl Shared {
     }
 
     /// It is tried again later.
-    pub(super) fn again(&self, job: Job, tap: Tap, why: &Error, after: Option<Duration>) {
+    pub(super) fn again(&self, job: &Job, tap: Tap, why: &Error, after: Option<Duration>) {
         let tries = job.turn.tries.saturating_add(1);
-        let left = job.note.left(self.options.give_up).unwrap_or_default();
-        let wait = after.unwrap_or_default().max(self.delay(tries)).min(left);
+        let left = job.note.left(self.options.give_up);
+        let wait = after.unwrap_or_default().max(self.delay(tries));
+        // The last attempt comes when the time is over, however long the app wants to be left alone.
+        let wait = left.map_or(wait, |left| wait.min(left));
         tracing::warn!(upload = job.turn.id.short(), tries, ?wait, %why, "the app is told of an upload later");
-        rest(tap, &job);
+        rest(tap, job);
         self.wait(&job.turn, Instant::now() + wait, tries);
     }
 
     /// What is due could not be read: later perhaps.
-    pub(super) fn put_off(&self, turn: Turn, tap: Option<Tap>, error: &Error) {
+    pub(super) fn put_off(&self, turn: &Turn, tap: Option<Tap>, error: &Error) {
         let cause = std::error::Error::source(error).map(ToString::to_string);
         tracing::warn!(
             upload = turn.id.short(),
@@ -123,7 +125,7 @@ impl Shared {
             tap.rest(received);
         }
         let tries = turn.tries.saturating_add(1);
-        self.wait(&turn, Instant::now() + self.delay(tries), tries);
+        self.wait(turn, Instant::now() + self.delay(tries), tries);
     }
 
     /// Twice as long with each attempt, and not the same for all that failed together.
@@ -138,8 +140,8 @@ impl Shared {
     }
 
     /// The server stops: what is due stays due.
-    pub(super) fn stops(&self, job: Job, tap: Tap) {
-        rest(tap, &job);
+    pub(super) fn stops(&self, job: &Job, tap: Tap) {
+        rest(tap, job);
         self.leave(&job.turn);
     }
 
@@ -171,7 +173,7 @@ impl Shared {
                 self.leave(&job.turn);
                 tap.fail(&Error::Cancelled);
             }
-            Err(error) => self.again(job, tap, &error, None),
+            Err(error) => self.again(&job, tap, &error, None),
         }
     }
 

@@ -257,3 +257,73 @@ impl Queue {
         Some(Found::Taken(tap))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    fn is_over(over: &Over) -> bool {
+        over.0.has_changed().is_err()
+    }
+
+    #[test]
+    fn whoever_is_due_first_has_his_turn_and_no_more_run_than_may() {
+        let (mut queue, now) = (Queue::new(2), Instant::now());
+        let ids: Vec<_> = (0..4).map(|_| UploadId::random()).collect();
+        for (id, seconds) in ids.iter().zip([3, 1, 2, 9]) {
+            queue.wait(*id, now + SECOND * seconds, seconds);
+        }
+        assert_eq!(queue.next(now).unwrap_err(), Some(now + SECOND));
+        let later = now + SECOND * 5;
+        let first = queue.next(later).unwrap();
+        assert_eq!((first.id, first.tries), (ids[1], 1));
+        let second = queue.next(later).unwrap();
+        assert_eq!(second.id, ids[2]);
+        assert_eq!(queue.next(later).unwrap_err(), None, "two run");
+        queue.wait(first.id, later + SECOND, 2);
+        assert_eq!(queue.next(later).unwrap().id, ids[0]);
+        queue.leave(&second.id);
+        let again = queue.next(later + SECOND).unwrap();
+        assert_eq!((again.id, again.tries), (ids[1], 2));
+    }
+
+    #[test]
+    fn what_only_waits_for_the_apps_word_takes_no_place() {
+        let (mut queue, now) = (Queue::new(1), Instant::now());
+        let (one, two) = (UploadId::random(), UploadId::random());
+        queue.wait(one, now, 0);
+        queue.wait(two, now + SECOND, 0);
+        let turn = queue.next(now).unwrap();
+        let Some(Found::Running(_, attempt)) = queue.find(&one) else {
+            panic!("it runs");
+        };
+        let turn = queue.rests(turn);
+        assert!(is_over(&attempt), "the attempt, not the turn");
+        let Some(Found::Running(_, over)) = queue.find(&one) else {
+            panic!("it still does");
+        };
+        let other = queue.next(now + SECOND).unwrap();
+        assert_eq!(other.id, two);
+        queue.leave(&one);
+        drop(turn);
+        assert!(is_over(&over));
+        // The place that it had given back is not given back again.
+        queue.wait(one, now, 0);
+        assert_eq!(queue.next(now + SECOND).unwrap_err(), None);
+    }
+
+    #[test]
+    fn one_that_waits_can_be_taken_out_and_one_that_is_not_there_is_not_found() {
+        let (mut queue, now) = (Queue::new(1), Instant::now());
+        let id = UploadId::random();
+        assert!(queue.find(&id).is_none());
+        queue.wait(id, now, 0);
+        assert!(matches!(queue.find(&id), Some(Found::Taken(None))));
+        assert!(queue.find(&id).is_none());
+        assert_eq!(queue.next(now).unwrap_err(), None);
+    }
+}

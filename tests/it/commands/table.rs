@@ -60,6 +60,7 @@ pub(super) const TABLE: &[Row] = &[
     row_of("dumbwaiter config", prints_the_configuration),
     row_of("dumbwaiter man", prints_a_man_page),
     row_of("dumbwaiter completions bash", prints_completions),
+    row_of("dumbwaiter --dir uploads --app-key-file …", tells_an_app),
     row_of("dumbwaiter send …", uploads::files_are_sent),
     row_of(
         "tar c . | dumbwaiter send …",
@@ -152,6 +153,16 @@ fn stands_before_an_app(command: &str) {
     let body = form(&[part("f", Some("a"), b"x")]);
     assert_eq!(send(&server, &body), 200);
     assert!(app.asked(2)[1].body == body);
+}
+
+fn tells_an_app(command: &str) {
+    let (stage, app) = (Stage::new(), App::start());
+    write_for_us_alone(&stage.path().join("app.key"), &"k".repeat(32));
+    let server = stage.start(&command.replace("http://127.0.0.1:8000", &app.url()));
+    let reply =
+        server.send(b"PUT /files/a HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1\r\n\r\nx");
+    assert_eq!((reply.status, reply.text()), (200, "ok"));
+    assert_eq!(app.only().target(), "/uploaded");
 }
 
 fn takes_ten_files_and_no_more(command: &str) {

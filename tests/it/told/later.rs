@@ -205,3 +205,27 @@ fn as_many_as_may_are_told_of_at_once_and_the_next_one_waits() {
     }
     assert_eq!(pair.app.seen().len(), 3);
 }
+
+#[test]
+fn files_that_the_app_is_still_to_be_told_of_are_not_cleared_away() {
+    let pair = Pair::start(&[
+        "--keep",
+        "1s",
+        "--hand-off-retry",
+        "1h",
+        "--hand-off-retry-most",
+        "1h",
+    ]);
+    pair.app.answers(500, "", b"");
+    assert_eq!(pair.put("due", "x").status, 202);
+    pair.app.answers(200, "", b"");
+    // Each round that clears one of these away has come by the older one.
+    for name in ["a", "b"] {
+        assert_eq!(pair.put(name, "x").status, 200);
+        eventually(
+            || pair.server.files(),
+            |files| !files.contains(&name.to_owned()),
+        );
+    }
+    assert_eq!(pair.server.files(), ["due"]);
+}
