@@ -207,3 +207,44 @@ async fn put_one(
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+
+    use super::super::Disk;
+    use super::super::session::DiskSession;
+    use super::*;
+    use crate::name::SafePath;
+    use crate::store::Session;
+    use crate::upload::FileHead;
+
+    /// A crash between record and move leaves a file that somebody is to be told of: its record says what to do then.
+    #[test]
+    fn a_file_that_something_is_due_of_is_promised_and_any_other_is_not() {
+        let dir = tempfile::tempdir().unwrap();
+        let disk = Disk::open(dir.path()).unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread().build();
+        let runtime = runtime.unwrap();
+        for due in [None, Some(b"tell".to_vec())] {
+            let id = UploadId::random();
+            let mut session = Box::new(DiskSession::create(&disk.inner, id));
+            let is_due = due.is_some();
+            if let Some(note) = due {
+                session.due(note);
+            }
+            let place = SafePath::from_stored("a").unwrap();
+            let facts = FileFacts::default();
+            runtime
+                .block_on(async {
+                    session.begin_file(&FileHead::default(), None).await?;
+                    session.write(&mut vec![Bytes::from_static(b"a")]).await?;
+                    let files = vec![Placed { place, facts }];
+                    session.commit(files, OnConflict::Rename).await
+                })
+                .unwrap();
+            let record = disk.inner.records.record(&id).unwrap().unwrap();
+            assert_eq!(record.promise.is_some(), is_due);
+        }
+    }
+}
