@@ -91,7 +91,7 @@ pub(super) fn refusal(answer: &Response<Bytes>) -> Error {
 fn granted(answer: &Response<Bytes>) -> Result<Grant, String> {
     let in_head = Said::of(answer.headers())?;
     let in_body = match is_json(answer.headers()) && !answer.body().is_empty() {
-        true => serde_json::from_slice(answer.body()).map_err(|why| why.to_string())?,
+        true => Said::read(answer.body())?,
         false => Said::default(),
     };
     in_body.or(in_head).grant()
@@ -105,6 +105,14 @@ fn is_json(headers: &HeaderMap) -> bool {
 }
 
 impl Said {
+    fn read(object: &[u8]) -> Result<Self, String> {
+        // A list would be taken for the values of an object, one after the other.
+        match object.trim_ascii_start().first() {
+            Some(b'{') => serde_json::from_slice(object).map_err(|why| why.to_string()),
+            _ => Err("it is no object".to_owned()),
+        }
+    }
+
     fn of(headers: &HeaderMap) -> Result<Self, String> {
         let text = |name: &str| match headers.get(name).map(|value| value.to_str()) {
             None => Ok(None),
