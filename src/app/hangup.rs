@@ -5,13 +5,14 @@
 
 use std::fmt;
 use std::future::Future;
+use std::io;
 use std::os::fd::OwnedFd;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use tokio::io::Interest;
-use tokio::io::unix::AsyncFd;
+use tokio::net::TcpStream;
 
 /// The client's connection, of which nothing is read here. A host puts it into a request's extensions.
 #[derive(Clone, Debug)]
@@ -24,22 +25,27 @@ impl Line {
 
     /// Is ready when the client has closed its side. Polled on the thread where it is made.
     pub(super) fn closes(&self) -> Closes {
-        let line = AsyncFd::with_interest(Arc::clone(&self.0), Interest::READABLE);
+        let line = self.0.try_clone().map(std::net::TcpStream::from);
+        let line = line.and_then(TcpStream::from_std);
         Closes(Box::pin(async move {
-            // What cannot be watched is taken to be there: a write finds out.
-            let Ok(line) = line else {
-                return std::future::pending().await;
-            };
-            while let Ok(mut ready) = line.readable().await {
-                if ready.ready().is_read_closed() {
-                    return;
-                }
-                // A further request, say.
-                ready.clear_ready();
+            if let Ok(line) = line
+                && until_closed(&line).await.is_ok()
+            {
+                return;
             }
+            // What cannot be watched is taken to be there: a write finds out.
             std::future::pending().await
         }))
     }
+}
+
+async fn until_closed(line: &TcpStream) -> io::Result<()> {
+    while !line.ready(Interest::READABLE).await?.is_read_closed() {
+        // It sends something, a further request say: that is not for us to read.
+        let unread = || Err::<(), _>(io::Error::from(io::ErrorKind::WouldBlock));
+        let _ = line.try_io(Interest::READABLE, unread);
+    }
+    Ok(())
 }
 
 /// The wait for a client to go.

@@ -54,8 +54,10 @@ impl Pulse {
                 Waiting::ToBeTaken(since) => (since, Some(patience.silence)),
                 Waiting::ForTheHead(since) => (since, Some(patience.head)),
             };
-            // Whoever's turn it is next has at least this long from now on.
-            let look_again = Instant::now() + patience.silence.min(patience.head);
+            // Whose turn it is changes meanwhile; whoever's it is next has at least this long from now on.
+            let least = patience.silence.min(patience.head);
+            let least = patience.body.map_or(least, |body| least.min(body));
+            let look_again = Instant::now() + least;
             let due = time.map(|time| (since + time, time));
             match (due, waiting) {
                 (Some((due, time)), Waiting::ForUs(_)) if due <= Instant::now() => {

@@ -17,6 +17,7 @@ mod examples;
 mod faults;
 mod filepond;
 mod form;
+mod front;
 mod get;
 mod hostile;
 mod ietf;
