@@ -9,8 +9,8 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
 use tokio_rustls::TlsConnector;
 use tokio_rustls::rustls::pki_types::ServerName;
-use tokio_rustls::rustls::{ClientConfig, RootCertStore, crypto::ring};
 
+use super::tls::trusting;
 use super::upstream::Address;
 
 /// Opens connections.
@@ -56,25 +56,6 @@ impl Connector {
         }
         Ok(tls.insert(trusting()?).clone())
     }
-}
-
-/// TLS that believes what this system believes.
-///
-/// # Errors
-/// When it believes nobody.
-pub(crate) fn trusting() -> io::Result<TlsConnector> {
-    let mut roots = RootCertStore::empty();
-    roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-    if roots.is_empty() {
-        let why = "no certificate is trusted here: install ca-certificates, or name a file in SSL_CERT_FILE";
-        return Err(io::Error::other(why));
-    }
-    let config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
-        .with_safe_default_protocol_versions()
-        .map_err(io::Error::other)?
-        .with_root_certificates(roots)
-        .with_no_client_auth();
-    Ok(TlsConnector::from(Arc::new(config)))
 }
 
 impl std::fmt::Debug for Connector {

@@ -14,6 +14,7 @@
 //! | `upstream.rs` | [`Upstream`]: where another server is |
 //! | `client.rs` | [`Client`]: sends a request, and waits as long as [`Patience`] says |
 //! | `connect.rs` | a connection, of whichever kind |
+//! | `tls.rs` | whom a connection believes |
 //! | `pool.rs` | those that wait for the next request |
 //! | `pulse.rs` | when something last went or came |
 //! | `answer.rs` | [`Answered`]: what comes back, piece by piece |
@@ -37,11 +38,13 @@ mod connect;
 mod failed;
 mod pool;
 mod pulse;
+mod tls;
 mod upstream;
 
 pub(crate) use answer::{Answered, Sent, nothing, text, whole};
 pub(crate) use client::{Client, Patience};
 pub(crate) use failed::Failed;
+pub(crate) use tls::trusting;
 pub(crate) use upstream::{Address, Upstream};
 
 /// The thread on which sockets to other servers live; it ends when the last clone of this is dropped.

@@ -21,9 +21,9 @@ use tokio::task::AbortHandle;
 use tokio::time::{Instant, sleep_until, timeout};
 use tokio_rustls::TlsConnector;
 use tokio_rustls::rustls::pki_types::ServerName;
-use tokio_rustls::rustls::{ClientConfig, RootCertStore, crypto::ring};
 
 use super::url::Url;
+use crate::net::trusting;
 
 /// What a request brings.
 pub(crate) type Sent = UnsyncBoxBody<Bytes, io::Error>;
@@ -296,18 +296,7 @@ impl Client {
         if let Some(tls) = &*tls {
             return Ok(tls.clone());
         }
-        let found = rustls_native_certs::load_native_certs();
-        let mut roots = RootCertStore::empty();
-        roots.add_parsable_certificates(found.certs);
-        ensure!(
-            !roots.is_empty(),
-            "no certificate is trusted here: install ca-certificates, or name a file in SSL_CERT_FILE"
-        );
-        let config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
-            .with_safe_default_protocol_versions()?
-            .with_root_certificates(roots)
-            .with_no_client_auth();
-        Ok(tls.insert(TlsConnector::from(Arc::new(config))).clone())
+        Ok(tls.insert(trusting()?).clone())
     }
 }
 

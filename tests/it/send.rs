@@ -9,6 +9,7 @@ use std::process::{Child, Command, Output, Stdio};
 use serde_json::Value;
 use tempfile::TempDir;
 
+use crate::support::certificate::certificate;
 use crate::support::ended::ended;
 use crate::support::line::Line;
 use crate::support::needs::needs;
@@ -555,7 +556,10 @@ fn over_tls_a_server_is_believed_by_its_certificate_alone() {
     let (server, home) = (server(), Home::new());
     let content = noise(LENGTH);
     home.file("paella.jpg", &content);
-    let (certificate, other) = (certificate(&home, "ours"), certificate(&home, "other"));
+    let (certificate, other) = (
+        certificate(home.folder.path(), "ours"),
+        certificate(home.folder.path(), "other"),
+    );
     let pem = certificate.display();
     let key = certificate.with_extension("key");
     // It says nowhere that it stands in between.
@@ -588,29 +592,4 @@ fn over_tls_a_server_is_believed_by_its_certificate_alone() {
     let urls = urls(&send(&certificate));
     assert!(urls[0].starts_with(&url), "{urls:?}");
     assert!(server.read("paella.jpg") == content);
-}
-
-/// A certificate for 127.0.0.1 that vouches for itself; its key lies beside it.
-fn certificate(home: &Home, name: &str) -> PathBuf {
-    let path = home.folder.path().join(name).with_extension("pem");
-    let mut openssl = Command::new("openssl");
-    openssl
-        .args([
-            "req",
-            "-x509",
-            "-newkey",
-            "ec",
-            "-pkeyopt",
-            "ec_paramgen_curve:P-256",
-        ])
-        .args(["-nodes", "-days", "2", "-subj", "/CN=127.0.0.1"])
-        .args(["-addext", "subjectAltName=IP:127.0.0.1"])
-        .args(["-addext", "basicConstraints=critical,CA:FALSE"])
-        .arg("-keyout")
-        .arg(path.with_extension("key"))
-        .arg("-out")
-        .arg(&path);
-    let output = ended(&mut openssl);
-    assert!(output.status.success(), "{}", words(&output));
-    path
 }

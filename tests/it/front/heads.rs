@@ -1,10 +1,14 @@
 //! What the app is told of a request, and the client of an answer.
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::process::Command;
 use std::thread;
 
 use super::in_front_of;
 use crate::support::app::App;
+use crate::support::certificate::certificate;
+use crate::support::needs::needs;
+use crate::support::nginx::Nginx;
 use crate::support::{Reply, Server, connect_from};
 
 #[test]
@@ -256,6 +260,36 @@ fn an_app_at_a_path_of_its_own_or_at_a_unix_socket_is_found() {
         head.starts_with("GET /x HTTP/1.1\r\n") && head.contains("host: a\r\n"),
         "{head}"
     );
+}
+
+#[test]
+fn an_app_behind_tls_is_believed_by_its_certificate_alone() {
+    if !needs("nginx") || !needs("openssl") {
+        return;
+    }
+    let (app, folder) = (App::start(), tempfile::tempdir().unwrap());
+    let [ours, other] = ["ours", "other"].map(|name| certificate(folder.path(), name));
+    let (pem, key) = (ours.display(), ours.with_extension("key"));
+    let nginx = Nginx::start(|_, listen| {
+        format!(
+            "server {{ listen {listen} ssl; ssl_certificate {pem}; ssl_certificate_key {};\n\
+             location / {{ proxy_pass http://{}; }} }}",
+            key.display(),
+            app.address
+        )
+    });
+    let url = format!("https://{}", nginx.address);
+    for (trusted, status) in [(&other, 502), (&ours, 200)] {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_dumbwaiter"));
+        command
+            .env("SSL_CERT_FILE", trusted)
+            .env_remove("SSL_CERT_DIR")
+            .env("DUMBWAITER_LOG", "off");
+        let dir = folder.path().join(format!("uploads-{status}"));
+        let server = Server::start_by(command, &dir, &["--app", &url]);
+        assert_eq!(server.get("/x").status, status);
+    }
+    assert_eq!(app.only().target(), "/x");
 }
 
 #[test]
