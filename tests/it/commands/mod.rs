@@ -61,10 +61,9 @@ fn every_flag_variable_and_key_in_the_docs_is_one_that_there_is() {
                 assert!(listed, "{shown} is no option");
             }
             What::Flags(flags) => {
-                config_says(
-                    &stage,
-                    &format!("dumbwaiter config {}", flags.replace("CIDR", "10.0.0.0/8")),
-                );
+                let flags = flags.replace("CIDR", "10.0.0.0/8");
+                let flags = flags.replace("URL", "http://127.0.0.1:8000");
+                config_says(&stage, &format!("dumbwaiter config {flags}"));
             }
             What::Variable(variable) => {
                 let toml = config_says(&stage, &format!("{variable} dumbwaiter config"));
