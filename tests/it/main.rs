@@ -48,5 +48,6 @@ mod store;
 mod strict;
 mod support;
 mod told;
+mod tunnel;
 mod tus;
 mod watch;

@@ -286,6 +286,12 @@ impl Gate {
         self.0.1.notify_all();
     }
 
+    /// Waits until it is open; fails after a minute.
+    pub(crate) fn opened(&self) {
+        self.wait();
+        assert!(*self.0.0.lock().unwrap(), "nobody opened it");
+    }
+
     /// Waits; for a minute at most, so that a failed test comes to its end.
     pub(crate) fn wait(&self) {
         let open = self.0.0.lock().unwrap();
