@@ -5,6 +5,7 @@
 mod admin;
 mod adopt;
 mod api;
+mod apps;
 mod checkpoints;
 mod commands;
 mod config;
@@ -21,6 +22,7 @@ mod front;
 mod get;
 mod hostile;
 mod ietf;
+mod in_front;
 mod interrupted;
 mod kept;
 mod layers;

@@ -29,7 +29,7 @@ fn consent(call: &mut Call) {
 }
 
 /// The app says back whatever message it is sent.
-fn echo(call: &mut Call) {
+pub(crate) fn echo(call: &mut Call) {
     consent(call);
     let mut socket = WebSocket::from_raw_socket(call.stream(), Role::Server, None);
     while let Ok(message) = socket.read() {
