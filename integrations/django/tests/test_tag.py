@@ -12,7 +12,7 @@ class Tag(SimpleTestCase):
         return Template("{% load dumbwaiter %}" + tag).render(Context(context))
 
     def test_makes_a_whole_form(self):
-        html = self.made('{% dumbwaiter_form form action="/add" submit="Add <it>" %}', form=DishForm(), csrf_token="a token")
+        html = self.made('{% dumbwaiter_form form action="/add" submit=word %}', word="Add <it>", form=DishForm(), csrf_token="a token")
         self.assertInHTML('<input type="hidden" name="csrfmiddlewaretoken" value="a token">', html)
         self.assertIn('method="post" enctype="multipart/form-data" action="/add" data-dumbwaiter="/_dumbwaiter"', html)
         self.assertInHTML('<input type="file" name="picture" required id="id_picture">', html)

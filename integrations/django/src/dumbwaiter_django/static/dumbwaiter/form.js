@@ -64,34 +64,35 @@ function sentence(problem) {
   }
 }
 
-/** Draws on the form. */
+/** Draws on the form. What is spoken changes with what happens, the percent beside it does not speak. */
 function shower(form) {
-  const [block, bar, words, status] = ["progress", "bar", "words", "status"].map((name) => form.querySelector(`.dumbwaiter-${name}`));
+  const [bar, words, status] = ["bar", "words", "status"].map((name) => form.querySelector(`.dumbwaiter-${name}`));
   let last = 0;
-  const draw = (percent, text) => {
+  const draw = (percent) => {
     last = Math.max(last, percent);
     bar.firstElementChild.style.width = `${last}%`;
     bar.setAttribute("aria-valuenow", last);
-    words.textContent = text ?? `${last} %`;
+    words.textContent = `${last} %`;
   };
-  block.hidden = false;
-  status.textContent = "Sending.";
+  const say = (text) => { if (status.textContent !== text) status.textContent = text; };
+  bar.hidden = false;
   status.classList.remove("bad");
-  bar.firstElementChild.style.width = "0";
+  say("Sending.");
   return {
     part: (done, total) => draw(total ? Math.min(99, Math.floor((100 * done) / total)) : 0),
     record({ state, received, length, phase }) {
-      if (state === "processing") draw(99, phase ? steps(phase) : "All sent. The site is working on it.");
-      else if (state === "done") draw(100);
-      else this.part(received, length);
+      if (state === "processing") {
+        draw(99);
+        say(phase ? steps(phase) : "All sent. The site is working on it.");
+      } else if (state !== "error") this.part(received, length);
     },
     done() {
       draw(100);
-      status.textContent = "Arrived.";
+      say("Arrived.");
     },
     failed(text) {
       status.classList.add("bad");
-      status.textContent = text;
+      say(text);
     },
   };
 }
