@@ -1,5 +1,8 @@
 //! The blocks in the docs that are no commands: each is given to what it is for, or laid beside what it shows.
 
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::Path;
 use std::process::Command;
 
 use serde_json::Value;
@@ -12,12 +15,14 @@ use crate::support::nginx;
 use crate::support::{Server, eventually, form, part, post};
 
 /// What a block may be in, besides `sh`. `text` is for drawings, which nothing can hold to anything.
-pub(super) const LANGUAGES: &[&str] =
-    &["ini", "js", "json", "nginx", "rust", "text", "toml", "xml"];
+pub(super) const LANGUAGES: &[&str] = &[
+    "html", "ini", "js", "json", "nginx", "python", "rust", "text", "toml", "xml",
+];
 
 pub(super) fn check(shown: &Shown, language: &str, text: &str) {
     // What follows a comma is for rustdoc.
     match language.split(',').next().unwrap_or_default() {
+        "html" | "python" => stands_in_the_project(shown, language, text),
         "ini" => the_unit_starts_a_server(text),
         "js" if shown.page() == "docs/clients.md" => the_browsers_run_it(shown),
         "js" => the_script_uploads(text),
@@ -28,6 +33,35 @@ pub(super) fn check(shown: &Shown, language: &str, text: &str) {
         "toml" => is_a_configuration(shown, text),
         "xml" => stands_in_an_answer(shown, text),
         _ => panic!("{shown} is in a language that this test does not know"),
+    }
+}
+
+/// Each line of it stands in the example for Django, or in the package, which the tests of both run.
+fn stands_in_the_project(shown: &Shown, language: &str, text: &str) {
+    let end = if language == "python" { "py" } else { language };
+    let mut files = Vec::new();
+    for folder in ["examples/django", "integrations/django/src"] {
+        below(&root().join(folder), end, &mut files);
+    }
+    let lines: BTreeSet<_> = files
+        .iter()
+        .flat_map(|file| file.lines().map(str::trim))
+        .collect();
+    for line in text.lines().map(str::trim).filter(|line| !line.is_empty()) {
+        let there = lines.iter().any(|there| there.starts_with(line));
+        assert!(there, "{shown}: {line} stands in no file of the project");
+    }
+}
+
+/// The texts of all files whose names end so, in the folder and below it.
+fn below(folder: &Path, end: &str, texts: &mut Vec<String>) {
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            below(&path, end, texts);
+        } else if path.extension().is_some_and(|found| found == end) {
+            texts.push(fs::read_to_string(path).unwrap());
+        }
     }
 }
 

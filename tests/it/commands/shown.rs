@@ -45,7 +45,7 @@ impl fmt::Display for Shown {
 }
 
 /// With these a command begins.
-const PROGRAMS: [&str; 9] = [
+const PROGRAMS: [&str; 11] = [
     "cargo",
     "make",
     "curl",
@@ -55,6 +55,8 @@ const PROGRAMS: [&str; 9] = [
     "setsid",
     "sudo",
     "openssl",
+    "pip",
+    "python3",
 ];
 
 /// All that is shown on all pages. The changelog tells of the past and is not among them.

@@ -41,6 +41,18 @@ pub(super) const TABLE: &[Row] = &[
     ),
     row_of("dumbwaiter --app http…", stands_before_an_app),
     row_of("openssl rand -hex 16", makes_a_token),
+    row_of(
+        "dumbwaiter --app http://127.0.0.1:8000 --upload-path /upload --upload-path '/dishes/**'",
+        stands_before_an_app,
+    ),
+    row_of(
+        "python3 examples/django/start.py",
+        whole::the_example_for_django_can_start,
+    ),
+    row_of(
+        "pip install ./integrations/django",
+        whole::the_package_for_django_is_named,
+    ),
     row_of("openssl rand -hex 32", may::makes_a_key),
     row_of(
         "openssl rand -hex 32 > app.key && chmod 600 app.key",
@@ -251,6 +263,13 @@ fn makes_a_token(command: &str) {
     let server = stage.start("dumbwaiter --token FILE");
     let put = |token| ask_for(server.address, "PUT", "/files/", token).status;
     assert_eq!((put(None), put(Some(token.trim()))), (401, 201));
+}
+
+fn stands_before_an_app(command: &str) {
+    let said = says(&command.replacen("dumbwaiter ", "dumbwaiter config ", 1));
+    for line in ["app = ", "upload-path = "] {
+        assert!(said.contains(line), "{line}: {said}");
+    }
 }
 
 fn says(command: &str) -> String {

@@ -56,6 +56,25 @@ pub(super) fn packages_are_named(_: &str) {
     }
 }
 
+/// The tests in the browser run it; here it is where the command says, and Python can read it.
+pub(super) fn the_example_for_django_can_start(command: &str) {
+    let (python, file) = command.split_once(' ').unwrap();
+    if needs(python) {
+        let read = "import ast, sys; ast.parse(open(sys.argv[1]).read())";
+        in_root(&format!("{python} -c '{read}' {file}"));
+    }
+}
+
+/// pip would load what builds the package; the folder that it is told is a package with what it is built from.
+pub(super) fn the_package_for_django_is_named(command: &str) {
+    let folder = root().join(command.rsplit_once(' ').unwrap().1);
+    let project = fs::read_to_string(folder.join("pyproject.toml")).unwrap();
+    let project: toml::Table = project.parse().unwrap();
+    let readme = project["project"]["readme"].as_str().unwrap();
+    assert!(folder.join(readme).is_file(), "{readme}");
+    assert!(folder.join("src/dumbwaiter_django/py.typed").is_file());
+}
+
 /// `npm run NAME` and `npm start`: the script is there, and so is the file that it runs.
 pub(super) fn the_script_is_there(command: &str) {
     let example = root().join("examples/article");
