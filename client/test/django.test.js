@@ -62,8 +62,7 @@ for (const give of ["replay", "reference"])
     // By reference it is the very file that Dumbwaiter wrote; by replay it is Django's own.
     const { ino } = statSync(join(server.data, "pictures", "paella.jpg"));
     assert.equal(inodes.has(ino), give === "reference");
-    const left = readdirSync(join(server.data, "uploads")).filter((name) => !name.startsWith(".") && !name.startsWith("records.redb"));
-    assert.deepEqual(left, []);
+    assert.deepEqual(stored(server), []);
   });
 
 test("a form that the project refuses is shown with its words, and leaves nothing", async (t) => {
@@ -78,7 +77,13 @@ test("a form that the project refuses is shown with its words, and leaves nothin
   await page.locator(".errorlist").waitFor();
   assert.match(await page.locator(".errorlist").innerText(), /at most 100 characters/);
   assert.deepEqual(server.pictures(), []);
+  await until(() => stored(server), (names) => names.length === 0);
 });
+
+/** What Dumbwaiter has stored and nobody has taken. */
+function stored(server) {
+  return readdirSync(join(server.data, "uploads")).filter((name) => !name.startsWith(".") && !name.startsWith("records.redb"));
+}
 
 /** The inodes of all files in a folder, hidden ones too. */
 function lying(dir) {
