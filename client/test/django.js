@@ -1,6 +1,6 @@
 /** The example for Django as its one command starts it, and nginx in front of it. */
 import assert from "node:assert/strict";
-import { spawn } from "node:child_process";
+import { spawn, spawnSync } from "node:child_process";
 import { readFileSync, readdirSync, writeFileSync } from "node:fs";
 import { createServer, connect } from "node:net";
 import { join } from "node:path";
@@ -37,14 +37,24 @@ export async function example(t, { env = {}, flags = [] } = {}) {
   const options = { cwd: HERE, stdio: ["ignore", "pipe", "inherit"], env: { ...process.env, ...env, EXAMPLE_DATA: data, DUMBWAITER_BIN: BINARY } };
   const child = start("python3", ["start.py", "--listen", "127.0.0.1:0", "--trusted-proxy", "127.0.0.1", ...flags], options);
   const lines = createInterface({ input: child.stdout });
+  let app;
   for await (const line of lines) {
+    app ??= / --app (\S+) /.exec(line)?.[1];
     const address = /^Dumbwaiter is at (http:\/\/[^/]+)/.exec(line)?.[1];
     if (!address) continue;
     child.stdout.resume();
     const list = (name) => readdirSync(join(data, name)).sort();
-    return { address, data, pictures: () => list("pictures"), read: (name) => readFileSync(join(data, "pictures", name)) };
+    return { address, app, data, pictures: () => list("pictures"), read: (name) => readFileSync(join(data, "pictures", name)) };
   }
   throw new Error("the example ended before it named its address");
+}
+
+/** Has the project's Python do something, and gives what it prints. */
+export function python(server, code) {
+  const venv = fileURLToPath(new URL("../../target/django-app/bin/python", import.meta.url));
+  const { status, stdout, stderr } = spawnSync(venv, ["manage.py", "shell", "-c", code], { cwd: HERE, encoding: "utf8", env: { ...process.env, EXAMPLE_DATA: server.data } });
+  assert.equal(status, 0, stderr);
+  return stdout.trim().split("\n").at(-1);
 }
 
 /** nginx in front, which a visitor reaches at ::1: an address that is not the one from which the app is asked. */

@@ -4,8 +4,8 @@ import { statSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 import test from "node:test";
 import { hundred, newContext, submit, visit, words } from "./article.js";
-import { asked, example, nginx } from "./django.js";
-import { file, folder, MB, slow, until } from "./support.js";
+import { asked, example, nginx, python } from "./django.js";
+import { file, folder, MB, serve, slow, until } from "./support.js";
 
 const CACHES = ["PyMemcacheCache", "PyLibMCCache"];
 
@@ -78,6 +78,33 @@ test("a form that the project refuses is shown with its words, and leaves nothin
   assert.match(await page.locator(".errorlist").innerText(), /at most 100 characters/);
   assert.deepEqual(server.pictures(), []);
   await until(() => stored(server), (names) => names.length === 0);
+});
+
+test("Django's own logins, permissions and CSRF check say who may send Dumbwaiter a file", async (t) => {
+  const project = await example(t);
+  const server = await serve(t, "--ask", `${project.app}/dumbwaiter/ask`);
+  const put = async (headers) => (await fetch(`${server.url}files/paella.jpg`, { method: "PUT", body: "paella", headers })).status;
+  const login = (name, may) => python(project, `
+from importlib import import_module
+from django.conf import settings
+from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY, SESSION_KEY
+from django.contrib.auth.models import Permission, User
+user = User.objects.create_user("${name}")
+user.user_permissions.set(Permission.objects.filter(codename="${may}"))
+session = import_module(settings.SESSION_ENGINE).SessionStore()
+session[SESSION_KEY], session[BACKEND_SESSION_KEY] = str(user.pk), settings.AUTHENTICATION_BACKENDS[0]
+session[HASH_SESSION_KEY] = user.get_session_auth_hash()
+session.create()
+print(session.session_key)`);
+  const token = "a".repeat(32);
+  const [cook, guest] = [login("cook", "add_dish"), login("guest", "view_dish")];
+  const as = (session) => ({ cookie: `sessionid=${session}; csrftoken=${token}` });
+  assert.equal(await put({ cookie: `csrftoken=${token}`, "x-csrftoken": token }), 403);
+  assert.equal(await put({ ...as(guest), "x-csrftoken": token }), 403);
+  assert.equal(await put(as(cook)), 403);
+  assert.deepEqual(server.stored(), []);
+  assert.equal(await put({ ...as(cook), "x-csrftoken": token }), 201);
+  assert.deepEqual(server.stored(), ["paella.jpg"]);
 });
 
 /** What Dumbwaiter has stored and nobody has taken. */

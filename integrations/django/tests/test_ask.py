@@ -1,7 +1,9 @@
 """Dumbwaiter asks who may; the project's own permissions and CSRF check answer."""
 
 from django.contrib.auth.models import Permission, User
-from django.test import Client, TestCase
+from django.test import Client, RequestFactory, TestCase
+
+from dumbwaiter_django.views import Question, asked
 
 OURS = "/_dumbwaiter/files/paella.jpg"
 
@@ -43,7 +45,20 @@ class Ask(TestCase):
 
     def test_leaves_the_token_to_the_projects_own_view_that_checks_it(self):
         self.assertEqual(self.ask(path="/add?X-Progress-ID=a", csrf=False).status_code, 200)
+        self.assertEqual(self.ask(path="/%61dd", csrf=False).status_code, 200)
         self.assertEqual(self.ask(path="/tell", csrf=False).status_code, 403)
+        self.assertEqual(self.ask(path="/nowhere", csrf=False).status_code, 403)
+
+    def test_takes_no_address_below_dumbwaiters_base_for_the_projects(self):
+        for path in ("/_dumbwaiter/caught", "/%5Fdumbwaiter/caught"):
+            self.assertEqual(self.ask(path=path, csrf=False).status_code, 403)
+
+    def test_hears_what_is_asked(self):
+        request = RequestFactory().post("/ask", HTTP_DUMBWAITER_ACT="upload", HTTP_DUMBWAITER_METHOD="PUT",
+            HTTP_DUMBWAITER_PATH="/a?b", HTTP_DUMBWAITER_LENGTH="12", HTTP_DUMBWAITER_NAME="%C3%BC.jpg", HTTP_DUMBWAITER_UPLOAD="u")
+        self.assertEqual(asked(request), Question("upload", "PUT", "/a?b", 12, "ü.jpg", "u"))
+        request = RequestFactory().post("/ask", HTTP_DUMBWAITER_ACT="page", HTTP_DUMBWAITER_LENGTH="many")
+        self.assertEqual(asked(request), Question("page", "", "", None, None, None))
 
     def test_is_for_dumbwaiter_alone(self):
         self.assertEqual(self.client.post("/ask").status_code, 400)

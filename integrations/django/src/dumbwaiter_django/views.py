@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import unquote
 
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, JsonResponse
 from django.urls import Resolver404, resolve
@@ -53,6 +54,8 @@ class Ask(View):
     """Bytes of the largest file."""
     types: Sequence[str] | None = None
     """Which types the files may have by their first bytes, such as ``image/jpeg``."""
+    base: str = "/_dumbwaiter"
+    """Below this path Dumbwaiter itself is (``--base``), whatever the project's own addresses would catch."""
 
     def may(self, request: HttpRequest, question: Question) -> bool:
         """Whether this visitor may do that."""
@@ -75,7 +78,7 @@ class Ask(View):
         question = asked(request)
         if question is None:
             return HttpResponse("Only Dumbwaiter asks here.\n", status=400, content_type="text/plain")
-        if question.act in CHANGES and not checks_itself(question):
+        if question.act in CHANGES and not checks_itself(question, self.base):
             return checked(request, self, question)
         return answer(request, self, question)
 
@@ -92,16 +95,19 @@ def asked(request: HttpRequest) -> Question | None:
         method=said("Dumbwaiter-Method") or "",
         path=said("Dumbwaiter-Path") or "",
         length=int(length) if length and length.isascii() and length.isdigit() else None,
-        name=said("Dumbwaiter-Name"),
+        name=unquote(name) if (name := said("Dumbwaiter-Name")) is not None else None,
         upload=said("Dumbwaiter-Upload"),
     )
 
 
-def checks_itself(question: Question) -> bool:
+def checks_itself(question: Question, base: str) -> bool:
     """Whether the upload goes to a view of the project. Its form may hold the token, which is not here yet: the view's
     own check sees it, when Dumbwaiter hands the form on."""
+    path = unquote(question.path.partition("?")[0])
+    if f"{path}/".startswith(f"{base.rstrip('/')}/"):
+        return False
     try:
-        match = resolve(question.path.partition("?")[0])
+        match = resolve(path)
     except Resolver404:
         return False
     return not getattr(match.func, "csrf_exempt", False)
