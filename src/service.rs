@@ -23,8 +23,6 @@ use http::{HeaderMap, Request, Response, StatusCode};
 
 use crate::arrival::{Arrival, Manner, Rejection};
 use crate::error::Error;
-#[cfg(feature = "server")]
-use crate::hand_off::Working;
 use crate::head::{meant_method, of_its_own};
 use crate::operator::Operator;
 use crate::outbound::ResponseBody;

@@ -15,7 +15,7 @@ use super::skeleton::Skeleton;
 use super::terms::may_still;
 use super::{Naming, Received};
 use crate::error::Error;
-use crate::progress::{Phases, Progress};
+use crate::progress::Phases;
 use crate::upload::{FileFacts, Upload};
 
 /// Dropping it without an end would end the upload as if its client had gone.
@@ -53,7 +53,8 @@ impl Handed {
     }
 
     /// What is known of it; it stays readable after the end.
-    pub(crate) fn progress(&self) -> &Arc<Progress> {
+    #[cfg(test)]
+    pub(crate) fn progress(&self) -> &Arc<crate::progress::Progress> {
         self.received.tap().progress()
     }
 
