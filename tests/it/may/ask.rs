@@ -317,6 +317,11 @@ fn whom_the_app_names_finds_an_upload_by_its_progress_id_from_anywhere_and_nobod
     assert!(came(&Reply::read(&mut elsewhere).text().to_owned()));
     stream.write_all(&request[request.len() - 3..]).unwrap();
     let record = Reply::read(&mut stream).json();
+    // Nor does she find what belongs to the address alone.
+    server.send(&put("/files/b?X-Progress-ID=8", "", b"x"));
+    let found =
+        |user: &str| server.get_with("/uploads?X-Progress-ID=8", user).json()[0].is_object();
+    assert_eq!((found(""), found("X-User: anna\r\n")), (true, false));
     let id = record["id"].as_str().unwrap();
     let remove = |user: &str| {
         let head = format!("DELETE /uploads/{id} HTTP/1.1\r\nHost: a\r\n{user}\r\n");
