@@ -99,10 +99,13 @@ impl Tickets {
     /// # Errors
     /// [`Error::BadTicket`]; [`Error::NotFound`] where it is for another upload: of that it says nothing.
     pub(super) fn open(&self, question: &Question<'_>) -> Result<Option<(Grant, Opened)>, Error> {
-        let Some(text) = ticket_of(question.head, question.about.is_stream) else {
+        let Some((text, stands)) = ticket_of(question) else {
             return Ok(None);
         };
         let ticket = self.read(&text)?;
+        if stands == Stands::InTheQuery && ticket.says.act != Lets::Watch {
+            return Err(bad("only one that lets watch may stand in a query"));
+        }
         let grant = ticket.says.grant()?;
         let opened = match ticket.says.act {
             Lets::Watch => ticket.says.watches(question)?,
@@ -113,7 +116,7 @@ impl Tickets {
 
     /// Whether a request that goes on with an upload has the ticket for it.
     pub(super) fn is_for(&self, head: &Parts, id: &UploadId) -> bool {
-        let Some(text) = ticket_of(head, false) else {
+        let Some(text) = bearer(head) else {
             return false;
         };
         let of = |ticket: Ticket| ticket.act == Lets::Upload && ticket.upload_of(&text) == *id;
@@ -240,20 +243,34 @@ impl Ticket {
     }
 }
 
-/// The ticket in a request's head: as a bearer, or in the query of an event stream, whose client can send no fields. A
-/// bearer that is not made of three parts is something else.
-fn ticket_of(head: &Parts, is_stream: bool) -> Option<String> {
+/// The ticket in a request's head: as a bearer, or in the query of an event stream, whose client can send no fields.
+fn ticket_of(question: &Question<'_>) -> Option<(String, Stands)> {
+    let bearer = || Some((bearer(question.head)?, Stands::InAField));
+    let in_query = || {
+        let given = query::first(&question.head.uri, "ticket").flatten();
+        let given = given.filter(|_| question.about.is_stream)?;
+        Some((given.into_owned(), Stands::InTheQuery))
+    };
+    bearer().or_else(in_query)
+}
+
+/// Where a ticket stands. What stands in a query is in the logs of proxies, and in the history of a browser.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Stands {
+    InAField,
+    InTheQuery,
+}
+
+/// The one bearer, if it is made of three parts; else it is something else.
+fn bearer(head: &Parts) -> Option<String> {
     let mut fields = head.headers.get_all(AUTHORIZATION).iter();
-    if let (Some(only), None) = (fields.next(), fields.next()) {
-        let (scheme, given) = only.to_str().ok()?.split_once(' ')?;
-        let given = given.trim();
-        let is_one = scheme.eq_ignore_ascii_case("bearer") && looks_signed(given);
-        return is_one.then(|| given.to_owned());
-    }
-    let given = query::first(&head.uri, "ticket").flatten();
-    given
-        .filter(|_| is_stream)
-        .map(std::borrow::Cow::into_owned)
+    let (Some(only), None) = (fields.next(), fields.next()) else {
+        return None;
+    };
+    let (scheme, given) = only.to_str().ok()?.split_once(' ')?;
+    let given = given.trim();
+    let is_one = scheme.eq_ignore_ascii_case("bearer") && looks_signed(given);
+    is_one.then(|| given.to_owned())
 }
 
 fn looks_signed(text: &str) -> bool {

@@ -73,6 +73,9 @@ pub(super) fn asks_the_app(command: &str) {
 }
 
 pub(super) fn asks_for_a_token(command: &str) {
-    let server = Stage::new().start(command);
-    assert_eq!(put(&server, None), 401);
+    let stage = Stage::new();
+    write_for_us_alone(&stage.path().join("FILE"), "a-token-of-this-test");
+    let server = stage.start(command);
+    let known = Some("a-token-of-this-test");
+    assert_eq!((put(&server, None), put(&server, known)), (401, 201));
 }

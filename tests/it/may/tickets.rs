@@ -403,6 +403,9 @@ fn a_ticket_to_watch_shows_one_upload_also_in_the_query_of_a_stream_and_never_in
         403,
         "no stream: the app is asked"
     );
+    let uploads = ticket("3", json!({"progress_id": "mine"}));
+    let lets_more = format!("/uploads?X-Progress-ID=mine&ticket={uploads}");
+    assert_eq!(stream(server, &lets_more), 401, "too much for a query");
     let log = logged.log();
     for secret in [&by_name, &by_progress] {
         let signature = secret.rsplit('.').next().unwrap();
