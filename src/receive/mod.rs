@@ -59,6 +59,7 @@ pub(crate) use resume::{OnKept, Words};
 pub(crate) use skeleton::{Skeleton, Span};
 pub(crate) use split::Shape;
 pub use split::{Piece, Raw, Split};
+#[cfg(feature = "server")]
 pub(crate) use terms::{LastWord, Word};
 pub(crate) use window::WindowOptions;
 
