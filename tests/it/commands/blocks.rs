@@ -24,6 +24,7 @@ pub(super) fn check(shown: &Shown, language: &str, text: &str) {
     match language.split(',').next().unwrap_or_default() {
         "html" | "python" => stands_in_the_project(shown, language, text),
         "ini" => the_unit_starts_a_server(text),
+        "js" | "php" if shown.page() == "docs/apps.md" => it_stands_there_as_it_runs(shown),
         "js" if shown.page() == "docs/clients.md" => the_browsers_run_it(shown),
         "js" => the_script_uploads(text),
         "json" => is_shaped_like_an_answer(shown, text),
@@ -127,6 +128,12 @@ fn the_script_uploads(text: &str) {
 fn the_browsers_run_it(shown: &Shown) {
     let run = std::fs::read_to_string(root().join("client/test/guide.test.js")).unwrap();
     assert!(run.contains(&format!("../../{}", shown.page())), "{shown}");
+}
+
+/// The apps of that page are started, and asked, by a test of their own.
+fn it_stands_there_as_it_runs(shown: &Shown) {
+    let run = std::fs::read_to_string(root().join("tests/it/apps.rs")).unwrap();
+    assert!(run.contains(shown.page()), "{shown}");
 }
 
 fn nginx_takes_it(shown: &Shown, text: &str) {
