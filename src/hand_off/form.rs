@@ -250,7 +250,7 @@ impl Life {
             Some(form) => {
                 let length = form.len() as u64;
                 let request = self.head.with(net::text(form), length);
-                Answer::new(self.forms.0.app.send(request).await?)
+                send(&self.forms.0.app, handed.upload().id, request).await?
             }
             None => self.replay(handed).await?,
         };
@@ -284,17 +284,17 @@ impl Life {
         request: Request<Sent>,
     ) -> Result<Answer, Error> {
         let app = self.forms.0.app.clone();
-        let (mut pump, mut sent) = (pin!(pump.run(handed)), pin!(app.send(request)));
-        let answer = tokio::select! {
+        let mut sent = pin!(send(&app, handed.upload().id, request));
+        let mut pump = pin!(pump.run(handed));
+        let mut answer = tokio::select! {
             biased;
             pumped = &mut pump => {
                 pumped?;
-                return Ok(Answer::new(sent.await?));
+                return sent.await;
             }
             answer = &mut sent => answer?,
         };
         // It has answered before it has read all. It may read on, as long as it does.
-        let mut answer = Answer::new(answer);
         self.pass_on(answer.rest.take());
         let _ = timeout(app.patience().silence, pump).await;
         Ok(answer)
@@ -324,9 +324,6 @@ impl Life {
     /// Ends the record. Stored files that are to go do so after a while: the app may still have them in hand.
     fn end(&self, handed: Handed, error: &Error) {
         let (id, grace) = (handed.upload().id, self.forms.0.options.grace);
-        let cause = std::error::Error::source(error).map(ToString::to_string);
-        let (upload, code) = (id.short(), error.code());
-        tracing::warn!(upload, code, cause, "the app has not taken the upload");
         if let Some(removal) = handed.remove().filter(|_| is_let_go(error)) {
             tokio::spawn(async move {
                 tokio::time::sleep(grace).await;
@@ -349,6 +346,16 @@ impl Life {
             let _ = tell.send(told);
         }
     }
+}
+
+/// Sends it, and tells the log why there is no answer: the client is told less.
+async fn send(app: &App, upload: UploadId, request: Request<Sent>) -> Result<Answer, Error> {
+    let answer = app.send(request).await.map_err(|failed| {
+        let (upload, cause) = (upload.short(), failed.words());
+        tracing::warn!(upload, cause, "the app has not answered");
+        failed
+    })?;
+    Ok(Answer::new(answer))
 }
 
 /// What the app said.

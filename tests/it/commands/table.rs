@@ -39,11 +39,14 @@ pub(super) const TABLE: &[Row] = &[
         "dumbwaiter --trusted-proxy …",
         serves_the_page_and_stores_in_uploads,
     ),
-    row_of("dumbwaiter --app http…", stands_before_an_app),
+    row_of(
+        "dumbwaiter --app http://127.0.0.1:8000 --upload-path /upload --poll-path /get_upload_progress",
+        stands_before_an_app,
+    ),
     row_of("openssl rand -hex 16", makes_a_token),
     row_of(
         "dumbwaiter --app http://127.0.0.1:8000 --upload-path /upload --upload-path '/dishes/**'",
-        stands_before_an_app,
+        names_an_app,
     ),
     row_of(
         "python3 examples/django/start.py",
@@ -265,7 +268,7 @@ fn makes_a_token(command: &str) {
     assert_eq!((put(None), put(Some(token.trim()))), (401, 201));
 }
 
-fn stands_before_an_app(command: &str) {
+fn names_an_app(command: &str) {
     let said = says(&command.replacen("dumbwaiter ", "dumbwaiter config ", 1));
     for line in ["app = ", "upload-path = "] {
         assert!(said.contains(line), "{line}: {said}");
