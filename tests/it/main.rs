@@ -39,6 +39,7 @@ mod pieces;
 mod proxy;
 mod put;
 mod receive;
+mod reference;
 mod replay;
 mod rights;
 mod send;
