@@ -186,11 +186,10 @@ pub(super) async fn plain(asked: &mut Asked, mut body: Body, most: usize) -> Res
         .path_and_query
         .map(|target| without(&forged, None, target));
     head.uri = uri.try_into().unwrap_or_default();
-    let text = String::from_utf8_lossy(&text);
     let (kept, dropped) = forged.without(&text);
     tell(None, dropped);
     clear(&mut head.headers);
-    let kept = Bytes::copy_from_slice(kept.as_bytes());
+    let kept = Bytes::from(kept.into_owned());
     head.headers
         .insert(header::CONTENT_LENGTH, kept.len().into());
     Ok(kept)
@@ -214,13 +213,13 @@ fn forged(handed: &Handed) -> Forged {
 }
 
 fn without(forged: &Forged, upload: Option<UploadId>, target: PathAndQuery) -> PathAndQuery {
-    let (kept, dropped) = forged.without(target.query().unwrap_or_default());
+    let (kept, dropped) = forged.without(target.query().unwrap_or_default().as_bytes());
     tell(upload, dropped);
-    let path = target.path();
+    let path = target.path().as_bytes();
     let kept = match (dropped, kept.is_empty()) {
         (0, _) => return target,
-        (_, true) => path.parse(),
-        (_, false) => format!("{path}?{kept}").parse(),
+        (_, true) => PathAndQuery::try_from(path),
+        (_, false) => PathAndQuery::try_from([path, b"?", &*kept].concat()),
     };
     kept.expect("a part of a query is one")
 }
