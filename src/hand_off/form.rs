@@ -350,12 +350,11 @@ impl Life {
 
 /// Sends it, and tells the log why there is no answer: the client is told less.
 async fn send(app: &App, upload: UploadId, request: Request<Sent>) -> Result<Answer, Error> {
-    let answer = app.send(request).await.map_err(|failed| {
+    let answer = app.send(request).await.inspect_err(|failed| {
         let (upload, cause) = (upload.short(), failed.words());
         tracing::warn!(upload, cause, "the app has not answered");
-        failed
-    })?;
-    Ok(Answer::new(answer))
+    });
+    Ok(Answer::new(answer?))
 }
 
 /// What the app said.
