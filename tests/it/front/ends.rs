@@ -1,6 +1,6 @@
 //! How a request that passes ends when somebody goes away, or is silent.
 
-use std::io::{BufReader, Read as _, Write as _};
+use std::io::{BufReader, ErrorKind, Read, Write as _};
 use std::net::Shutdown;
 use std::sync::mpsc;
 use std::time::Duration;
@@ -137,10 +137,7 @@ fn an_answer_that_breaks_off_never_looks_complete() {
         let mut reader = BufReader::new(stream);
         assert_eq!(Reply::head_of(&mut reader).unwrap().status, 200);
         gate.open();
-        let mut body = Vec::new();
-        // Cut, in whichever way.
-        let _ = reader.read_to_end(&mut body);
-        let body = String::from_utf8(body).unwrap();
+        let body = String::from_utf8(until_cut(&mut reader)).unwrap();
         assert!(!body.ends_with("0\r\n\r\n") && body.len() < 20, "{body:?}");
     }
     for nonsense in [
@@ -163,12 +160,19 @@ fn an_answer_that_breaks_off_never_looks_complete() {
 
 /// Reads a connection until it is closed: the head, and what came behind it.
 fn to_the_end(mut stream: std::net::TcpStream) -> (String, String) {
-    let mut all = Vec::new();
-    // Cut, in whichever way.
-    let _ = stream.read_to_end(&mut all);
+    let all = until_cut(&mut stream);
     let all = String::from_utf8(all).unwrap();
     let (head, body) = all.split_once("\r\n\r\n").unwrap();
     (head.to_owned(), body.to_owned())
+}
+
+/// What comes until the connection is cut, in whichever way; it is.
+fn until_cut(stream: &mut impl Read) -> Vec<u8> {
+    let mut all = Vec::new();
+    if let Err(cut) = stream.read_to_end(&mut all) {
+        assert_eq!(cut.kind(), ErrorKind::ConnectionReset, "{cut}");
+    }
+    all
 }
 
 #[test]
