@@ -119,7 +119,7 @@ fn the_app_finds_each_file_where_a_signed_statement_says_and_may_move_it() {
     let app = App::start();
     app.does(|call| {
         let seen = call.read();
-        let path = path(&seen, 0);
+        let path = path(seen, 0);
         fs::rename(&path, path.with_extension("taken")).unwrap();
         call.answer(303, "Location: /dishes/1\r\n", b"");
     });
@@ -286,7 +286,9 @@ fn the_grace_lets_an_app_that_refuses_look_at_the_files_for_as_long() {
 #[test]
 fn an_app_that_dies_on_it_or_is_not_there_costs_a_502_and_the_files_go() {
     let app = App::start();
-    app.does(|call| drop(call.read()));
+    app.does(|call| {
+        call.read();
+    });
     let server = before(&app, &["--app-grace", "10ms"]);
     let reply = upload(&server, "dies");
     assert_eq!(

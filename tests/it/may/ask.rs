@@ -159,7 +159,11 @@ fn where_the_app_says_neither_yes_nor_no_the_policy_decides() {
                     b"{\"maxsize\": 1}",
                 )
             }),
-            Box::new(|| app.does(|call| drop(call.read()))),
+            Box::new(|| {
+                app.does(|call| {
+                    call.read();
+                })
+            }),
             Box::new(|| {
                 let held = held.clone();
                 app.does(move |_| held.wait());

@@ -9,7 +9,7 @@ use http_body_util::Full;
 
 use super::{asking, put, request};
 use crate::support::app::App;
-use crate::support::{Reply, Server, form, part, post};
+use crate::support::{Reply, Server, form, part};
 
 const JSON: &str = "Content-Type: application/json\r\n";
 const PNG: &[u8] = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR";

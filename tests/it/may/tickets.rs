@@ -47,7 +47,7 @@ fn now() -> u64 {
 }
 
 /// What is said in a ticket to upload, with `more`.
-fn claims(jti: &str, more: Value) -> Value {
+fn claims(jti: &str, more: &Value) -> Value {
     let mut claims =
         json!({"iss": "app", "aud": "ticket", "exp": now() + 600, "jti": jti, "act": "upload"});
     for (name, value) in more.as_object().unwrap() {
@@ -62,7 +62,7 @@ fn signed(claims: &Value) -> String {
 }
 
 fn ticket(jti: &str, more: Value) -> String {
-    signed(&claims(jti, more))
+    signed(&claims(jti, &more))
 }
 
 fn bearer(ticket: &str) -> String {
@@ -118,13 +118,13 @@ fn what_is_no_ticket_of_the_apps_opens_nothing() {
     let parts: Vec<_> = good.split('.').collect();
     let other = encode(
         &Header::new(Algorithm::HS256),
-        &claims("1", json!({})),
+        &claims("1", &json!({})),
         &EncodingKey::from_secret(&[7; 40]),
     )
     .unwrap();
     let longer = encode(
         &Header::new(Algorithm::HS512),
-        &claims("1", json!({})),
+        &claims("1", &json!({})),
         &EncodingKey::from_secret(KEY.as_bytes()),
     )
     .unwrap();
