@@ -61,8 +61,8 @@ fn signed(claims: &Value) -> String {
     encode(&Header::new(Algorithm::HS256), claims, &key).unwrap()
 }
 
-fn ticket(jti: &str, more: Value) -> String {
-    signed(&claims(jti, &more))
+fn ticket(jti: &str, more: &Value) -> String {
+    signed(&claims(jti, more))
 }
 
 fn bearer(ticket: &str) -> String {
@@ -90,7 +90,7 @@ fn a_ticket_lets_one_upload_begin_on_its_terms() {
     );
     let terms =
         json!({"max_size": 3, "name": "hers.txt", "owner": "anna", "fields": {"user": "7"}});
-    let fields = bearer(&ticket("1", terms.clone()));
+    let fields = bearer(&ticket("1", &terms));
     let record = server.send(&put("/files/a", &fields, b"abc"));
     assert_eq!(record.status, 201, "{}", record.text());
     assert_eq!(record.json()["fields"]["user"], "7");
@@ -100,12 +100,12 @@ fn a_ticket_lets_one_upload_begin_on_its_terms() {
         refused("bad_ticket")
     );
     // Another one of the same name, and one that grants too little.
-    let same = bearer(&ticket("1", json!({})));
+    let same = bearer(&ticket("1", &json!({})));
     assert_eq!(
         code(&server.send(&put("/files/b", &same, b"abc"))),
         refused("bad_ticket")
     );
-    let other = bearer(&ticket("2", terms));
+    let other = bearer(&ticket("2", &terms));
     assert_eq!(server.send(&put("/files/b", &other, b"abcd")).status, 413);
     assert_eq!(server.files(), ["hers.txt"]);
 }
@@ -114,7 +114,7 @@ fn a_ticket_lets_one_upload_begin_on_its_terms() {
 fn what_is_no_ticket_of_the_apps_opens_nothing() {
     let here = Here::new();
     let server = here.start(&["--max-ticket-time", "1h"]);
-    let good = ticket("1", json!({}));
+    let good = ticket("1", &json!({}));
     let parts: Vec<_> = good.split('.').collect();
     let other = encode(
         &Header::new(Algorithm::HS256),
@@ -130,7 +130,7 @@ fn what_is_no_ticket_of_the_apps_opens_nothing() {
     .unwrap();
     // {"alg":"none","typ":"JWT"}
     let none = "eyJhbGciOiJub25lIiwidHlwIjoiSldUIn0";
-    let changed = ticket("1", json!({"owner": "root"}));
+    let changed = ticket("1", &json!({"owner": "root"}));
     let changed = changed.split('.').nth(1).unwrap();
     let bad = [
         other,
@@ -140,20 +140,20 @@ fn what_is_no_ticket_of_the_apps_opens_nothing() {
         format!("{}.{changed}.{}", parts[0], parts[2]),
         format!("{}.{}.", parts[0], parts[1]),
         format!("{good}A"),
-        ticket("1", json!({"exp": now() - 60})),
-        ticket("1", json!({"exp": now() + 7200})),
-        ticket("1", json!({"exp": null})),
-        ticket("1", json!({"nbf": now() + 600})),
-        ticket("1", json!({"aud": "statement"})),
-        ticket("1", json!({"aud": null})),
-        ticket("", json!({})),
-        ticket(&"x".repeat(201), json!({})),
-        ticket("1", json!({"act": "everything"})),
-        ticket("1", json!({"act": "watch"})),
-        ticket("1", json!({"types": ["pictures"]})),
-        ticket("1", json!({"owner": ""})),
-        ticket("1", json!({"max_size": -1})),
-        ticket("1", json!({"upload": "0".repeat(32)})),
+        ticket("1", &json!({"exp": now() - 60})),
+        ticket("1", &json!({"exp": now() + 7200})),
+        ticket("1", &json!({"exp": null})),
+        ticket("1", &json!({"nbf": now() + 600})),
+        ticket("1", &json!({"aud": "statement"})),
+        ticket("1", &json!({"aud": null})),
+        ticket("", &json!({})),
+        ticket(&"x".repeat(201), &json!({})),
+        ticket("1", &json!({"act": "everything"})),
+        ticket("1", &json!({"act": "watch"})),
+        ticket("1", &json!({"types": ["pictures"]})),
+        ticket("1", &json!({"owner": ""})),
+        ticket("1", &json!({"max_size": -1})),
+        ticket("1", &json!({"upload": "0".repeat(32)})),
     ];
     for bad in bad {
         let reply = server.send(&put("/files/a", &bearer(&bad), b"x"));
@@ -196,8 +196,8 @@ fn its_holder_goes_on_with_its_upload_alone_also_after_a_restart() {
     let here = Here::new();
     let mut server = here.start(&[]);
     let (first, second) = (
-        bearer(&ticket("1", json!({}))),
-        bearer(&ticket("2", json!({}))),
+        bearer(&ticket("1", &json!({}))),
+        bearer(&ticket("2", &json!({}))),
     );
     let url = begin(&server, &first)
         .header("location")
@@ -239,7 +239,7 @@ fn its_holder_goes_on_with_its_upload_alone_also_after_a_restart() {
 fn of_many_uploads_with_one_ticket_one_begins() {
     let here = Here::new();
     let server = Arc::new(here.start(&[]));
-    let fields = bearer(&ticket("1", json!({})));
+    let fields = bearer(&ticket("1", &json!({})));
     let uploads: Vec<_> = (0..12)
         .map(|nth| {
             let (server, fields) = (server.clone(), fields.clone());
@@ -265,7 +265,7 @@ fn used_tickets_are_remembered_within_a_bound() {
     let server = here.start(&["--max-tickets", "2"]);
     let send = |jti: &str| {
         server
-            .send(&put("/files/a", &bearer(&ticket(jti, json!({}))), b"x"))
+            .send(&put("/files/a", &bearer(&ticket(jti, &json!({}))), b"x"))
             .status
     };
     assert_eq!((send("1"), send("2"), send("3")), (201, 201, 503));
@@ -282,7 +282,7 @@ fn an_app_or_tokens_beside_tickets_are_not_asked_where_there_is_one() {
     let server = here.start(&["--ask", &url]);
     assert_eq!(
         server
-            .send(&put("/files/a", &bearer(&ticket("1", json!({}))), b"x"))
+            .send(&put("/files/a", &bearer(&ticket("1", &json!({}))), b"x"))
             .status,
         201
     );
@@ -297,7 +297,7 @@ fn an_app_or_tokens_beside_tickets_are_not_asked_where_there_is_one() {
     ]);
     assert_eq!(
         server
-            .send(&put("/files/b", &bearer(&ticket("2", json!({}))), b"x"))
+            .send(&put("/files/b", &bearer(&ticket("2", &json!({}))), b"x"))
             .status,
         201
     );
@@ -312,7 +312,7 @@ fn an_app_or_tokens_beside_tickets_are_not_asked_where_there_is_one() {
     let server = here.start(&["--allow-from", "10.0.0.0/8"]);
     assert_eq!(
         server
-            .send(&put("/files/e", &bearer(&ticket("3", json!({}))), b"x"))
+            .send(&put("/files/e", &bearer(&ticket("3", &json!({}))), b"x"))
             .status,
         403,
         "networks bind"
@@ -355,7 +355,7 @@ fn a_ticket_to_watch_shows_one_upload_also_in_the_query_of_a_stream_and_never_in
     app.answers(403, "", b"no");
     let watch = mine["watch"].as_str().unwrap();
     let path = |record: &Value| format!("/uploads/{}", record["watch"].as_str().unwrap());
-    let by_name = ticket("1", json!({"act": "watch", "watch": watch}));
+    let by_name = ticket("1", &json!({"act": "watch", "watch": watch}));
     let by_progress = ticket(
         "2",
         json!({"act": "watch", "progress_id": "mine", "owner": "anna"}),
@@ -403,7 +403,7 @@ fn a_ticket_to_watch_shows_one_upload_also_in_the_query_of_a_stream_and_never_in
         403,
         "no stream: the app is asked"
     );
-    let uploads = ticket("3", json!({"progress_id": "mine"}));
+    let uploads = ticket("3", &json!({"progress_id": "mine"}));
     let lets_more = format!("/uploads?X-Progress-ID=mine&ticket={uploads}");
     assert_eq!(stream(server, &lets_more), 401, "too much for a query");
     let log = logged.log();
