@@ -358,7 +358,7 @@ fn a_ticket_to_watch_shows_one_upload_also_in_the_query_of_a_stream_and_never_in
     let by_name = ticket("1", &json!({"act": "watch", "watch": watch}));
     let by_progress = ticket(
         "2",
-        json!({"act": "watch", "progress_id": "mine", "owner": "anna"}),
+        &json!({"act": "watch", "progress_id": "mine", "owner": "anna"}),
     );
     let look = |target: &str, ticket: &str| server.get_with(target, &bearer(ticket)).status;
     assert_eq!(look(&path(&mine), &by_name), 200);
