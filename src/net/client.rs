@@ -182,12 +182,12 @@ impl Client {
     }
 }
 
-/// Whether a request may be sent once more when nobody knows what became of it: it changes nothing, or the same as once
-/// (RFC 9110, 9.2), and all of it is at hand.
+/// Whether a request may be sent once more when nobody knows what became of it: it changes nothing (RFC 9110, 9.2.1), and
+/// all of it is at hand. A DELETE that was done already would be told that nothing is there.
 fn may_go_twice(request: &Request<Sent>) -> bool {
     let harmless = matches!(
         *request.method(),
-        Method::GET | Method::HEAD | Method::OPTIONS | Method::TRACE | Method::DELETE
+        Method::GET | Method::HEAD | Method::OPTIONS | Method::TRACE
     );
     harmless && request.body().is_end_stream() && !request.headers().contains_key(header::UPGRADE)
 }

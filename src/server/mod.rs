@@ -217,6 +217,12 @@ fn greet(config: &Config, address: SocketAddr, beside: &Beside, token: Option<&s
         dir.display(),
         config.name,
     );
+    if let Some(app) = &config.app {
+        words.push_str(&format!(
+            "What is not below {}/ goes to {app}\n",
+            config.base
+        ));
+    }
     if config.secret_link {
         let link = format!("http://{}{}/", secret::reachable(address), config.base);
         let code = secret::qr(&link).unwrap_or_default();

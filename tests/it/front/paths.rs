@@ -15,6 +15,8 @@ fn all_that_is_ours_stands_below_the_base_and_nothing_else_is() {
     let app = App::start();
     app.answers(200, "X-App: 1\r\n", b"app");
     let server = in_front_of(&app, &[]);
+    let said = format!("What is not below /_dumbwaiter/ goes to {}\n", app.url());
+    assert!(server.words.contains(&said), "{}", server.words);
     for path in [
         "/",
         "/upload",
