@@ -16,7 +16,7 @@ use crate::support::{Server, eventually, form, part, post};
 
 /// What a block may be in, besides `sh`. `text` is for drawings, which nothing can hold to anything.
 pub(super) const LANGUAGES: &[&str] = &[
-    "html", "ini", "js", "json", "nginx", "python", "rust", "text", "toml", "xml",
+    "html", "ini", "js", "json", "nginx", "php", "python", "rust", "text", "toml", "xml",
 ];
 
 pub(super) fn check(shown: &Shown, language: &str, text: &str) {
