@@ -43,6 +43,10 @@ pub(super) const TABLE: &[Row] = &[
         "dumbwaiter --app http://127.0.0.1:8000 --upload-path /upload --poll-path /get_upload_progress",
         stands_before_an_app,
     ),
+    row_of(
+        "dumbwaiter --app http://127.0.0.1:8000 --upload-path /upload --give reference --app-key-file app.key",
+        refers_an_app,
+    ),
     row_of("openssl rand -hex 16", makes_a_token),
     row_of(
         "dumbwaiter --app http://127.0.0.1:8000 --upload-path /upload --upload-path '/dishes/**'",
@@ -168,6 +172,17 @@ fn stands_before_an_app(command: &str) {
     let body = form(&[part("f", Some("a"), b"x")]);
     assert_eq!(send(&server, &body), 200);
     assert!(app.asked(2)[1].body == body);
+}
+
+fn refers_an_app(command: &str) {
+    let (stage, app) = (Stage::new(), App::start());
+    write_for_us_alone(&stage.path().join("app.key"), &"k".repeat(32));
+    let server = stage.start(&command.replace("http://127.0.0.1:8000", &app.url()));
+    assert_eq!(send(&server, &form(&[part("f", Some("a"), b"x")])), 200);
+    let body = String::from_utf8(app.only().body).unwrap();
+    for name in ["dumbwaiter.statement", "f.name", "f.path"] {
+        assert!(body.contains(&format!("name=\"{name}\"")), "{body}");
+    }
 }
 
 fn tells_an_app(command: &str) {
