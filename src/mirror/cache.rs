@@ -112,12 +112,12 @@ impl Cache {
         })
     }
 
-    /// Writes all of them; gives how many it did not take. After an error nobody knows what it has.
+    /// Writes all of them; says of each whether it was taken. After an error nobody knows what it has.
     pub(super) async fn write(
         &mut self,
         writes: &[Write],
         ttl: Duration,
-    ) -> Result<usize, Trouble> {
+    ) -> Result<Vec<bool>, Trouble> {
         match self {
             Self::Memcached(memcached) => memcached.write(writes, ttl).await,
             Self::Redis(redis) => redis.write(writes, ttl).await,

@@ -27,8 +27,10 @@ enum Part {
 pub(crate) enum NotAKey {
     #[error("{{{0}}} is not known; there are {{prefix}} {{version}} {{addr}} {{client}} {{id}}")]
     Unknown(String),
-    #[error("a brace is not closed")]
+    #[error("a brace stands alone")]
     Open,
+    #[error("a key holds no spaces and no control characters")]
+    Unusable,
     #[error("{{id}} must be in it: else all uploads would have one key")]
     WithoutId,
 }
@@ -39,7 +41,7 @@ impl FromStr for KeyTemplate {
     fn from_str(text: &str) -> Result<Self, NotAKey> {
         let (mut parts, mut rest) = (Vec::new(), text);
         while let Some((before, behind)) = rest.split_once('{') {
-            parts.extend(Some(before).filter(|text| !text.is_empty()).map(word));
+            parts.extend(word(before)?);
             let (name, after) = behind.split_once('}').ok_or(NotAKey::Open)?;
             parts.push(match name {
                 "prefix" => Part::Prefix,
@@ -51,7 +53,7 @@ impl FromStr for KeyTemplate {
             });
             rest = after;
         }
-        parts.extend(Some(rest).filter(|text| !text.is_empty()).map(word));
+        parts.extend(word(rest)?);
         match parts.contains(&Part::Id) {
             true => Ok(Self(parts)),
             false => Err(NotAKey::WithoutId),
@@ -59,8 +61,28 @@ impl FromStr for KeyTemplate {
     }
 }
 
-fn word(text: &str) -> Part {
-    Part::Text(text.to_owned())
+fn word(text: &str) -> Result<Option<Part>, NotAKey> {
+    if text.contains('}') {
+        return Err(NotAKey::Open);
+    }
+    let text = part_of_a_key(text)?;
+    Ok((!text.is_empty()).then_some(Part::Text(text)))
+}
+
+/// Text that may stand in a key; it may be empty.
+///
+/// # Errors
+/// [`NotAKey::Unusable`].
+pub(crate) fn part_of_a_key(text: &str) -> Result<String, NotAKey> {
+    match is_plain(text) {
+        true => Ok(text.to_owned()),
+        false => Err(NotAKey::Unusable),
+    }
+}
+
+/// Without what Django refuses in a key, and what would end it in memcached's protocol.
+fn is_plain(text: &str) -> bool {
+    !text.bytes().any(|byte| byte <= b' ' || byte == 0x7f)
 }
 
 /// What is filled in besides the upload's own.
@@ -70,13 +92,17 @@ pub(crate) struct KeyFacts {
     pub(crate) prefix: String,
     /// Django's `VERSION`.
     pub(crate) version: u32,
-    /// Our address on the app's connections, which is its `REMOTE_ADDR`; `None` where the client's own is.
-    pub(crate) addr: Option<String>,
 }
 
 impl KeyTemplate {
     /// The key of an upload; `None` where no cache would take it.
-    pub(super) fn fill(&self, facts: &KeyFacts, progress: &Progress) -> Option<String> {
+    /// `addr` is what the app sees as `REMOTE_ADDR`, where that is not the client's own address.
+    pub(super) fn fill(
+        &self,
+        facts: &KeyFacts,
+        addr: Option<&str>,
+        progress: &Progress,
+    ) -> Option<String> {
         let id = progress.progress_id()?.as_str();
         let client = progress.client().map(|client| client.to_canonical());
         let client = client.map_or_else(String::new, |client| client.to_string());
@@ -88,19 +114,20 @@ impl KeyTemplate {
                 Part::Version => {
                     let _ = write!(key, "{}", facts.version);
                 }
-                Part::Addr => key.push_str(facts.addr.as_deref().unwrap_or(&client)),
+                Part::Addr => key.push_str(addr.unwrap_or(&client)),
                 Part::Client => key.push_str(&client),
                 Part::Id => key.push_str(id),
             }
         }
-        let plain = key.bytes().all(|byte| byte > b' ' && byte != 0x7f);
-        (plain && key.len() <= MOST).then_some(key)
+        (is_plain(&key) && key.len() <= MOST).then_some(key)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
+
     use crate::progress::{Tap, Tracker, TrackerOptions};
     use crate::upload::{Owner, ProgressId, Protocol, Upload};
 
@@ -116,10 +143,9 @@ mod tests {
         let facts = KeyFacts {
             prefix: "site".to_owned(),
             version: 2,
-            addr: addr.map(str::to_owned),
         };
         let template: KeyTemplate = template.parse().unwrap();
-        template.fill(&facts, tap(id).progress())
+        template.fill(&facts, addr, tap(id).progress())
     }
 
     #[test]
@@ -130,6 +156,7 @@ mod tests {
             (django, Some(""), "site:2:_0.7"),
             (django, None, "site:2:203.0.113.9_0.7"),
             ("up-{client}-{id}!", Some("::1"), "up-203.0.113.9-0.7!"),
+            ("{id}:{id}", None, "0.7:0.7"),
         ] {
             assert_eq!(fill(template, addr, "0.7").as_deref(), Some(key));
         }
@@ -150,9 +177,39 @@ mod tests {
             ("", NotAKey::WithoutId),
             ("{addr}", NotAKey::WithoutId),
             ("{id", NotAKey::Open),
+            ("{id}}", NotAKey::Open),
+            ("a } {id}", NotAKey::Open),
+            ("up {id}", NotAKey::Unusable),
+            ("{id}\n", NotAKey::Unusable),
+            ("{id}\u{7f}", NotAKey::Unusable),
             ("{id}{user}", NotAKey::Unknown("user".to_owned())),
         ] {
             assert_eq!(text.parse::<KeyTemplate>(), Err(error), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_a_client_writes_is_never_taken_for_a_place_to_be_filled() {
+        let id = "{addr}{prefix}{id}";
+        assert_eq!(fill("{id}-{addr}", Some("a"), id), Some(format!("{id}-a")));
+    }
+
+    #[test]
+    fn a_prefix_that_no_key_can_hold_is_refused() {
+        assert_eq!(part_of_a_key("site:é"), Ok("site:é".to_owned()));
+        for text in ["a b", "a\r\nflush_all", "\u{7f}", "\0"] {
+            assert_eq!(part_of_a_key(text), Err(NotAKey::Unusable), "{text:?}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn a_key_is_one_that_caches_and_django_take_or_none(text in ".{1,260}") {
+            prop_assume!(ProgressId::parse(&text).is_some());
+            let key = fill("{prefix}:{version}:{addr}_{id}", Some("::1"), &text);
+            let whole = format!("site:2:::1_{text}");
+            let fits = whole.len() <= 250 && !whole.chars().any(|c| c <= ' ' || c == '\u{7f}');
+            prop_assert_eq!(key, fits.then_some(whole));
         }
     }
 }

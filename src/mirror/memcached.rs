@@ -34,40 +34,49 @@ impl Memcached {
         Ok(Self(BufReader::new(Box::new(stream))))
     }
 
-    /// Writes all at once and reads a reply to each; gives how many were not taken.
+    /// Writes all at once and reads a reply to each; says of each whether it was taken.
     pub(super) async fn write(
         &mut self,
         writes: &[Write],
         ttl: Duration,
-    ) -> Result<usize, Trouble> {
+    ) -> Result<Vec<bool>, Trouble> {
         let mut request = Vec::new();
         for write in writes {
             put(&mut request, write, ttl);
         }
         self.0.get_mut().write_all(&request).await?;
-        let mut refused = 0;
-        for _ in writes {
-            refused += usize::from(!self.reply().await?);
+        let mut taken = Vec::with_capacity(writes.len());
+        for write in writes {
+            taken.push(self.reply(write).await?);
         }
-        Ok(refused)
+        match self.0.buffer() {
+            [] => Ok(taken),
+            more => Err(strange(more)),
+        }
     }
 
     /// Whether what was asked has been done.
-    async fn reply(&mut self) -> Result<bool, Trouble> {
+    async fn reply(&mut self, write: &Write) -> Result<bool, Trouble> {
         use tokio::io::AsyncReadExt as _;
         let mut line = Vec::new();
         (&mut self.0)
             .take(LINE)
             .read_until(b'\n', &mut line)
             .await?;
-        match line.trim_ascii_end() {
-            b"STORED" | b"DELETED" | b"NOT_FOUND" => Ok(true),
+        match (line.trim_ascii_end(), &write.value) {
+            (b"STORED", Some(_)) | (b"DELETED" | b"NOT_FOUND", None) => Ok(true),
             // Full, say.
-            refused if refused.starts_with(b"SERVER_ERROR ") => Ok(false),
-            b"" => Err("it closed the connection".into()),
-            strange => Err(format!("it answers {:?}", String::from_utf8_lossy(strange)).into()),
+            (refused, _) if refused.starts_with(b"SERVER_ERROR ") => Ok(false),
+            (b"", _) => Err("it closed the connection".into()),
+            (other, _) => Err(strange(other)),
         }
     }
+}
+
+/// No answer of memcached's to what it was asked.
+fn strange(reply: &[u8]) -> Trouble {
+    let reply = &reply[..reply.len().min(80)];
+    format!("it answers {:?}", String::from_utf8_lossy(reply)).into()
 }
 
 fn put(request: &mut Vec<u8>, write: &Write, ttl: Duration) {
@@ -102,7 +111,7 @@ mod tests {
     }
 
     /// What is told of a server that answers so.
-    async fn told(reply: &str) -> Result<usize, String> {
+    async fn told(reply: &str) -> Result<Vec<bool>, String> {
         let (near, far) = tokio::io::duplex(4096);
         let mut memcached = Memcached(BufReader::new(Box::new(near)));
         let (_reader, mut writer) = tokio::io::split(far);
@@ -131,11 +140,13 @@ mod tests {
 
     #[tokio::test]
     async fn each_reply_is_read_and_a_strange_one_ends_the_connection() {
-        assert_eq!(told("STORED\r\nDELETED\r\n").await, Ok(0));
+        assert_eq!(told("STORED\r\nDELETED\r\n").await, Ok(vec![true, true]));
         assert_eq!(
             told("SERVER_ERROR out of memory\r\nNOT_FOUND\r\n").await,
-            Ok(1)
+            Ok(vec![false, true])
         );
+        assert!(told("DELETED\r\nSTORED\r\n").await.is_err());
+        assert!(told("STORED\r\nDELETED\r\nSTORED\r\n").await.is_err());
         assert!(told("STORED\r\n").await.unwrap_err().contains("closed"));
         assert!(told("ERROR\r\n").await.unwrap_err().contains("\"ERROR\""));
         let endless = "x".repeat(4000);

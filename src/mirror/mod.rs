@@ -16,20 +16,22 @@ use std::time::{Duration, Instant};
 use tokio::sync::Notify;
 use tokio::time::{sleep, timeout};
 
-use crate::net::Net;
-use crate::progress::{Bell, Newcomers, Tracker};
+use crate::net::{Net, Upstream};
+use crate::progress::{Bell, Newcomers, Progress, Tracker};
 
 mod cache;
 mod key;
 mod memcached;
 mod pickle;
 mod redis;
+mod sight;
 mod table;
 
 pub(crate) use cache::CacheUrl;
-pub(crate) use key::{KeyFacts, KeyTemplate};
+pub(crate) use key::{KeyFacts, KeyTemplate, part_of_a_key};
 
 use cache::{Cache, Trouble};
+use sight::Sight;
 use table::{Begun, MOST_CACHES, Table, Times, Write};
 
 /// The shortest time between two looks at all uploads.
@@ -52,6 +54,8 @@ pub(crate) struct MirrorOptions {
     pub(crate) key: KeyTemplate,
     /// What stands in each key.
     pub(crate) facts: KeyFacts,
+    /// The app behind, if there is one: it sees our address, not the client's.
+    pub(crate) app: Option<Upstream>,
     /// How long a cache keeps a value; it is written again before that.
     pub(crate) ttl: Duration,
     /// The shortest time between two writes of one upload's moving numbers.
@@ -91,13 +95,43 @@ struct Mirror<L> {
     ledger: L,
 }
 
-/// Has the caches follow every upload that begins from now on. They end with `net`.
+/// The copies under way.
+pub(crate) struct Copies {
+    bell: Bell,
+    keeper: Arc<dyn Keeps>,
+    timeout: Duration,
+}
+
+/// Whether all is where it belongs.
+trait Keeps: Send + Sync {
+    /// How often it was looked at all uploads, and whether the caches lack nothing.
+    fn settled(&self) -> (u64, bool);
+}
+
+impl Copies {
+    /// Waits until the caches have what is known now, no longer than for one that is away: a key that is not deleted when
+    /// the process ends would show its upload under way.
+    pub(crate) async fn settle(&self) {
+        let (before, _) = self.keeper.settled();
+        self.bell.ring();
+        let settled = async {
+            // A look that had begun may have missed what is new.
+            while !matches!(self.keeper.settled(), (looks, true) if looks > before + 1) {
+                self.bell.ring();
+                sleep(PAUSE).await;
+            }
+        };
+        let _ = timeout(self.timeout, settled).await;
+    }
+}
+
+/// Has the caches follow every upload that is not finished yet, or begins from now on. They end with `net`.
 pub(crate) fn start<L: MirrorLedger>(
     net: &Net,
     options: MirrorOptions,
     tracker: &Tracker,
     ledger: L,
-) {
+) -> Copies {
     let caches = options.caches.len().min(MOST_CACHES);
     let times = Times {
         interval: options.interval,
@@ -114,17 +148,35 @@ pub(crate) fn start<L: MirrorLedger>(
     for cache in 0..caches {
         net.spawn(Arc::clone(&mirror).carry(cache));
     }
+    let copies = Copies {
+        bell: bell.clone(),
+        keeper: Arc::clone(&mirror) as Arc<dyn Keeps>,
+        timeout: mirror.options.timeout,
+    };
     net.spawn(mirror.keep(newcomers, bell));
+    copies
+}
+
+impl<L: MirrorLedger> Keeps for Mirror<L> {
+    fn settled(&self) -> (u64, bool) {
+        let table = self.table();
+        (table.looks(), table.lacks_nothing())
+    }
 }
 
 impl<L: MirrorLedger> Mirror<L> {
     /// Keeps the table up to date.
     async fn keep(self: Arc<Self>, newcomers: Newcomers, bell: Bell) {
+        let mut sight = Sight::new(self.options.app.clone(), self.options.timeout);
         loop {
-            let now = Instant::now();
-            for progress in newcomers.take() {
-                self.begin(progress, now);
+            let newcomers = newcomers.take();
+            if !newcomers.is_empty() {
+                let addr = sight.address().await;
+                for progress in newcomers {
+                    self.begin(progress, addr);
+                }
             }
+            let now = Instant::now();
             let next = self.table().look(now);
             self.due.iter().for_each(Notify::notify_one);
             sleep(PAUSE).await;
@@ -139,9 +191,9 @@ impl<L: MirrorLedger> Mirror<L> {
         }
     }
 
-    fn begin(&self, progress: Arc<crate::progress::Progress>, now: Instant) {
-        let id = progress.id().short();
-        let key = self.options.key.fill(&self.options.facts, &progress);
+    fn begin(&self, progress: Arc<Progress>, addr: Option<&str>) {
+        let (id, now) = (progress.id().short(), Instant::now());
+        let key = (self.options.key).fill(&self.options.facts, addr, &progress);
         let why = match key.map(|key| self.table().begin(key, progress, now)) {
             Some(Begun::Taken) => return,
             Some(Begun::Foreign) => "foreign",
@@ -162,30 +214,34 @@ impl<L: MirrorLedger> Mirror<L> {
                 continue;
             }
             match self.bring(at, &mut cache, &writes).await {
-                Ok(()) => {
+                Ok(all) => {
                     self.tell(at, &mut away, None);
-                    wait = RETRY.0;
+                    if all {
+                        wait = RETRY.0;
+                        continue;
+                    }
                 }
                 Err(trouble) => {
                     self.ledger.failed(writes.len() as u64);
                     self.tell(at, &mut away, Some(trouble));
                     cache = None;
-                    sleep(wait).await;
-                    wait = (wait * 2).min(RETRY.1);
                 }
             }
+            sleep(wait).await;
+            wait = (wait * 2).min(RETRY.1);
         }
     }
 
+    /// Says whether all was taken.
     async fn bring(
         &self,
         at: usize,
         cache: &mut Option<Cache>,
         writes: &[Write],
-    ) -> Result<(), Trouble> {
+    ) -> Result<bool, Trouble> {
         let (options, url) = (&self.options, &self.options.caches[at]);
         let password = options.password.as_ref().map(|secret| secret.0.as_str());
-        let refused = timeout(options.timeout, async {
+        let taken = timeout(options.timeout, async {
             let cache = match cache {
                 Some(cache) => cache,
                 None => {
@@ -197,13 +253,14 @@ impl<L: MirrorLedger> Mirror<L> {
             };
             cache.write(writes, options.ttl).await
         });
-        let refused = refused.await.map_err(|_| "it does not answer")??;
-        self.table().sent(at, writes);
+        let taken = taken.await.map_err(|_| "it does not answer")??;
+        self.table().sent(at, writes, &taken);
+        let refused = taken.iter().filter(|taken| !**taken).count();
         self.ledger.written((writes.len() - refused) as u64);
         if refused > 0 {
             self.ledger.failed(refused as u64);
         }
-        Ok(())
+        Ok(refused == 0)
     }
 
     /// Says once that a cache is away, and once that it is back.

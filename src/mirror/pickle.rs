@@ -37,6 +37,7 @@ fn int(pickle: &mut Vec<u8>, value: u64) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     #[test]
     fn numbers_take_the_shortest_form_that_python_writes() {
@@ -66,5 +67,55 @@ mod tests {
         let pickle = dict(1_048_576, 7);
         let expected = b"\x80\x02}(X\x06\0\0\0lengthJ\x00\x00\x10\x00X\x08\0\0\0uploadedK\x07u.";
         assert_eq!(pickle, expected);
+    }
+
+    /// Reads an int as Python's unpickler does.
+    fn read(pickle: &[u8]) -> (i128, &[u8]) {
+        let signed = |bytes: &[u8]| {
+            let sign = match bytes.last() {
+                Some(last) if last & 0x80 != 0 => 0xff,
+                _ => 0,
+            };
+            let mut whole = [sign; 16];
+            whole[..bytes.len()].copy_from_slice(bytes);
+            i128::from_le_bytes(whole)
+        };
+        match pickle {
+            [b'K', byte, rest @ ..] => (i128::from(*byte), rest),
+            [b'M', low, high, rest @ ..] => (i128::from(u16::from_le_bytes([*low, *high])), rest),
+            [b'J', rest @ ..] => (signed(&rest[..4]), &rest[4..]),
+            [0x8a, length, rest @ ..] => {
+                let (bytes, rest) = rest.split_at(usize::from(*length));
+                (signed(bytes), rest)
+            }
+            other => panic!("no int: {other:x?}"),
+        }
+    }
+
+    /// Both numbers of a dictionary.
+    fn read_dict(pickle: &[u8]) -> (i128, i128) {
+        let (length, rest) = read(&pickle[15..]);
+        let (uploaded, rest) = read(&rest[13..]);
+        assert_eq!(rest, b"u.");
+        (length, uploaded)
+    }
+
+    #[test]
+    fn numbers_around_every_power_of_two_are_read_back() {
+        let powers = (0..64).map(|bit| 1_u64 << bit);
+        let around = powers.flat_map(|power| [power - 1, power, power | 1]);
+        for number in around.chain([u64::MAX]) {
+            let expected = i128::from(number);
+            assert_eq!(read_dict(&dict(number, number)), (expected, expected));
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_numbers_are_read_back(length: u64, uploaded: u64, less in 0..64_u32) {
+            let (length, uploaded) = (length >> less, uploaded >> less);
+            let expected = (i128::from(length), i128::from(uploaded));
+            prop_assert_eq!(read_dict(&dict(length, uploaded)), expected);
+        }
     }
 }

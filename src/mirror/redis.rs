@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use redis::aio::MultiplexedConnection;
-use redis::{AsyncConnectionConfig, Client, IntoConnectionInfo as _, RedisError};
+use redis::{
+    AsyncConnectionConfig, Client, IntoConnectionInfo as _, RedisError, RedisResult, Value,
+};
 
 use super::cache::Trouble;
 use super::table::Write;
@@ -30,26 +32,28 @@ impl Redis {
         Ok(Self(connection.await?))
     }
 
-    /// Writes all in one go; gives how many were not taken, which is none.
+    /// Writes all in one go; says of each whether it was taken.
     pub(super) async fn write(
         &mut self,
         writes: &[Write],
         ttl: Duration,
-    ) -> Result<usize, Trouble> {
+    ) -> Result<Vec<bool>, Trouble> {
         let mut pipe = redis::pipe();
+        // One that is full takes no values, yet lets keys go.
+        pipe.ignore_errors();
         for write in writes {
             match &write.value {
                 Some(value) => {
                     let seconds = ttl.as_secs().max(1);
-                    pipe.set_ex(&write.key, &value[..], seconds).ignore();
+                    pipe.set_ex(&write.key, &value[..], seconds);
                 }
                 None => {
-                    pipe.del(&write.key).ignore();
+                    pipe.del(&write.key);
                 }
             }
         }
-        let () = pipe.query_async(&mut self.0).await?;
-        Ok(0)
+        let replies: Vec<RedisResult<Value>> = pipe.query_async(&mut self.0).await?;
+        Ok(replies.iter().map(Result::is_ok).collect())
     }
 }
 

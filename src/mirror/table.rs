@@ -22,7 +22,12 @@ pub(super) struct Table {
     times: Times,
     /// How often something was to be written.
     stamp: u64,
+    looks: u64,
 }
+
+/// How often a value that does not change is written again, where caches keep it for longer: they forget as they please,
+/// and whoever has lost it would take the upload for finished.
+const REFRESH: Duration = Duration::from_secs(5);
 
 /// When a row is written again.
 #[derive(Clone, Copy, Debug)]
@@ -74,12 +79,26 @@ impl Table {
                 .unwrap_or_default(),
             times,
             stamp: 0,
+            looks: 0,
         }
     }
 
-    /// Takes an upload in. A newer one of the same owner takes the older one's place.
+    /// How often it was looked at all uploads.
+    pub(super) fn looks(&self) -> u64 {
+        self.looks
+    }
+
+    /// Whether every cache has everything.
+    pub(super) fn lacks_nothing(&self) -> bool {
+        self.rows.values().all(|row| row.unsent == 0)
+    }
+
+    /// Takes an upload in. A newer one of the same owner takes the older one's place, and keeps it.
     pub(super) fn begin(&mut self, key: String, progress: Arc<Progress>, now: Instant) -> Begun {
         let foreign = |row: &Row| !row.ended && row.progress.owner() != progress.owner();
+        if progress.is_replaced() {
+            return Begun::Taken;
+        }
         let there = self.rows.get(&key).map(foreign);
         match there {
             Some(true) => return Begun::Foreign,
@@ -109,6 +128,7 @@ impl Table {
 
     /// Looks at every upload; gives when to look again if nobody calls before.
     pub(super) fn look(&mut self, now: Instant) -> Option<Instant> {
+        self.looks += 1;
         let (times, all) = (self.times, self.all);
         let mut next: Option<Instant> = None;
         for row in self.rows.values_mut() {
@@ -122,6 +142,10 @@ impl Table {
             (row.at, row.unsent) = (now, all);
         }
         let gone = |row: &Row| {
+            // One of a record that had to make room has no end.
+            if !row.ended && row.progress.is_replaced() {
+                return true;
+            }
             let old = now.saturating_duration_since(row.at) > times.ttl;
             row.ended && (row.unsent == 0 || old)
         };
@@ -146,12 +170,17 @@ impl Table {
         rows.into_iter().map(write).collect()
     }
 
-    /// These have been written to it, unless there is something newer.
-    pub(super) fn sent(&mut self, cache: usize, writes: &[Write]) {
-        for write in writes {
+    /// These have been written to it, unless there is something newer. What it did not take comes behind all others.
+    pub(super) fn sent(&mut self, cache: usize, writes: &[Write], taken: &[bool]) {
+        for (write, taken) in writes.iter().zip(taken) {
             if let Some(row) = self.rows.get_mut(&write.key)
                 && row.stamp == write.stamp
             {
+                if !taken {
+                    self.stamp += 1;
+                    row.stamp = self.stamp;
+                    continue;
+                }
                 row.unsent &= !(1 << cache);
                 if row.ended && row.unsent == 0 {
                     self.rows.remove(&write.key);
@@ -186,7 +215,7 @@ impl Row {
             _ => Some(numbers.for_the_article()),
         };
         let changed = self.shown != shown;
-        let refresh = self.at + times.ttl / 3;
+        let refresh = self.at + REFRESH.min(times.ttl / 3);
         let due = if changed {
             self.at + times.interval
         } else {
@@ -230,7 +259,7 @@ mod tests {
     /// What cache 0 gets; it has it then.
     fn written(table: &mut Table) -> Vec<Option<Vec<u8>>> {
         let writes = table.unsent(0, 10);
-        table.sent(0, &writes);
+        table.sent(0, &writes, &vec![true; writes.len()]);
         writes.into_iter().map(|write| write.value).collect()
     }
 
@@ -322,7 +351,35 @@ mod tests {
         let older = table.unsent(0, 10);
         tap.received(40);
         table.look(now + INTERVAL);
-        table.sent(0, &older);
+        table.sent(0, &older, &[true]);
         assert_eq!(written(&mut table), [Some(pickle::dict(100, 40))]);
+    }
+
+    #[test]
+    fn what_a_cache_does_not_take_is_tried_again_behind_the_others() {
+        let (mut table, one, two, now) = (table(1, 9), tap("a"), tap("b"), Instant::now());
+        begin(&mut table, "1", &one, now);
+        begin(&mut table, "2", &two, now);
+        let keys = |writes: &[Write]| writes.iter().map(|w| w.key.clone()).collect::<Vec<_>>();
+        let first = table.unsent(0, 1);
+        assert_eq!(keys(&first), ["1"]);
+        table.sent(0, &first, &[false]);
+        assert_eq!(keys(&table.unsent(0, 9)), ["2", "1"]);
+    }
+
+    #[test]
+    fn an_older_upload_that_is_listed_anew_leaves_the_key_to_the_newer() {
+        let tracker = Tracker::start(TrackerOptions::default());
+        let mut upload = Upload::new(Protocol::Form, Owner::Named("a".into()));
+        upload.progress_id = ProgressId::parse("7");
+        upload.length = Some(100);
+        let older = tracker.begin(&upload);
+        upload.id = crate::upload::UploadId::random();
+        upload.length = Some(200);
+        let newer = tracker.begin(&upload);
+        let (mut table, now) = (table(1, 9), Instant::now());
+        begin(&mut table, "7", &newer, now);
+        assert_eq!(begin(&mut table, "7", &older, now), Begun::Taken);
+        assert_eq!(written(&mut table), [Some(pickle::dict(200, 0))]);
     }
 }

@@ -27,7 +27,7 @@ pub(super) struct Attending {
 }
 
 impl Tracker {
-    /// Has `bell` rung for every upload that gets a progress id from now on: when it begins and at each publication. At
+    /// Has `bell` rung for every upload with a progress id that goes on, or begins from now on: when it begins and at each publication. At
     /// most `most` wait to be looked at; of those beyond nothing is heard. There is one who attends, the first.
     pub(crate) fn attend(&self, bell: &Bell, most: usize) -> Newcomers {
         let newcomers = Arc::default();
@@ -37,6 +37,16 @@ impl Tracker {
             most,
             newcomers: Arc::clone(&newcomers),
         });
+        let mut there: Vec<_> = locked(&self.shared.records)
+            .by_id
+            .values()
+            .filter(|progress| !progress.state().is_end())
+            .cloned()
+            .collect();
+        there.sort_by_key(|progress| progress.began);
+        for progress in &there {
+            self.shared.tell_attending(progress);
+        }
         Newcomers(newcomers)
     }
 }

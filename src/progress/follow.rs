@@ -32,7 +32,7 @@ impl Key {
 pub struct Bell(Arc<Notify>);
 
 impl Bell {
-    pub(super) fn ring(&self) {
+    pub(crate) fn ring(&self) {
         self.0.notify_one();
     }
 

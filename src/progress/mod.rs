@@ -188,7 +188,7 @@ impl Progress {
     }
 
     /// A newer upload has taken over the progress id.
-    fn is_replaced(&self) -> bool {
+    pub(crate) fn is_replaced(&self) -> bool {
         self.replaced.load(Ordering::Acquire)
     }
 

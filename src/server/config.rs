@@ -15,7 +15,7 @@ use tracing::level_filters::LevelFilter;
 use crate::app::Pattern;
 use crate::hand_off::Give;
 use crate::handlers::{Algorithm, TypePattern};
-use crate::mirror::{CacheUrl, KeyTemplate};
+use crate::mirror::{CacheUrl, KeyTemplate, part_of_a_key};
 use crate::name::{OnConflict, Template};
 use crate::net::Upstream;
 use crate::rights::{AllowOrigin, Forwarding, HostName, Network};
@@ -252,7 +252,7 @@ pub struct Config {
     pub(crate) progress_cache_key: KeyTemplate,
 
     /// Django's KEY_PREFIX there; none given, it is empty
-    #[arg(long, value_name = "TEXT", help_heading = APP)]
+    #[arg(long, value_name = "TEXT", value_parser = part_of_a_key, help_heading = APP)]
     pub progress_cache_prefix: Option<String>,
 
     /// Django's VERSION there

@@ -1,31 +1,28 @@
 //! The caches that get a copy of the progress, as the configuration says.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
-
 use anyhow::{Context as _, ensure};
 
 use super::Config;
 use super::metrics::Metrics;
-use crate::mirror::{self, KeyFacts, MirrorLedger, MirrorOptions, Secret};
-use crate::net::{Address, Net, Upstream};
+use crate::mirror::{self, Copies, KeyFacts, MirrorLedger, MirrorOptions, Secret};
+use crate::net::Net;
 use crate::progress::Tracker;
 
-/// Has them follow the uploads that begin from now on, if there are any.
-pub(super) async fn start(
+/// Has them follow the uploads, if there are any.
+pub(super) fn start(
     config: &Config,
     net: &Net,
     tracker: &Tracker,
     metrics: Metrics,
-) -> anyhow::Result<()> {
+) -> anyhow::Result<Option<Copies>> {
     if config.progress_cache.is_empty() {
-        return Ok(());
+        return Ok(None);
     }
-    let options = options(config).await?;
-    mirror::start(net, options, tracker, metrics);
-    Ok(())
+    let options = options(config)?;
+    Ok(Some(mirror::start(net, options, tracker, metrics)))
 }
 
-async fn options(config: &Config) -> anyhow::Result<MirrorOptions> {
+fn options(config: &Config) -> anyhow::Result<MirrorOptions> {
     const MOST_CACHES: usize = 64;
     ensure!(
         config.progress_cache.len() <= MOST_CACHES,
@@ -37,10 +34,6 @@ async fn options(config: &Config) -> anyhow::Result<MirrorOptions> {
         config.progress_cache_time.as_secs() <= MOST_DAYS * 24 * 60 * 60,
         "--progress-cache-time is longer than the {MOST_DAYS} days for which caches keep a value"
     );
-    let addr = match &config.app {
-        Some(app) => Some(our_address(app).await),
-        None => None,
-    };
     Ok(MirrorOptions {
         caches: config.progress_cache.clone(),
         password: password(config)?,
@@ -48,8 +41,8 @@ async fn options(config: &Config) -> anyhow::Result<MirrorOptions> {
         facts: KeyFacts {
             prefix: config.progress_cache_prefix.clone().unwrap_or_default(),
             version: config.progress_cache_version,
-            addr,
         },
+        app: config.app.clone(),
         ttl: config.progress_cache_time,
         interval: config.progress_cache_interval,
         timeout: config.progress_cache_timeout,
@@ -69,29 +62,6 @@ fn password(config: &Config) -> anyhow::Result<Option<Secret>> {
     Ok(Some(Secret(word.to_owned())))
 }
 
-/// What the app sees as the address of whoever asks it: that of our end of the connection. A socket of the file system has
-/// none; Django's `REMOTE_ADDR` is empty there.
-async fn our_address(app: &Upstream) -> String {
-    let Address::Tcp { host, port, .. } = app.address() else {
-        return String::new();
-    };
-    let found = tokio::net::lookup_host((host, port)).await;
-    let first = found.ok().and_then(|mut found| found.next());
-    let near = first.and_then(|app| near(app).ok());
-    near.unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST)).to_string()
-}
-
-/// Which of our addresses leads there. Connecting such a socket sends nothing.
-fn near(app: SocketAddr) -> std::io::Result<IpAddr> {
-    let any: IpAddr = match app {
-        SocketAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
-        SocketAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
-    };
-    let socket = UdpSocket::bind((any, 0))?;
-    socket.connect(app)?;
-    Ok(socket.local_addr()?.ip().to_canonical())
-}
-
 impl MirrorLedger for Metrics {
     fn written(&self, values: u64) {
         self.cached(true, values);
@@ -103,24 +73,5 @@ impl MirrorLedger for Metrics {
 
     fn left_out(&self, why: &'static str) {
         self.uncached(why);
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[tokio::test]
-    async fn our_address_is_the_one_that_the_app_sees() {
-        for (app, address) in [
-            ("http://127.0.0.1:8000", "127.0.0.1"),
-            ("http://localhost:8000", "127.0.0.1"),
-            ("http://127.9.9.9", "127.0.0.1"),
-            ("unix:/run/app.sock", ""),
-        ] {
-            let seen = our_address(&app.parse().unwrap()).await;
-            let loopback = address == "127.0.0.1" && seen == "::1" && app.contains("localhost");
-            assert!(seen == address || loopback, "{app}: {seen}");
-        }
     }
 }

@@ -145,7 +145,7 @@ async fn serve(told: Told, level: Level) -> anyhow::Result<()> {
         .rights(rights)
         .into_service();
     let tracker = &service.inbound().tracker;
-    mirrored::start(&config, &net, tracker, metrics.clone()).await?;
+    let copies = mirrored::start(&config, &net, tracker, metrics.clone())?;
     let operator = service.operator();
     let address = listener.local_addr()?;
     let (options, most) = (config.connections(), config.max_connections);
@@ -171,8 +171,14 @@ async fn serve(told: Told, level: Level) -> anyhow::Result<()> {
     let told = until_stopped(told, &mut signals, &public, &reload).await;
     tracing::info!("told to stop");
     admin.ready.store(false, Ordering::Release);
+    let end = async {
+        drain::stop(told.config.drain(), public).await;
+        if let Some(copies) = &copies {
+            copies.settle().await;
+        }
+    };
     tokio::select! {
-        () = drain::stop(told.config.drain(), public) => Ok(()),
+        () = end => Ok(()),
         number = signals.next_stop() => std::process::exit(128 + number),
     }
 }
