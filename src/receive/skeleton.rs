@@ -1,5 +1,6 @@
 //! What of a form is no file's: with the files in their places it is the form again, byte for byte.
 
+#[cfg(feature = "server")]
 use bytes::Bytes;
 
 use super::Received;
@@ -25,6 +26,7 @@ struct Gap {
 }
 
 /// The same when all of the form has come.
+#[cfg(feature = "server")]
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) struct Skeleton {
     bytes: Bytes,
@@ -32,6 +34,7 @@ pub(crate) struct Skeleton {
 }
 
 /// A piece of a form that is put together again.
+#[cfg(feature = "server")]
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) enum Span {
     /// These bytes, never none.
@@ -84,6 +87,7 @@ impl Received {
     }
 
     /// The form's skeleton, where it was kept and all of the form has come.
+    #[cfg(feature = "server")]
     pub(super) fn take_skeleton(&mut self) -> Option<Skeleton> {
         self.skeleton.take().map(|growing| Skeleton {
             bytes: growing.bytes.into(),
@@ -123,6 +127,7 @@ impl Received {
     }
 }
 
+#[cfg(feature = "server")]
 impl Skeleton {
     /// How long the form is, in bytes.
     pub(crate) fn length(&self) -> u64 {
@@ -144,6 +149,7 @@ impl Skeleton {
     }
 }
 
+#[cfg(feature = "server")]
 impl Span {
     fn length(&self) -> u64 {
         match self {
