@@ -41,9 +41,9 @@ impl Forged {
     }
 
     fn is_read(&self, name: &str) -> bool {
-        let bare = name.trim_end_matches("[]");
-        let is_path = [".path", "[path]", "[path"].iter();
-        is_path.clone().any(|end| bare.ends_with(end))
+        let bare = name.trim_end_matches('[');
+        bare.ends_with(".path")
+            || bare.ends_with("[path")
             || begins(name, OURS, &['.', '[', '_', ' '])
             || self.files.iter().any(|file| is_of(name, file))
     }
@@ -99,7 +99,9 @@ fn readings(name: &str) -> Vec<String> {
         let plain = name.replace('\\', "");
         let whole = plain.split('\0').next().unwrap_or_default();
         let blank = |c: char| c.is_whitespace() || c.is_control();
-        all.push(whole.trim_matches(blank).to_lowercase());
+        // Rack and others pass over brackets that open or close nothing.
+        let bare = whole.trim_matches(blank).replace(']', "");
+        all.push(bare.trim_start_matches('[').to_lowercase());
         let decoded = percent_decode_str(&name).decode_utf8_lossy().into_owned();
         if decoded == name {
             break;
@@ -150,6 +152,9 @@ mod tests {
             "elsewhere[path",
             "elsewhere[path][]",
             "elsewhere.path[]",
+            "picture].size",
+            "[picture[size]",
+            "picture_]size",
         ] {
             assert!(forged.is(name), "{name:?}");
         }
