@@ -74,6 +74,12 @@ impl Bench<'_> {
             "forms of 300 KiB to Django, 16 at once, 1/s (its workers' processor seconds for 1,000)".to_owned(),
             &speed,
             &workers,
+            Claim::ratio(
+                Kind::Django,
+                of(&speed, Kind::Before),
+                of(&speed, Kind::Django),
+                Wanted::Nothing,
+            ),
         ))
     }
 
@@ -111,6 +117,7 @@ impl Bench<'_> {
             format!("a page of Django's while {UPLOADS} slow uploads run, ms, p99 (median)"),
             &tails,
             &medians,
+            Claim::of("ms, p99", of(&tails, Kind::Before), Wanted::Nothing),
         ))
     }
 }
@@ -133,18 +140,15 @@ fn asked(address: SocketAddr, pages: usize) -> io::Result<Vec<f64>> {
     Ok(took)
 }
 
-fn told(case: String, first: &Figures, second: &Figures) -> Row {
+fn told(case: String, first: &Figures, second: &Figures, claim: Option<Claim>) -> Row {
     let both = first.iter().zip(second);
     let reached = both.map(|((kind, first), (_, second))| {
         (*kind, format!("{} ({})", middle(first), middle(second)))
     });
-    let (ours, alone) = (of(first, Kind::Before), of(first, Kind::Django));
     Row {
         case,
         reached: reached.collect(),
-        claims: Claim::ratio(Kind::Django, ours, alone, Wanted::Nothing)
-            .into_iter()
-            .collect(),
+        claims: claim.into_iter().collect(),
         ..Row::default()
     }
 }
