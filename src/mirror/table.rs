@@ -299,9 +299,12 @@ mod tests {
         let (mut table, tap, now) = (table(1, 9), tap("a"), Instant::now());
         begin(&mut table, "7", &tap, now);
         written(&mut table);
-        assert_eq!(table.look(now), Some(now + TTL / 3));
-        table.look(now + TTL / 3);
+        assert_eq!(table.look(now), Some(now + REFRESH));
+        table.look(now + REFRESH);
         assert_eq!(written(&mut table).len(), 1);
+        table.times.ttl = Duration::from_secs(6);
+        let now = now + REFRESH;
+        assert_eq!(table.look(now), Some(now + Duration::from_secs(2)));
     }
 
     #[test]

@@ -30,6 +30,7 @@ mod limits;
 mod log;
 mod may;
 mod metrics;
+mod mirror;
 mod nginx;
 mod operations;
 mod order;

@@ -119,7 +119,10 @@ impl CacheServer {
             Kind::Memcached(_) => self.address.to_string(),
             Kind::Redis(_) => self.url(),
         };
-        (format!("django.core.cache.backends.{module}.{with}"), location)
+        (
+            format!("django.core.cache.backends.{module}.{with}"),
+            location,
+        )
     }
 
     /// One of Django's caches that reads this server: `PyMemcacheCache`, `PyLibMCCache`, `RedisCache`. `settings` is

@@ -3,6 +3,7 @@
 #![allow(dead_code, reason = "each test file uses its own part")]
 
 pub(crate) mod app;
+pub(crate) mod cache;
 pub(crate) mod certificate;
 pub(crate) mod ended;
 pub(crate) mod killed;
