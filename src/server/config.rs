@@ -66,7 +66,7 @@ pub struct Config {
     #[arg(long, value_name = "SIZE", default_value = "16MiB", value_parser = size, help_heading = SERVING)]
     pub max_page_size: u64,
 
-    /// The app behind: http://127.0.0.1:8000, https://app.example or unix:/run/app.sock; what is not ours goes to it
+    /// The app behind, by its http, https or unix address; what is not ours goes to it
     #[arg(long, value_name = "URL", help_heading = APP)]
     pub(crate) app: Option<Upstream>,
 

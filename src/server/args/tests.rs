@@ -359,6 +359,7 @@ fn samples(kind: &str) -> Option<(&str, &'static str)> {
         "list of origins" => ("https://a.example", "a.example"),
         "list of paths" => ("/a/*/b", "a"),
         "URL" => ("http://127.0.0.1:8000", "ftp://a"),
+        "list of addresses" => ("memcached://127.0.0.1:11211", "http://a"),
         "list of statuses" => ("409,400-499", "200"),
         "list of types" => ("image/*", "image"),
         "template" => ("{id}", "{nothing}"),
@@ -368,7 +369,7 @@ fn samples(kind: &str) -> Option<(&str, &'static str)> {
         "size from `1KiB` to `64KiB`" => ("64KiB", "65KiB"),
         "size up to `15KiB`" => ("15KiB", "16KiB"),
         // Any text names one.
-        "file" | "folder" => return None,
+        "file" | "folder" | "text" => return None,
         words => (words.trim_matches('`'), "nonsense"),
     })
 }
