@@ -361,6 +361,9 @@ fn samples(kind: &str) -> Option<(&str, &'static str)> {
         "URL" => ("http://127.0.0.1:8000", "ftp://a"),
         "list of addresses" => ("memcached://127.0.0.1:11211", "http://a"),
         "list of statuses" => ("409,400-499", "200"),
+        "list of addresses" => ("memcached://127.0.0.1:11211", "ftp://127.0.0.1"),
+        "template of a key" => ("{prefix}_{id}", "{nothing}"),
+        "part of a key" => ("django", "a b"),
         "list of types" => ("image/*", "image"),
         "template" => ("{id}", "{nothing}"),
         "1–70" => ("70", "71"),
@@ -390,7 +393,7 @@ fn the_docs_say_which_values_an_option_takes() {
         for word in values.split('`').skip(1).step_by(2) {
             assert!(takes(word), "{key} takes no {word}");
         }
-        let any_text = ["folder", "template", "path", "list"];
+        let any_text = ["folder", "template", "path", "list", "part of a key"];
         let any_text = any_text.iter().any(|kind| values.contains(kind));
         assert!(
             !takes(bad) || values.contains("folder"),
