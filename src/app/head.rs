@@ -1,8 +1,9 @@
 //! What the app is told of a request, and the client of an answer: one function each, for whatever goes to the app.
 //!
 //! What concerns one connection alone stays there (RFC 9110, 7.6.1). What says who asks is ours to say: the app believes us,
-//! so nothing of it that a stranger made up comes through, whether written with `-` or with `_`, which many apps read as
-//! the same. What begins with `Dumbwaiter-` is between us and the app, and nobody else says it, either way.
+//! so nothing of it that a stranger made up comes through. Nor does any name with `_` in it: many apps read that as `-`, and
+//! gunicorn takes `SCRIPT_NAME`, of a proxy that it believes, for the part of the path that is not to be looked at. What
+//! begins with `Dumbwaiter-` is between us and the app, and nobody else says it, either way.
 
 use std::fmt::Write as _;
 use std::net::IpAddr;
@@ -99,10 +100,11 @@ fn is_of_one_hop(name: &HeaderName) -> bool {
 /// Whether a field says who asks, or could be taken for what we say: it is not the client's to say. `Proxy` becomes the
 /// address of a proxy where an app's fields become its environment.
 fn is_claim(name: &HeaderName) -> bool {
-    let name = dashed(name);
-    is_ours(&name)
+    let name = name.as_str();
+    name.contains('_')
+        || is_ours(name)
         || name.starts_with("x-forwarded")
-        || matches!(&*name, "forwarded" | "x-real-ip" | "host" | "proxy")
+        || matches!(name, "forwarded" | "x-real-ip" | "host" | "proxy")
 }
 
 fn is_ours(dashed: &str) -> bool {

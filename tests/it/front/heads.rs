@@ -89,7 +89,7 @@ fn what_says_who_asks_is_ours_to_say() {
     let forged = "GET / HTTP/1.1\r\nHost: shop.example:8080\r\nX-Forwarded-For: 6.6.6.6\r\nX_Forwarded_For: 6.6.6.6\r\n\
         X-Forwarded-Proto: https\r\nX-Forwarded-Ssl: on\r\nX-Forwarded-Host: evil\r\nForwarded: for=6.6.6.6\r\n\
         X-Real-IP: 6.6.6.6\r\nDumbwaiter-Upload: forged\r\nDumbwaiter_Statement: forged\r\nDUMBWAITER-TOKEN: x\r\n\
-        Proxy: evil\r\nX-Forwarded-Prefix: /evil\r\n\r\n";
+        Proxy: evil\r\nX-Forwarded-Prefix: /evil\r\nSCRIPT_NAME: /evil\r\npath_info: /evil\r\nRemote_User: evil\r\n\r\n";
     stream.write_all(forged.as_bytes()).unwrap();
     assert_eq!(Reply::read(&mut stream).status, 200);
     let seen = app.only();
@@ -115,6 +115,8 @@ fn what_says_who_asks_is_ours_to_say() {
         "x_forwarded",
         "ssl",
         "dumbwaiter-token",
+        "script_name",
+        "path_info",
     ] {
         assert!(!lower.contains(word), "{word}: {}", seen.head);
     }
