@@ -62,9 +62,9 @@ impl Front {
     fn way(&self, (method, path, fields): Head<'_>) -> Way {
         let at = |paths: &[Pattern]| paths.iter().any(|pattern| pattern.matches(path));
         match *method {
-            Method::POST | Method::PUT if at(&self.upload_paths) => match essence(fields) {
-                Some(form) if form.eq_ignore_ascii_case("multipart/form-data") => Way::Upload,
-                Some(form) if self.forms.refer() && form.eq_ignore_ascii_case(PLAIN) => Way::Plain,
+            Method::POST | Method::PUT if at(&self.upload_paths) => match fields {
+                form if is_of(form, FORM) => Way::Upload,
+                form if self.forms.refer() && is_of(form, PLAIN) => Way::Plain,
                 _ => Way::Pass,
             },
             Method::GET | Method::HEAD if at(&self.poll_paths) => Way::Poll,
@@ -73,14 +73,20 @@ impl Front {
     }
 }
 
+/// A form with files.
+const FORM: &str = "multipart/form-data";
 /// A form without files.
 const PLAIN: &str = "application/x-www-form-urlencoded";
 
-/// What a body is, without the parameters.
-fn essence(fields: &HeaderMap) -> Option<&str> {
-    let value = fields.get(header::CONTENT_TYPE);
-    let media_type = value.and_then(|value| value.to_str().ok())?;
-    media_type.split(';').next().map(str::trim)
+/// Whether an app could read a body as of this type: in any `Content-Type` where there are several, and whatever stands
+/// behind the type. PHP ends it at a comma or a blank too, and no app minds bytes that are not ASCII behind it.
+fn is_of(fields: &HeaderMap, media_type: &str) -> bool {
+    fields.get_all(header::CONTENT_TYPE).iter().any(|value| {
+        let value = value.as_bytes().trim_ascii_start();
+        let end = value.iter().position(|byte| b";, \t".contains(byte));
+        let essence = &value[..end.unwrap_or(value.len())];
+        essence.eq_ignore_ascii_case(media_type.as_bytes())
+    })
 }
 
 impl Lift {

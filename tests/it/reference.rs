@@ -259,6 +259,40 @@ fn a_form_without_files_in_the_other_encoding_is_rid_of_them_too() {
 }
 
 #[test]
+fn no_form_goes_past_us_by_how_its_type_is_written() {
+    let app = App::start();
+    let server = before(&app, &[]);
+    let body = form(&[part("picture.path", None, b"/etc/passwd")]);
+    let form = "multipart/form-data";
+    for (kinds, status) in [
+        (format!("Content-Type: {form}, boundary=b\r\n"), 415),
+        (format!("Content-Type: {form} boundary=b\r\n"), 415),
+        (
+            format!("Content-Type:\t{form}\t; boundary=b; a=\u{e4}\r\n"),
+            200,
+        ),
+        (
+            format!("Content-Type: text/plain\r\nContent-Type: {form}; boundary=b\r\n"),
+            400,
+        ),
+    ] {
+        let (length, kinds) = (body.len(), kinds.as_bytes());
+        let head = format!("POST /upload HTTP/1.1\r\nHost: a\r\nContent-Length: {length}\r\n");
+        let mut stream = server.connect();
+        stream
+            .write_all(&[head.as_bytes(), kinds, b"\r\n", &body].concat())
+            .unwrap();
+        let kinds = String::from_utf8_lossy(kinds);
+        assert_eq!(Reply::read(&mut stream).status, status, "{kinds}");
+    }
+    let names: Vec<_> = fields(&app.only())
+        .into_iter()
+        .map(|(name, _)| name)
+        .collect();
+    assert_eq!(names, ["dumbwaiter.statement"]);
+}
+
+#[test]
 fn what_the_app_refuses_goes_after_the_grace_and_what_it_fails_on_stays() {
     let app = App::start();
     let server = before(&app, &["--app-grace", "10ms"]);
