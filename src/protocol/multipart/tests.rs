@@ -371,11 +371,17 @@ fn again(boundary: &str, frames: impl IntoIterator<Item = Bytes>) -> Vec<u8> {
         parser.restore(&saved).unwrap();
     }
     parser.finish(&mut pieces).unwrap();
-    let bytes = pieces.iter().filter_map(|piece| match piece {
-        Piece::Data(bytes) | Piece::Between(bytes) => Some(bytes.as_ref()),
-        Piece::File(_) | Piece::Field(_) | Piece::End => None,
-    });
-    bytes.collect::<Vec<_>>().concat()
+    let mut body = Vec::new();
+    for piece in &pieces {
+        match piece {
+            Piece::Data(bytes) | Piece::Between(bytes) => body.extend_from_slice(bytes),
+            Piece::File(_) | Piece::Field(_) => {
+                assert!(body.ends_with(b"\r\n\r\n"), "its head first")
+            }
+            Piece::End => {}
+        }
+    }
+    body
 }
 
 /// The cases that are whole forms.
