@@ -223,6 +223,7 @@ impl<L: MirrorLedger> Mirror<L> {
                 }
                 Err(trouble) => {
                     self.ledger.failed(writes.len() as u64);
+                    self.table().doubt(at, Instant::now());
                     self.tell(at, &mut away, Some(trouble));
                     cache = None;
                 }

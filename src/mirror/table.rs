@@ -13,11 +13,14 @@ type Caches = u64;
 /// How many caches there may be.
 pub(super) const MOST_CACHES: usize = Caches::BITS as usize;
 
-/// The rows, at most so many.
+/// The rows: at most so many of uploads that go on, and as many again of those that have ended and of which not every
+/// cache knows.
 #[derive(Debug)]
 pub(super) struct Table {
     rows: HashMap<String, Row>,
     most: usize,
+    /// By cache: until when something may still come to pass there that was given up.
+    doubts: Vec<Option<Instant>>,
     all: Caches,
     times: Times,
     /// How often something was to be written.
@@ -74,6 +77,7 @@ impl Table {
         Self {
             rows: HashMap::new(),
             most,
+            doubts: vec![None; caches],
             all: Caches::MAX
                 .checked_shr(Caches::BITS - caches as u32)
                 .unwrap_or_default(),
@@ -95,7 +99,7 @@ impl Table {
 
     /// Takes an upload in. A newer one of the same owner takes the older one's place, and keeps it.
     pub(super) fn begin(&mut self, key: String, progress: Arc<Progress>, now: Instant) -> Begun {
-        let foreign = |row: &Row| !row.ended && row.progress.owner() != progress.owner();
+        let foreign = |row: &Row| row.goes_on() && row.progress.owner() != progress.owner();
         if progress.is_replaced() {
             return Begun::Taken;
         }
@@ -118,19 +122,27 @@ impl Table {
         Begun::Taken
     }
 
-    /// Forgets one that has ended, though not every cache knows.
+    /// Whether there is room for one more, for which the one that ended first may have to go.
     fn make_room(&mut self) -> bool {
-        let ended = self.rows.iter().filter(|(_, row)| row.ended);
-        let oldest = ended.min_by_key(|(_, row)| row.at);
-        let oldest = oldest.map(|(key, _)| key.clone());
-        oldest.is_some_and(|key| self.rows.remove(&key).is_some())
+        let go_on = self.rows.values().filter(|row| row.goes_on()).count();
+        if go_on >= self.most {
+            return false;
+        }
+        if self.rows.len() >= self.most.saturating_mul(2) {
+            let ended = self.rows.iter().filter(|(_, row)| !row.goes_on());
+            let oldest = ended.min_by_key(|(_, row)| row.at);
+            let oldest = oldest.map(|(key, _)| key.clone());
+            oldest.and_then(|key| self.rows.remove(&key));
+        }
+        true
     }
 
     /// Looks at every upload; gives when to look again if nobody calls before.
     pub(super) fn look(&mut self, now: Instant) -> Option<Instant> {
         self.looks += 1;
+        self.settle(now);
         let (times, all) = (self.times, self.all);
-        let mut next: Option<Instant> = None;
+        let mut next = self.doubts.iter().flatten().min().copied();
         for row in self.rows.values_mut() {
             if let Some(due) = row.due(times, now) {
                 let sooner = next.is_none_or(|next| due < next);
@@ -141,13 +153,14 @@ impl Table {
             row.stamp = self.stamp;
             (row.at, row.unsent) = (now, all);
         }
+        let sure = self.is_sure();
         let gone = |row: &Row| {
             // One of a record that had to make room has no end.
             if !row.ended && row.progress.is_replaced() {
                 return true;
             }
             let old = now.saturating_duration_since(row.at) > times.ttl;
-            row.ended && (row.unsent == 0 || old)
+            row.ended && ((row.unsent == 0 && sure) || old)
         };
         self.rows.retain(|_, row| !gone(row));
         next
@@ -172,6 +185,7 @@ impl Table {
 
     /// These have been written to it, unless there is something newer. What it did not take comes behind all others.
     pub(super) fn sent(&mut self, cache: usize, writes: &[Write], taken: &[bool]) {
+        let sure = self.is_sure();
         for (write, taken) in writes.iter().zip(taken) {
             if let Some(row) = self.rows.get_mut(&write.key)
                 && row.stamp == write.stamp
@@ -182,11 +196,32 @@ impl Table {
                     continue;
                 }
                 row.unsent &= !(1 << cache);
-                if row.ended && row.unsent == 0 {
+                if row.ended && row.unsent == 0 && sure {
                     self.rows.remove(&write.key);
                 }
             }
         }
+    }
+
+    /// It did not answer. What it was asked may come to pass all the same, later and behind what it will be asked then: a
+    /// server that was stopped goes on with all of its connections, in any order. Some time after it is back it is
+    /// written everything once more.
+    pub(super) fn doubt(&mut self, cache: usize, now: Instant) {
+        self.doubts[cache] = Some(now + REFRESH);
+    }
+
+    /// Puts an end to doubts that have lasted.
+    fn settle(&mut self, now: Instant) {
+        for cache in 0..self.doubts.len() {
+            if self.doubts[cache].is_some_and(|until| until <= now) {
+                self.doubts[cache] = None;
+                self.lost(cache);
+            }
+        }
+    }
+
+    fn is_sure(&self) -> bool {
+        self.doubts.iter().all(Option::is_none)
     }
 
     /// It may have lost everything.
@@ -203,6 +238,10 @@ impl Table {
 }
 
 impl Row {
+    fn goes_on(&self) -> bool {
+        !self.ended && !self.progress.state().is_end()
+    }
+
     /// Takes in how far the upload is now; gives when it is to be written, unless that is at once.
     fn due(&mut self, times: Times, now: Instant) -> Option<Instant> {
         if self.ended {
@@ -332,19 +371,35 @@ mod tests {
         assert_eq!(begin(&mut table, "7", &theirs, now), Begun::Foreign);
         assert_eq!(begin(&mut table, "7", &again, now), Begun::Taken);
         again.fail(&Error::ClientGone);
-        table.look(now);
         assert_eq!(begin(&mut table, "7", &theirs, now), Begun::Taken);
     }
 
     #[test]
-    fn there_are_at_most_so_many_and_those_that_have_ended_make_room() {
-        let (mut table, one, two, now) = (table(1, 1), tap("a"), tap("b"), Instant::now());
+    fn there_are_at_most_so_many_and_as_many_again_that_have_ended() {
+        let mut table = table(1, 1);
+        let (one, two, three, now) = (tap("a"), tap("b"), tap("c"), Instant::now());
         begin(&mut table, "1", &one, now);
         assert_eq!(begin(&mut table, "2", &two, now), Begun::Full);
         one.fail(&Error::ClientGone);
-        table.look(now);
         assert_eq!(begin(&mut table, "2", &two, now), Begun::Taken);
-        assert_eq!(table.len(), 1);
+        two.fail(&Error::ClientGone);
+        assert_eq!(begin(&mut table, "3", &three, now), Begun::Taken);
+        assert_eq!(table.len(), 2);
+    }
+
+    #[test]
+    fn a_cache_that_did_not_answer_is_told_once_more_after_it_is_back_ends_too() {
+        let (mut table, tap, now) = (table(1, 9), tap("a"), Instant::now());
+        begin(&mut table, "7", &tap, now);
+        table.doubt(0, now);
+        tap.done(&[]);
+        assert_eq!(table.look(now), Some(now + REFRESH));
+        assert_eq!(written(&mut table), [None]);
+        table.look(now + REFRESH / 2);
+        assert_eq!(written(&mut table), []);
+        table.look(now + REFRESH);
+        assert_eq!(written(&mut table), [None]);
+        assert_eq!(table.len(), 0);
     }
 
     #[test]
