@@ -23,7 +23,7 @@ const NAMED: [&str; 8] = [
 ];
 
 /// Types that implement `serde`'s traits: a store of one's own has to write them down.
-const WRITTEN_DOWN: [&str; 13] = [
+const WRITTEN_DOWN: [&str; 14] = [
     "Checkpoint",
     "Concat",
     "FileFacts",
@@ -36,6 +36,7 @@ const WRITTEN_DOWN: [&str; 13] = [
     "ProgressId",
     "Protocol",
     "Remembered",
+    "Terms",
     "UploadId",
 ];
 
