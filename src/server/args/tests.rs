@@ -361,7 +361,6 @@ fn samples(kind: &str) -> Option<(&str, &'static str)> {
         "URL" => ("http://127.0.0.1:8000", "ftp://a"),
         "list of addresses" => ("memcached://127.0.0.1:11211", "http://a"),
         "list of statuses" => ("409,400-499", "200"),
-        "list of addresses" => ("memcached://127.0.0.1:11211", "ftp://127.0.0.1"),
         "template of a key" => ("{prefix}_{id}", "{nothing}"),
         "part of a key" => ("django", "a b"),
         "list of types" => ("image/*", "image"),
