@@ -214,6 +214,7 @@ impl Life {
             },
             Err(error) => Err(error),
         };
+        handed.count_again().await;
         match worked {
             Ok(answer) => self.end_as(handed, answer),
             Err(error) => self.fail(handed, error).await,

@@ -132,6 +132,16 @@ impl Handed {
         }
     }
 
+    /// What the app has moved away counts no more with what is held.
+    pub(crate) async fn count_again(&mut self) {
+        self.release();
+        if self.stored.is_some() {
+            let (store, id) = (&self.received.receiver.store, self.received.upload.id);
+            // If that cannot be told now, whoever clears away finds it.
+            let _ = store.stored(&id).await;
+        }
+    }
+
     /// The app has it. What was not stored for good goes, before anybody is told.
     pub(crate) fn done(mut self) {
         self.release();

@@ -293,6 +293,27 @@ fn no_form_goes_past_us_by_how_its_type_is_written() {
 }
 
 #[test]
+fn what_the_app_has_moved_away_makes_room_at_once() {
+    let (app, away) = (App::start(), tempfile::tempdir().unwrap());
+    let kept = away.path().to_owned();
+    let server = before(&app, &["--max-store-size", "1MiB"]);
+    let body = form(&[part("f", Some("a"), &noise(600_000))]);
+    for (file, status) in [("a", 200), ("b", 500), ("c", 200)] {
+        let to = kept.join(file);
+        app.does(move |call| {
+            let seen = call.read();
+            let from = path(&seen, 0);
+            fs::copy(&from, &to)
+                .and_then(|_| fs::remove_file(from))
+                .unwrap();
+            call.answer(status, "", b"");
+        });
+        let reply = server.post("/upload", "", &body);
+        assert_eq!(reply.status, status, "{file}: {reply:?}");
+    }
+}
+
+#[test]
 fn what_the_app_refuses_goes_after_the_grace_and_what_it_fails_on_stays() {
     let app = App::start();
     let server = before(&app, &["--app-grace", "10ms"]);
