@@ -7,8 +7,9 @@ use percent_encoding::percent_decode_str;
 /// A path of the app's: `/upload`, `/albums/*/pictures/`, `/api/**`. `*` stands for any one segment, or for a part of one;
 /// `**` at the end for whatever follows, or nothing.
 ///
-/// A request's path is compared as the app reads it, with `%75` for `u`: otherwise what is spelled in another way would get to
-/// the same view as something that is not ours.
+/// A request's path is compared as the app reads it, with `%75` for `u`, and once more as some apps do, without empty
+/// segments, `.`, `..` and what stands behind `;`: otherwise what is spelled in another way would get to the same view as
+/// something that is not ours.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) struct Pattern {
     segments: Vec<String>,
@@ -46,9 +47,11 @@ impl Pattern {
     /// Whether it stands for `path`, as a request's head has it.
     pub(crate) fn matches(&self, path: &str) -> bool {
         let path = percent_decode_str(path).decode_utf8_lossy();
-        let Some(path) = path.strip_prefix('/') else {
-            return false;
-        };
+        path.strip_prefix('/')
+            .is_some_and(|path| self.is(path) || self.is(&short(path)))
+    }
+
+    fn is(&self, path: &str) -> bool {
         let mut rest = path.split('/');
         let begins = self.segments.iter().all(|segment| {
             let given = rest.next();
@@ -56,6 +59,25 @@ impl Pattern {
         });
         begins && (self.and_below || rest.next().is_none())
     }
+}
+
+/// A path as an app reads it that goes through its segments first (RFC 3986, 5.2.4).
+fn short(path: &str) -> String {
+    let mut kept = Vec::new();
+    let mut is_open = true;
+    for segment in path.split('/') {
+        let name = segment.split(';').next().unwrap_or_default();
+        is_open = matches!(name, "" | "." | "..");
+        match name {
+            "" | "." => {}
+            ".." => drop(kept.pop()),
+            name => kept.push(name),
+        }
+    }
+    if is_open && !kept.is_empty() {
+        kept.push("");
+    }
+    kept.join("/")
 }
 
 /// Whether a segment with `*` in it stands for `given`.
@@ -91,12 +113,21 @@ mod tests {
             ("/upload", "/%75pload", true),
             ("/upload", "/upload/", false),
             ("/upload", "/uploads", false),
-            ("/upload", "//upload", false),
+            ("/upload", "//upload", true),
+            ("/upload", "/./upload", true),
+            ("/upload", "/a/../upload", true),
+            ("/upload", "/../%2e%2E/upload", true),
+            ("/upload", "/upload;a=1", true),
+            ("/upload", "/a/upload", false),
+            ("/upload", "/upload/..", false),
+            ("/upload/", "/upload/.", true),
+            ("/upload/", "/upload/a/..", true),
             ("/upload", "upload", false),
             ("/upload/", "/upload/", true),
             ("/upload/", "/upload%2F", true),
             ("/", "/", true),
             ("/", "/a", false),
+            ("/", "/a/..", true),
             ("/a/*/b", "/a/7/b", true),
             ("/a/*/b", "/a//b", false),
             ("/a/*/b", "/a/7/8/b", false),
