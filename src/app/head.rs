@@ -28,9 +28,7 @@ static INSTANCE: LazyLock<HeaderValue> = LazyLock::new(|| {
 /// of the client.
 pub(crate) fn to_app(asked: &Asked) -> HeaderMap {
     let theirs = &asked.head.headers;
-    let mut fields = through(theirs, |name| {
-        !is_claim(name) && ![header::CONTENT_LENGTH, header::EXPECT].contains(name)
-    });
+    let mut fields = trailers_to_app(theirs);
     tell(asked, &mut fields);
     for mark in theirs.get_all(THROUGH) {
         fields.append(THROUGH, mark.clone());
@@ -39,7 +37,14 @@ pub(crate) fn to_app(asked: &Asked) -> HeaderMap {
     fields
 }
 
-/// The fields for the client, out of the app's.
+/// Of fields that stand before a body or behind it, those that the app may have: behind it nobody says who asks either.
+pub(super) fn trailers_to_app(theirs: &HeaderMap) -> HeaderMap {
+    through(theirs, |name| {
+        !is_claim(name) && ![header::CONTENT_LENGTH, header::EXPECT].contains(name)
+    })
+}
+
+/// The fields for the client, out of the app's, before a body or behind it.
 pub(crate) fn to_client(theirs: &HeaderMap) -> HeaderMap {
     through(theirs, |name| !is_ours(&dashed(name)))
 }

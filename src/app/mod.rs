@@ -19,9 +19,11 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
 use http::uri::PathAndQuery;
 use http::{HeaderMap, Request, Response, StatusCode, Version, header};
-use http_body::Body as _;
+use http_body::{Body as _, Frame};
+use http_body_util::BodyExt as _;
 
 use crate::error::Error;
 use crate::net::{Answered, Client, Failed, Net, Patience, Sent, Upstream};
@@ -115,7 +117,7 @@ impl App {
         head.extensions.clear();
         // How the app speaks is between us and it.
         head.version = Version::HTTP_11;
-        Response::from_parts(head, body.into())
+        Response::from_parts(head, body.with_trailers(head::to_client).into())
     }
 
     /// Sends a request on as it came, and gives the app's answer as it comes.
@@ -175,7 +177,7 @@ impl App {
     }
 
     fn request(&self, asked: &Asked, body: Sent) -> Request<Sent> {
-        let mut request = Request::new(body);
+        let mut request = Request::new(with_clean_trailers(body));
         *request.method_mut() = asked.head.method.clone();
         *request.uri_mut() = asked.head.uri.clone();
         *request.headers_mut() = self.head(asked);
@@ -186,4 +188,18 @@ impl App {
         let expects = asked.head.headers.get(header::EXPECT);
         expect::pass(asked.head.version, expects, request)
     }
+}
+
+/// A body whose trailers are under the rules of its head. Only one of unknown length has any.
+fn with_clean_trailers(body: Sent) -> Sent {
+    if body.size_hint().exact().is_some() {
+        return body;
+    }
+    let clean = |mut frame: Frame<Bytes>| {
+        if let Some(trailers) = frame.trailers_mut() {
+            *trailers = head::trailers_to_app(trailers);
+        }
+        frame
+    };
+    body.map_frame(clean).boxed_unsync()
 }

@@ -5,7 +5,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use http::Response;
+use http::{HeaderMap, Response};
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt as _, Empty, Full};
@@ -36,6 +36,8 @@ pub(crate) struct Answered {
     /// Runs while something is waited for.
     clock: Option<Pin<Box<Sleep>>>,
     waiting: bool,
+    /// What of the fields behind it is passed on.
+    trailers: Option<fn(&HeaderMap) -> HeaderMap>,
     /// Ends it.
     until: Option<Until>,
 }
@@ -56,7 +58,16 @@ impl Answered {
             silence,
             clock: None,
             waiting: false,
+            trailers: None,
             until: None,
+        }
+    }
+
+    /// Passes on of the fields behind it what `trailers` leaves.
+    pub(crate) fn with_trailers(self, trailers: fn(&HeaderMap) -> HeaderMap) -> Self {
+        Self {
+            trailers: Some(trailers),
+            ..self
         }
     }
 
@@ -89,8 +100,13 @@ impl Body for Answered {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Failed>>> {
         let this = self.get_mut();
-        if let Poll::Ready(frame) = Pin::new(&mut this.body).poll_frame(cx) {
+        if let Poll::Ready(mut frame) = Pin::new(&mut this.body).poll_frame(cx) {
             this.waiting = false;
+            if let (Some(Ok(frame)), Some(left)) = (&mut frame, this.trailers)
+                && let Some(trailers) = frame.trailers_mut()
+            {
+                *trailers = left(trailers);
+            }
             let broken = |cause: hyper::Error| Failed::Broken(cause.into());
             return Poll::Ready(frame.map(|frame| frame.map_err(broken)));
         }

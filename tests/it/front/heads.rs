@@ -1,6 +1,7 @@
 //! What the app is told of a request, and the client of an answer.
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::{TcpListener, TcpStream};
 use std::process::Command;
 use std::thread;
 
@@ -121,6 +122,43 @@ fn what_says_who_asks_is_ours_to_say() {
         assert!(!lower.contains(word), "{word}: {}", seen.head);
     }
     assert_eq!(seen.headers("dumbwaiter-through").len(), 1);
+}
+
+/// Lines up to the blank one behind the last chunk.
+fn behind_the_chunks(stream: &TcpStream) -> Vec<String> {
+    let lines = BufReader::new(stream).lines().map(Result::unwrap);
+    let behind = lines.skip_while(|line| line != "0").skip(1);
+    behind.take_while(|line| !line.is_empty()).collect()
+}
+
+#[test]
+fn what_stands_behind_a_body_says_no_more_than_what_may_stand_before_it() {
+    let app = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", app.local_addr().unwrap());
+    let server = Server::start(&["--app", &url]);
+    let chunks = "Transfer-Encoding: chunked\r\n\r\n2\r\nhi\r\n0\r\n";
+    let answered = std::thread::spawn(move || {
+        loop {
+            let (mut call, _) = app.accept().unwrap();
+            let behind = behind_the_chunks(&call);
+            // The server looks whether the app is there.
+            if !behind.is_empty() {
+                let answer = format!(
+                    "HTTP/1.1 200 OK\r\nTrailer: X-Own, Dumbwaiter-X\r\n{chunks}Dumbwaiter-X: a\r\nX-Own: b\r\n\r\n"
+                );
+                call.write_all(answer.as_bytes()).unwrap();
+                return behind;
+            }
+        }
+    });
+    let mut stream = server.connect();
+    let asked = format!(
+        "POST /any HTTP/1.1\r\nHost: a\r\nTE: trailers\r\nTrailer: X-Forwarded-For, Dumbwaiter-Token, X-Real-IP, X-Own\r\n\
+         {chunks}X-Forwarded-For: 6.6.6.6\r\nDumbwaiter-Token: a\r\nX-Real-IP: 6.6.6.6\r\nX-Own: c\r\n\r\n"
+    );
+    stream.write_all(asked.as_bytes()).unwrap();
+    assert_eq!(behind_the_chunks(&stream), ["x-own: b"]);
+    assert_eq!(answered.join().unwrap(), ["x-own: c"]);
 }
 
 #[test]
