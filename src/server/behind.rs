@@ -77,6 +77,12 @@ impl Config {
             "--give reference signs what it says of the files, and the app must know the key: choose --app-key-file \
              FILE or set DUMBWAITER_APP_KEY"
         );
+        let works = self.app_timeout.saturating_add(self.processing_timeout);
+        anyhow::ensure!(
+            self.keep.is_none_or(|keep| keep > works),
+            "--keep would clear files away that the app still works on: it must be longer than --app-timeout and \
+             --processing-timeout together with --give reference"
+        );
         let folder = std::path::absolute(&self.dir);
         let folder = folder.with_context(|| format!("--dir {}", self.dir.display()))?;
         Ok(Some(Reference {

@@ -10,6 +10,7 @@ use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
 use crate::support::app::{App, Gate, Seen};
+use crate::support::ended::ended as ended_in_time;
 use crate::support::{Reply, Server, eventually, form, noise, part, post};
 
 const KEY: &str = "4f1e7d9a2c8b6053e4f1a7d92c8b6053";
@@ -302,7 +303,7 @@ fn what_the_app_has_moved_away_makes_room_at_once() {
         let to = kept.join(file);
         app.does(move |call| {
             let seen = call.read();
-            let from = path(&seen, 0);
+            let from = path(seen, 0);
             fs::copy(&from, &to)
                 .and_then(|_| fs::remove_file(from))
                 .unwrap();
@@ -440,4 +441,22 @@ fn without_a_key_that_the_app_knows_nothing_is_signed_and_the_server_does_not_st
         "{said}"
     );
     assert!(!folder.path().join("uploads").exists());
+}
+
+#[test]
+fn files_that_the_app_may_have_in_hand_are_not_cleared_away_beneath_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let key = key_file(folder.path());
+    let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_dumbwaiter"));
+    command
+        .args(["--app", "http://127.0.0.1:9", "--give", "reference"])
+        .args(["--app-key-file", &key, "--listen", "127.0.0.1:0"])
+        .args(["--keep", "1h", "--processing-timeout", "1h", "--dir"])
+        .arg(folder.path().join("uploads"));
+    let ended = ended_in_time(&mut command);
+    let said = String::from_utf8_lossy(&ended.stderr).into_owned();
+    assert!(!ended.status.success() && said.contains("--keep"), "{said}");
+    let app = App::start();
+    let more = ["--keep", "1h", "--processing-timeout", "1m"];
+    assert_eq!(upload(&before(&app, &more), "a").status, 200);
 }
