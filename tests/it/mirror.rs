@@ -79,6 +79,13 @@ fn scrape(server: &Server, name: &str) -> f64 {
     line.map_or(0.0, |value| value.trim().parse().unwrap())
 }
 
+/// However slow the machine is, no upload of these ends as too slow.
+const PATIENT: [&str; 4] = ["--min-rate", "none", "--stall-timeout", "none"];
+
+fn start(args: &[&str]) -> Server {
+    Server::start(&[args, &PATIENT].concat())
+}
+
 const WITH_METRICS: [&str; 2] = ["--probe-listen", "127.0.0.1:0"];
 
 /// The caches of Django that there are, one server each.
@@ -104,7 +111,7 @@ fn urls<'a>(caches: impl IntoIterator<Item = &'a CacheServer>) -> String {
 #[test]
 fn every_cache_of_django_reads_what_our_own_poll_says_from_the_head_to_the_end() {
     let Some(mut caches) = caches() else { return };
-    let server = Server::start(&[
+    let server = start(&[
         "--progress-cache",
         &urls(caches.iter().map(|(server, _)| server)),
     ]);
@@ -130,7 +137,7 @@ fn every_cache_of_django_reads_what_our_own_poll_says_from_the_head_to_the_end()
 fn after_a_failure_the_last_numbers_stay_until_the_cache_lets_them_go() {
     let Some(mut caches) = caches() else { return };
     let urls = urls(caches.iter().map(|(server, _)| server));
-    let server = Server::start(&["--progress-cache", &urls, "--progress-cache-time", "3s"]);
+    let server = start(&["--progress-cache", &urls, "--progress-cache-time", "3s"]);
     let mut slow = Slow::begin(&server, "7");
     slow.send(1000);
     let last = slow.value(1000);
@@ -157,7 +164,7 @@ fn prefix_version_and_template_are_djangos() {
     let Some(mut django) = cache.django("PyMemcacheCache", settings) else {
         return;
     };
-    let server = Server::start(&[
+    let server = start(&[
         "--progress-cache",
         &cache.url(),
         "--progress-cache-prefix",
@@ -175,7 +182,7 @@ fn prefix_version_and_template_are_djangos() {
 fn numbers_of_every_width_are_what_python_reads() {
     let Some(mut caches) = caches() else { return };
     let urls = urls(caches.iter().map(|(server, _)| server));
-    let server = Server::start(&["--progress-cache", &urls, "--keep-free", "0"]);
+    let server = start(&["--progress-cache", &urls, "--keep-free", "0"]);
     let widths = [
         255,
         256,
@@ -210,7 +217,7 @@ fn a_cache_that_is_absent_at_the_start_is_filled_when_it_comes() {
         return;
     };
     cache.kill();
-    let logged = Logged::start(&["--progress-cache", &cache.url()]);
+    let logged = Logged::start(&[&["--progress-cache", &*cache.url()][..], &PATIENT].concat());
     let server = &logged.server;
     let mut slow = Slow::begin(server, "7");
     slow.send(5000);
@@ -243,7 +250,7 @@ fn post_whole(server: &Server, id: &str) -> Reply {
 #[test]
 fn a_cache_that_is_killed_and_comes_back_empty_has_every_value_again() {
     for (mut cache, mut django) in caches().unwrap_or_default() {
-        let server = Server::start(&["--progress-cache", &cache.url()]);
+        let server = start(&["--progress-cache", &cache.url()]);
         let (mut moving, mut still) = (
             Slow::begin(&server, "moving"),
             Slow::begin(&server, "still"),
@@ -270,7 +277,7 @@ fn a_cache_that_is_killed_and_comes_back_empty_has_every_value_again() {
 #[test]
 fn what_a_cache_has_forgotten_it_is_told_again_though_nothing_moves() {
     for (cache, mut django) in caches().unwrap_or_default() {
-        let server = Server::start(&["--progress-cache", &cache.url()]);
+        let server = start(&["--progress-cache", &cache.url()]);
         let mut slow = Slow::begin(&server, "7");
         slow.send(1000);
         cached(&mut django, "127.0.0.1_7", &slow.value(1000));
@@ -283,7 +290,7 @@ fn what_a_cache_has_forgotten_it_is_told_again_though_nothing_moves() {
 #[test]
 fn a_cache_that_is_stopped_is_noticed_by_no_upload_and_no_poll_and_is_right_when_it_goes_on() {
     for (cache, mut django) in caches().unwrap_or_default() {
-        let server = Server::start(&["--progress-cache", &cache.url()]);
+        let server = start(&["--progress-cache", &cache.url()]);
         let mut slow = Slow::begin(&server, "7");
         slow.send(1000);
         cached(&mut django, "127.0.0.1_7", &slow.value(1000));
@@ -321,7 +328,7 @@ fn garbage_from_one_cache_ends_its_connections_and_the_other_one_has_what_it_sho
         "memcached://{strange},redis://{strange},memcached://{endless},{}",
         cache.url()
     );
-    let server = Server::start(&[&["--progress-cache", &*caches][..], &WITH_METRICS].concat());
+    let server = start(&[&["--progress-cache", &*caches][..], &WITH_METRICS].concat());
     let mut slow = Slow::begin(&server, "7");
     slow.send(1000);
     cached(&mut django, "127.0.0.1_7", &slow.value(1000));
@@ -368,8 +375,10 @@ fn a_cache_that_is_full_takes_no_values_and_lets_keys_go() {
     let Some(mut django) = cache.django("RedisCache", "{}") else {
         return;
     };
-    let server = Server::start(&[&["--progress-cache", &*cache.url()][..], &WITH_METRICS].concat());
-    let first = Slow::begin(&server, "first");
+    let settings = ["--progress-cache", &cache.url()];
+    let logged = Logged::start(&[&settings[..], &WITH_METRICS, &PATIENT].concat());
+    let server = &logged.server;
+    let first = Slow::begin(server, "first");
     cached(&mut django, "127.0.0.1_first", &first.value(0));
     for pair in full.chunks(2) {
         let line = format!(
@@ -379,12 +388,12 @@ fn a_cache_that_is_full_takes_no_values_and_lets_keys_go() {
         );
         assert_eq!(cache.told(&line), "+OK");
     }
-    let mut second = Slow::begin(&server, "second");
+    let mut second = Slow::begin(server, "second");
     second.send(10);
     eventually(
         || {
             scrape(
-                &server,
+                server,
                 r#"dumbwaiter_progress_cache_values_total{written="no"}"#,
             )
         },
@@ -394,6 +403,9 @@ fn a_cache_that_is_full_takes_no_values_and_lets_keys_go() {
     cached(&mut django, "127.0.0.1_first", &Value::Null);
     assert_eq!(cache.told("CONFIG SET maxmemory 0\r\n"), "+OK");
     cached(&mut django, "127.0.0.1_second", &second.value(10));
+    // It answers, and is not away.
+    let log = logged.log();
+    assert!(!log.contains("is away"), "{log}");
 }
 
 #[test]
@@ -404,7 +416,7 @@ fn what_a_small_memcached_throws_out_comes_back() {
     let Some(mut django) = cache.django("PyMemcacheCache", "{}") else {
         return;
     };
-    let server = Server::start(&["--progress-cache", &cache.url()]);
+    let server = start(&["--progress-cache", &cache.url()]);
     let mut slow = Slow::begin(&server, "7");
     slow.send(1000);
     cached(&mut django, "127.0.0.1_7", &slow.value(1000));
@@ -447,7 +459,7 @@ fn behind_us_the_app_sees_our_address_and_of_two_clients_with_one_id_the_first_i
         "--progress-cache",
         &cache.url(),
     ];
-    let server = Server::start(&[&settings[..], &WITH_METRICS].concat());
+    let server = start(&[&settings[..], &WITH_METRICS].concat());
     let begin = |last| Slow::begin_on(connect_from(server.address, last), "/upload", "7");
     let mut first = begin(2);
     first.send(1000);
@@ -477,7 +489,7 @@ fn client_stands_for_the_clients_own_address_also_before_an_app() {
         return;
     };
     let app = App::start();
-    let server = Server::start(&[
+    let server = start(&[
         "--app",
         &app.url(),
         "--upload-path",
@@ -512,7 +524,7 @@ fn an_app_on_a_unix_socket_sees_no_address() {
         "--upload-path",
         "/upload",
     ];
-    let server = Server::start(&[&settings[..], &["--progress-cache", &cache.url()]].concat());
+    let server = start(&[&settings[..], &["--progress-cache", &cache.url()]].concat());
     let slow = Slow::begin(&server, "7");
     cached(&mut django, "_7", &slow.value(0));
 }
@@ -522,7 +534,7 @@ fn an_id_that_no_cache_takes_is_counted_and_uploads_as_ever() {
     let Some(cache) = CacheServer::memcached(&[]) else {
         return;
     };
-    let server = Server::start(&[&["--progress-cache", &*cache.url()][..], &WITH_METRICS].concat());
+    let server = start(&[&["--progress-cache", &*cache.url()][..], &WITH_METRICS].concat());
     let left_out = r#"dumbwaiter_progress_cache_left_out_total{why="key"}"#;
     let before = cache.told("stats\r\n");
     for (many, id) in ["two words", "a b\u{3000}"].into_iter().enumerate() {
@@ -553,7 +565,7 @@ fn beyond_the_most_uploads_the_caches_show_as_many_and_uploads_go_on() {
         "--max-progress-cache",
         "2",
     ];
-    let server = Server::start(&[&settings[..], &WITH_METRICS].concat());
+    let server = start(&[&settings[..], &WITH_METRICS].concat());
     let mut shown = Vec::new();
     for id in ["1", "2"] {
         let slow = Slow::begin(&server, id);
@@ -581,7 +593,7 @@ fn whoever_stops_the_server_finds_no_finished_upload_in_the_cache() {
         return;
     };
     for _ in 0..5 {
-        let mut server = Server::start(&["--progress-cache", &cache.url()]);
+        let mut server = start(&["--progress-cache", &cache.url()]);
         let slow = Slow::begin(&server, "7");
         cached(&mut django, "127.0.0.1_7", &slow.value(0));
         server.signal(Signal::TERM);
@@ -611,7 +623,7 @@ fn redis_may_want_a_password_and_have_several_databases() {
         "--progress-cache-password-file",
         file,
     ];
-    let server = Server::start(&settings);
+    let server = start(&settings);
     let slow = Slow::begin(&server, "7");
     cached(&mut django, "127.0.0.1_7", &slow.value(0));
 }
@@ -628,7 +640,7 @@ fn memcached_may_listen_on_a_unix_socket() {
         .args(["-s", socket, "-a", "777", "-u", "root"])
         .spawn()
         .unwrap();
-    let server = Server::start(&["--progress-cache", &format!("memcached://{socket}")]);
+    let server = start(&["--progress-cache", &format!("memcached://{socket}")]);
     let slow = Slow::begin(&server, "7");
     let found = eventually(
         || get(socket, ":1:127.0.0.1_7"),
