@@ -203,7 +203,9 @@ impl Known {
             return false;
         }
         let progress = rig.progress(&self.id);
-        until(|| progress.received() == end || open.answer.is_finished()).await;
+        // The count is there a moment before the state that the first byte makes.
+        let flows = || progress.received() == end && progress.state() == State::Uploading;
+        until(|| flows() || open.answer.is_finished()).await;
         assert!(!open.answer.is_finished());
         self.sent.extend(bytes);
         true
