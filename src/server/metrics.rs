@@ -88,7 +88,9 @@ impl Metrics {
         let help = "Uploads left out of the progress cache, by why: foreign, full, key";
         registry.register("progress_cache_left_out", help, self.uncached.clone());
         // From the start: a count that appears with its first event hides that event from whoever looks at changes.
-        [true, false].map(|written| self.cached(written, 0));
+        for written in [true, false] {
+            self.cached(written, 0);
+        }
         for why in ["foreign", "full", "key"] {
             let _ = self.uncached.get_or_create(&[("why", why)]);
         }
