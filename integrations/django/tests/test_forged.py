@@ -138,3 +138,11 @@ class Refusals(TestCase):
                 self.assertEqual(refer(self.client, "/tell", [stated(stored())], key=key).status_code, 200)
             file.write_text(f"{new}\n")
             self.refused([("dumbwaiter.statement", statement([stated(stored())], key=old))], "signed by nobody known")
+
+    def test_a_remark_in_the_file_of_keys_is_no_key(self):
+        key, remark = "the new key of thirty-two bytes or more", "# the old key of thirty-two bytes or more"
+        file = settings.BASE / "keys-with-remarks"
+        file.write_text(f"# new\n{key}\n  {remark}\n")
+        with override_settings(DUMBWAITER={"KEY_FILE": file, "FOLDERS": [settings.BASE / "uploads"]}):
+            self.assertEqual(refer(self.client, "/tell", [stated(stored())], key=key).status_code, 200)
+            self.refused([("dumbwaiter.statement", statement([stated(stored())], key=remark))], "signed by nobody known")

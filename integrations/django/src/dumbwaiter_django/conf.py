@@ -51,7 +51,8 @@ def _keys(given: Mapping[str, Any]) -> tuple[bytes, ...]:
             lines = Path(given["KEY_FILE"]).read_bytes().splitlines()
         except OSError as error:
             raise ImproperlyConfigured(f"DUMBWAITER's KEY_FILE cannot be read: {error}") from error
-        keys = [line.strip() for line in lines if line.strip()]
+        # As Dumbwaiter reads it: a line that begins with # is a remark, perhaps an old key, and no key.
+        keys = [key for line in lines if (key := line.strip()) and not key.startswith(b"#")]
     if not keys or any(len(key) < LEAST_KEY for key in keys):
         raise ImproperlyConfigured(f"DUMBWAITER's key is shorter than {LEAST_KEY} bytes")
     return tuple(keys)
