@@ -25,7 +25,10 @@ const LEFT_OUT: [HeaderName; 9] = [
 ];
 
 /// What cannot stand in a field's value as it is, besides what is no ASCII.
-const NOT_IN_A_FIELD: &AsciiSet = &CONTROLS.add(b'%').add(b' ').add(b',').add(b'"');
+const NOT_IN_A_FIELD: &AsciiSet = &NOT_IN_A_LIST.add(b',');
+
+/// The same where commas stand between several.
+const NOT_IN_A_LIST: &AsciiSet = &CONTROLS.add(b'%').add(b' ').add(b'"');
 
 /// A POST to `target` without a body.
 pub(super) fn of(ask: &Ask, target: PathAndQuery) -> Request<Sent> {
@@ -50,7 +53,9 @@ pub(super) fn of(ask: &Ask, target: PathAndQuery) -> Request<Sent> {
         ask.length.map(|bytes| bytes.to_string()),
     );
     say("dumbwaiter-name", ask.name.as_ref().map(escaped));
-    say("dumbwaiter-upload", ask.upload.clone());
+    // A name that is none is said too: without it the question would be about no upload, and get the answer to that.
+    let plain = |text: &String| utf8_percent_encode(text, NOT_IN_A_LIST).to_string();
+    say("dumbwaiter-upload", ask.upload.as_ref().map(plain));
     fields.insert(header::CONTENT_LENGTH, HeaderValue::from_static("0"));
     *request.headers_mut() = fields;
     request

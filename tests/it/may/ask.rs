@@ -235,6 +235,26 @@ fn a_yes_counts_for_a_while_for_the_same_sender_and_act_and_a_begin_is_always_as
 }
 
 #[test]
+fn no_name_hides_from_the_app_which_uploads_are_looked_at() {
+    let app = App::start();
+    let server = asking(&app, &[]);
+    let record = server.send(&put("/files/a.txt", "", b"x")).json();
+    let watch = record["watch"].as_str().unwrap();
+    app.does(|call| match call.seen().header("dumbwaiter-upload") {
+        Some(_) => call.answer(403, "", b""),
+        None => call.answer(204, "", b""),
+    });
+    for beside in ["", "&id=%0A", "&id=%00", "&id=%7F", "&id=%C3%BC"] {
+        let reply = server.get(&format!("/uploads?id={watch}{beside}"));
+        assert_eq!(reply.status, 403, "{beside:?}");
+    }
+    let seen = app.seen();
+    let said = |at: usize| seen[at].header("dumbwaiter-upload").map(str::to_owned);
+    assert_eq!(said(seen.len() - 5), Some(watch.to_owned()));
+    assert_eq!(said(seen.len() - 4), Some(format!("{watch},%0A")));
+}
+
+#[test]
 fn kept_yeses_are_bounded_and_the_oldest_goes() {
     let app = App::start();
     let server = asking(&app, &["--ask-keep", "1h", "--max-asked", "2"]);
