@@ -1,7 +1,8 @@
 //! Yeses that count for a while.
 //!
-//! One counts for the same act on the same uploads, by a request that says the same of its sender: all of its fields but
-//! those of which it is known that they change from one request of an upload, or one look at it, to the next.
+//! One counts for the same act on the same uploads, by a request of the same path and query that says the same of its
+//! sender: all of its fields but those of which it is known that they change from one request of an upload, or one look
+//! at it, to the next.
 
 use std::collections::{HashMap, VecDeque};
 use std::time::{Duration, Instant};
@@ -51,7 +52,8 @@ impl Key {
         add(ask.upload.as_deref().unwrap_or_default().as_bytes());
         add(&(ask.progress_ids.len() as u64).to_be_bytes());
         ask.progress_ids.iter().for_each(|id| add(id.as_bytes()));
-        add(ask.uri.path().as_bytes());
+        // With its query: the app is told of it, and its answer may hang on a signature there.
+        add(ask.uri.to_string().as_bytes());
         add(ask.address.to_string().as_bytes());
         sender(&ask.headers, &mut add);
         Self(hash.finalize().into())

@@ -235,6 +235,32 @@ fn a_yes_counts_for_a_while_for_the_same_sender_and_act_and_a_begin_is_always_as
 }
 
 #[test]
+fn a_yes_that_stood_on_a_query_counts_for_no_other_query() {
+    let app = App::start();
+    let server = asking(&app, &["--ask-keep", "1h"]);
+    let record = server.send(&put("/files/a.txt", "", b"x")).json();
+    let watch = format!("/uploads/{}", record["watch"].as_str().unwrap());
+    app.does(
+        |call| match call.seen().header("dumbwaiter-path").unwrap() {
+            path if path.ends_with("?key=good") => call.answer(204, "", b""),
+            _ => call.answer(403, "", b""),
+        },
+    );
+    for (query, status) in [
+        ("?key=bad", 403),
+        ("?key=good", 200),
+        ("?key=bad", 403),
+        ("", 403),
+    ] {
+        assert_eq!(
+            server.get(&format!("{watch}{query}")).status,
+            status,
+            "{query:?}"
+        );
+    }
+}
+
+#[test]
 fn no_name_hides_from_the_app_which_uploads_are_looked_at() {
     let app = App::start();
     let server = asking(&app, &[]);
