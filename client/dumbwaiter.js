@@ -1,44 +1,57 @@
 /**
- * The browser's side of Dumbwaiter: sends files, and tells what the server says of each.
+ * The browser's side of Dumbwaiter: sends files, follows uploads, and gives any form a bar that tells the truth.
  *
- *     file → Uploads → XMLHttpRequest → server → one EventSource → Upload → whoever draws it
+ *     form → enhance ┐
+ *     file → upload ─┴→ Upload → XMLHttpRequest → server → one event stream → Progress → <dumbwaiter-progress>
+ *                                                  watch ──────────┘
  *
- * An ES module without dependencies that the browser runs as written. It draws nothing: the page does that in
- * `page.js`. Sending is XMLHttpRequest's, since `fetch` tells no upload progress (whatwg/fetch#607).
+ * One ES module without dependencies that the browser runs as written. Sending is XMLHttpRequest's, since `fetch` tells no
+ * upload progress (whatwg/fetch#607). No inline style or script is made, so the strictest policy lets it run.
  */
 
 // ---- What there is ---------------------------------------------------------------------------------------------
 
 /**
- * What a caller may choose; `DEFAULTS` holds what holds otherwise. URLs are relative to the page.
+ * What a caller may choose for an upload; `defaults` holds what holds otherwise.
  * @typedef {object} Options
- * @property {string} uploadUrl where a file is posted
- * @property {string} watchUrl where the records of several uploads come as one event stream
- * @property {string} field the form field that carries a file
+ * @property {string} server where Dumbwaiter stands, with a slash at the end; unless said, the folder of this module
+ * @property {string} field the form field that carries a file sent by form
+ * @property {Record<string, string>} fields what else is said of the file: form fields, or metadata of tus
+ * @property {Record<string, string>} headers header fields of every request, the event stream's too
+ * @property {string | (() => string | Promise<string>) | null} ticket the right to this upload, asked for before each try
+ * @property {boolean} credentials whether cookies go along to a server of another origin
+ * @property {number} resumable bytes from which a file is sent so that it can be resumed; below it goes as a form
  * @property {number} atOnce how many files go up at once. A browser opens six connections to a host over HTTP/1.1, and
  *   the event stream takes one of them.
- * @property {number} watchDelay milliseconds that new uploads are gathered before the event stream is opened anew;
- *   what ends sooner needs no stream
+ * @property {number} retryFor milliseconds without a new byte after which an interrupted upload is given up
+ * @property {boolean} checksum whether each request says the SHA-256 of its bytes, where the platform can make one
+ * @property {boolean} remember whether the upload can go on after a reload of the page, or from another tab
  * @property {(file: File) => {code: string, message: string} | null} refuse why a file need not be sent, because it is
  *   known that the server will not take it
  */
 
-/** @type {Readonly<Options>} */
-export const DEFAULTS = Object.freeze({
-  uploadUrl: "upload",
-  watchUrl: "uploads",
+/** What holds where a caller says nothing else; to be changed once, before the first upload. @type {Options} */
+export const defaults = {
+  server: new URL(".", import.meta.url).href,
   field: "file",
+  fields: {},
+  headers: {},
+  ticket: null,
+  credentials: false,
+  resumable: 1_000_000,
   atOnce: 3,
-  watchDelay: 100,
+  retryFor: 3_600_000,
+  checksum: false,
+  remember: true,
   refuse: () => null,
-});
-
-/** @typedef {{code: string, message: string, status: number}} RecordError */
+};
 
 /**
- * The server's record of an upload, as far as this module reads it. Bytes are integers, `rate` is bytes per second,
- * `eta` seconds; what is unknown is `null`.
+ * The server's record of an upload (docs/progress.md). Bytes are integers, `rate` is bytes per second, `eta` seconds; what
+ * is unknown is `null`, and what one may not see is not there.
  * @typedef {object} UploadRecord
+ * @property {string} [id]
+ * @property {string} [watch]
  * @property {string | null} progress_id
  * @property {"starting" | "uploading" | "interrupted" | "processing" | "done" | "error"} state
  * @property {number | null} length body bytes in all
@@ -48,467 +61,717 @@ export const DEFAULTS = Object.freeze({
  * @property {number | null} eta
  * @property {{name: string, url: string | null}[]} [files]
  * @property {string | null} [url]
- * @property {RecordError | null} error
+ * @property {{name: string | null, done: number | null, total: number | null} | null} phase
+ * @property {{code: string, message?: string, status: number} | null} error
  */
 
-/** @typedef {"waiting" | "uploading" | "interrupted" | "processing" | "done" | "error" | "cancelled"} State */
+/** @typedef {"waiting" | "uploading" | "interrupted" | "paused" | "processing" | "done" | "error" | "cancelled"} State */
 
-/** An upload that ended badly. `code` is stable, `message` is one line for people; the rest is for whoever asks why. */
+/** The server's answer to a request. `body` is parsed where it is JSON, else text. @typedef {{status: number, body: any, url: string, field: (name: string) => string | null}} Reply */
+
+/** An upload that ended badly, or cannot go on. `code` is stable, `message` is one line for people; the rest is for whoever asks why. */
 export class UploadError extends Error {
   /**
-   * @param {string} code the server's code, or `connection_lost`, `file_unreadable`, `foreign_answer`, `http_STATUS`
+   * @param {string} code the server's code, or `connection_lost`, `file_unreadable`, `foreign_answer`, `cancelled`, `http_STATUS`
    * @param {string} message
-   * @param {object} about
-   * @param {{method: string, url: string} | null} about.request `null` when nothing was sent
-   * @param {{status: number, body: unknown} | null} about.reply
-   * @param {Upload} about.upload
+   * @param {{method: string, url: string} | null} request `null` when nothing was sent
+   * @param {Reply | null} reply
    */
-  constructor(code, message, { request, reply, upload }) {
+  constructor(code, message, request = null, reply = null) {
     super(message);
     this.name = "UploadError";
     this.code = code;
     this.request = request;
     this.reply = reply;
-    this.upload = upload;
   }
 
   /** Whether it was known before anything was sent. */
   get early() {
-    return this.request === null;
+    return this.request === null && this.reply === null;
   }
 }
 
-// ---- One file --------------------------------------------------------------------------------------------------
+// ---- How far an upload has come --------------------------------------------------------------------------------
 
-/** After so long without a byte a line is silent. A slow one lets some through in that time. */
-const SILENT_MS = 5000;
-
-/** One file on its way, a form of its own with a random progress id. Made by `Uploads.add`. */
-export class Upload {
+/** One upload, as far as it is known: sent from here, or watched. Says `change` after each change. */
+export class Progress extends EventTarget {
   /** @type {State} */
   state = "waiting";
-  /** Body bytes that the browser has handed to the network, and the body's length as the browser counts it. */
-  sent = 0;
-  sentOf = 0;
   /** What the server said last; `null` until it speaks. @type {UploadRecord | null} */
   record = null;
-  /** Whether the event stream tells of it; if not, only `sent` is known. */
-  watched = false;
-  /** The server's answer to a finished upload. @type {UploadRecord | null} */
-  answer = null;
+  /** Whether the server tells of it now; if not, its numbers are as old as the last word. */
+  live = false;
   /** @type {UploadError | null} */
   error = null;
-  /** Whether it began again by itself, because the connection broke. */
-  restarted = false;
-  /** When a byte of it was last known to move, in the milliseconds of `performance.now()`. */
-  #moved = 0;
-  /** Whether the server was not there when its turn came: then it waits once more, but only once. */
-  unreached = false;
-  /** Whether the connection was gone during this try. */
-  #held = false;
-  /** @type {XMLHttpRequest | null} */
-  #xhr = null;
-  /** The name under which the server tells of it; each try has its own. */
-  progressId = randomId();
-  #options;
-  #changed;
+  /** Why it does not move, or fell back, as a code: `offline`, `connection_lost`, `restarted`, `elsewhere`; empty if it runs. */
+  reason = "";
 
-  /**
-   * @param {File} file
-   * @param {Options} options
-   * @param {(upload: Upload) => void} changed called after each change
-   */
-  constructor(file, options, changed) {
-    this.file = file;
-    this.#options = options;
-    this.#changed = changed;
-  }
-
-  /** Whether a request for it is open. */
-  get running() {
-    return this.state === "uploading" || this.state === "processing";
-  }
-
-  /** Whether nothing will happen to it any more. */
-  get ended() {
-    return this.state === "done" || this.state === "error" || this.state === "cancelled";
+  /** Bytes of the body in all. @returns {number | null} */
+  get length() {
+    return this.record?.length ?? null;
   }
 
   /** The part that the server has, from 0 to 1. */
   get kept() {
     if (this.state === "done") return 1;
-    const { length = null, offset = null, received = 0 } = this.record ?? {};
-    return length ? Math.min(1, (offset ?? received) / length) : 0;
+    const { offset = null, received = 0 } = this.record ?? {};
+    return this.length ? Math.min(1, (offset ?? received) / this.length) : 0;
   }
 
-  /** The part that the browser has sent, from 0 to 1; never less than what the server has. */
+  /** The part that is on its way or there, from 0 to 1; never less than `kept`. */
   get gone() {
-    return Math.max(this.kept, this.sentOf ? this.sent / this.sentOf : 0);
+    return Math.max(this.kept, this.length ? Math.min(1, (this.record?.received ?? 0) / this.length) : 0);
+  }
+
+  /** Whole percent of what the server has, at most 99 until done. */
+  get percent() {
+    return this.state === "done" ? 100 : Math.min(99, Math.floor(100 * this.kept));
+  }
+
+  /** Whether bytes move, or the server works. */
+  get running() {
+    return this.state === "uploading" || this.state === "processing";
+  }
+
+  /** Whether nothing will happen to it by itself any more. */
+  get ended() {
+    return this.state === "done" || this.state === "error" || this.state === "cancelled";
+  }
+
+  /** Takes what the server says. @param {UploadRecord} record */
+  told(record) {
+    const fell = record.state === "uploading" && record.received < (this.record?.received ?? 0);
+    this.record = record;
+    this.live = true;
+    this.reason = fell ? "restarted" : record.received > 0 && this.reason === "restarted" ? this.reason : "";
+    const { error } = record;
+    if (error) this.error = new UploadError(error.code, error.message ?? "");
+    this.set(error?.code === "cancelled" ? "cancelled" : record.state === "starting" ? "waiting" : record.state);
+  }
+
+  /** @param {State} state @protected */
+  set(state, reason = this.reason) {
+    this.state = state;
+    this.reason = reason;
+    this.dispatchEvent(new Event("change"));
+  }
+}
+
+// ---- Sending ---------------------------------------------------------------------------------------------------
+
+/** The first wait before an interrupted upload tries again; each further one is twice as long … */
+const WAIT_FIRST_MS = 500;
+/** … but no longer than this. */
+const WAIT_MOST_MS = 30_000;
+/** So long without a byte on its way a line counts as dead, and another try is made. */
+const DEAD_MS = 60_000;
+/** Bytes in a request that says their checksum: they are read into memory, and none is kept of one that is cut. */
+const CHECKED_BYTES = 4 << 20;
+/** The answers after which the same may succeed later (RFC 9110, 15.5 and 15.6; RFC 6585, 4). */
+const PASSING = [408, 425, 429, 502, 503, 504];
+/** A server on this machine is there without any network. */
+const LOOPBACK = /^(localhost|.*\.localhost|127\.[\d.]+|\[::1\])$/;
+
+/** A file or a whole form on its way up. Made by `upload`. */
+export class Upload extends Progress {
+  /** The name under which the server tells of it before it has an id; each try by form has its own. */
+  progressId = randomId();
+  /** Bytes of the body that the browser has handed to the network, or that were kept before. */
+  sent = 0;
+  /** The server's answer to the last request. @type {Reply | null} */
+  answer = null;
+  /** What is sent, and where to. @type {Parcel} */
+  #parcel;
+  /** How it is sent; `null` until the server has said what it can. @type {"form" | "ietf" | "tus" | null} */
+  #way = null;
+  /** Where it can be resumed. @type {string | null} */
+  #url = null;
+  /** Bytes that answers said are kept. */
+  #offset = 0;
+  /** Most bytes of one request that goes on with it. */
+  #most = Infinity;
+  /** Stops all that is under way. @type {AbortController | null} */
+  #turn = null;
+  /** Ends the wait before the next try. */
+  #hurry = () => {};
+  #unfollow = () => {};
+  #outcome = deferred();
+  /** The end as the server tells of it, which may be known before the answer is there. */
+  #word = deferred();
+
+  /** @param {File | FormData} what @param {Partial<Options> & {action?: string}} options */
+  constructor(what, options = {}) {
+    super();
+    /** @type {Options & {action?: string}} */
+    this.options = { ...defaults, ...options };
+    this.what = what;
+    this.files = what instanceof File ? [what] : filesOf(what);
+    this.#parcel = parcelOf(what, this.options);
+    const reason = what instanceof File ? this.options.refuse(what) : null;
+    if (reason) this.#fail(new UploadError(reason.code, reason.message));
+    else this.resume();
+  }
+
+  /** What people call it. */
+  get name() {
+    return this.files[0]?.name ?? "";
+  }
+
+  /** Bytes of the files, as people count them. */
+  get size() {
+    return this.files.reduce((size, file) => size + file.size, 0);
+  }
+
+  get length() {
+    return this.#parcel.body.size;
+  }
+
+  get kept() {
+    return this.state === "done" ? 1 : Math.max(super.kept, this.length ? this.#offset / this.length : 0);
+  }
+
+  get gone() {
+    return Math.max(this.kept, this.length ? this.sent / this.length : 0);
+  }
+
+  /** What the server has; what was sent, where nobody tells. */
+  get percent() {
+    if (this.live || !this.running || this.#way !== "form") return super.percent;
+    return Math.min(99, Math.floor(100 * this.gone));
   }
 
   /** Whether all of it has been handed to the network: then only the server knows whether it has it. */
   get whole() {
-    return this.sentOf > 0 && this.sent === this.sentOf;
+    return this.sent >= this.length;
   }
 
-  /** Whether no byte of it has moved for a while, though bytes are left. */
-  get silent() {
-    const left = this.watched ? this.kept < 1 : !this.whole;
-    return this.state === "uploading" && left && performance.now() - this.#moved >= SILENT_MS;
+  /** Whether what the server has stays there while it rests. */
+  get resumable() {
+    return this.#url !== null;
   }
 
-  /** Whole percent of what the server has (of what was sent, where no stream tells), at most 99 until done. */
-  get percent() {
-    if (this.state === "done") return 100;
-    return Math.min(99, Math.floor(100 * (this.watched || this.ended ? this.kept : this.gone)));
+  /** The record at its end; rejected with an `UploadError` when it fails or is cancelled. Each `resume` after that makes a new one. */
+  get done() {
+    return this.#outcome.promise;
   }
 
-  get #url() {
-    return `${this.#options.uploadUrl}?X-Progress-ID=${this.progressId}`;
+  /** Rests, and keeps what the server can keep. What it has whole can no longer be stopped. */
+  pause() {
+    if (this.ended || this.state === "processing" || this.state === "paused") return;
+    this.#stop();
+    this.set("paused", "");
   }
 
-  /** Begins to send. */
-  start() {
-    const xhr = new XMLHttpRequest();
-    this.#xhr = xhr;
-    this.state = "uploading";
-    this.#moved = performance.now();
-    xhr.open("POST", this.#url);
-    xhr.responseType = "json";
-    xhr.setRequestHeader("Accept", "application/json");
-    xhr.upload.onprogress = (event) => this.#progress(event);
-    xhr.onload = () => this.#answered(xhr);
-    xhr.onerror = () => this.#broken();
-    const form = new FormData();
-    form.append(this.#options.field, this.file);
-    xhr.send(form);
-    this.#changed(this);
+  /** Goes on where it stood: after `pause`, after it failed or was cancelled; at once while it waits to try again. */
+  resume() {
+    if (this.#turn) return this.#hurry();
+    if (this.state === "done") return;
+    if (this.ended) this.#outcome = deferred();
+    this.error = this.answer = null;
+    this.#turn = new AbortController();
+    this.set("waiting", "");
+    this.#run(this.#turn.signal);
   }
 
   /** Gives it up. What the server has of it is thrown away there, unless it has it whole by then. */
   cancel() {
-    if (!this.ended) this.#end("cancelled");
+    if (this.ended || this.state === "processing") return;
+    this.#stop();
+    if (this.#url) this.#ask("DELETE", this.#url, {}).catch(() => {});
+    this.#forget();
+    this.error = new UploadError("cancelled", "the upload was cancelled");
+    this.#outcome.reject(this.error);
+    this.error = null;
+    this.set("cancelled", "");
   }
 
-  /** Gives it up before anything was sent. @param {string} code @param {string} message */
-  refuse(code, message) {
-    this.error = new UploadError(code, message, { request: null, reply: null, upload: this });
-    this.#end("error");
-  }
-
-  /** Makes one that has failed or was cancelled wait for its turn once more, from its first byte on. */
-  again(restarted = false, unreached = false) {
-    this.restarted = restarted;
-    this.unreached = unreached;
-    this.progressId = randomId();
-    this.sent = this.sentOf = 0;
-    this.record = this.answer = this.error = null;
-    this.watched = this.#held = false;
-    this.#end("waiting");
-  }
-
-  /** Says that the connection is gone. A short break may be survived, so nothing is given up yet. */
-  hold() {
-    if (!this.running) return;
-    this.#held = true;
-    this.state = "interrupted";
-    this.#changed(this);
-  }
-
-  /** Says that the connection is back. */
-  goOn() {
-    if (this.state !== "interrupted") return;
-    if (this.#xhr === null) return this.again(true);
-    this.state = "uploading";
-    this.#changed(this);
-  }
-
-  /** Whether the last that is known of it is that the connection broke. */
-  get lost() {
-    return this.error?.code === "connection_lost" || (this.state === "waiting" && this.unreached);
-  }
-
-  /** Whether its request is over, so that it will have to begin again. */
-  get cut() {
-    return this.#xhr === null;
-  }
-
-  /** Takes what the event stream says. @param {UploadRecord} record */
+  /** @param {UploadRecord} record */
   told(record) {
-    if (this.cut || record.progress_id !== this.progressId) return;
-    // Browsers send a request again by themselves when a connection that they have used before breaks.
-    this.restarted ||= record.received < (this.record?.received ?? 0);
-    if (record.received !== this.record?.received) this.#moved = performance.now();
+    if (!this.#turn) return;
+    const { state, error } = record;
     this.record = record;
-    this.watched = true;
-    if (record.error) return this.#fail(record.error.code, record.error.message, null);
-    if (record.state === "processing") this.state = "processing";
-    this.#changed(this);
+    this.live = true;
+    if (state === "done" || error) this.#word.resolve(record);
+    this.set(state === "processing" && this.running ? "processing" : this.state);
   }
 
-  /** Says that nobody tells of it any more. */
-  untold() {
-    this.watched = false;
-    this.#changed(this);
-  }
-
-  /** @param {ProgressEvent} event */
-  #progress({ loaded, total }) {
-    if (this.ended) return;
-    // Buffers on the way take in what goes nowhere: where the server tells, its word counts.
-    if (loaded !== this.sent && !this.watched) this.#moved = performance.now();
-    this.sent = loaded;
-    this.sentOf = total;
-    this.#changed(this);
-  }
-
-  /** @param {XMLHttpRequest} xhr */
-  #answered(xhr) {
-    const { status, response } = xhr;
-    const reply = { status, body: response };
-    if (status >= 200 && status < 300) {
-      // A network's login page, or a proxy's, answers 200 to everything, and has nothing of the file.
-      const ours = [response?.state, this.record?.state].includes("done");
-      if (!ours) return this.#fail("foreign_answer", "the answer is not this server's", reply);
-      this.answer = response;
-      return this.#end("done");
+  /** Tries until it is there, refused, or nothing has moved for too long. @param {AbortSignal} signal */
+  async #run(signal) {
+    const leave = await enter(this, signal);
+    for (let [failed, since, kept] = [0, Date.now(), this.#offset]; !signal.aborted; failed += 1) {
+      if (this.#offset > kept) [failed, since, kept] = [0, Date.now(), this.#offset];
+      try {
+        this.set("uploading");
+        const record = await this.#attempt(signal);
+        if (!signal.aborted) this.#succeed(record);
+        break;
+      } catch (fault) {
+        if (signal.aborted) break;
+        const error = await this.#errorOf(fault);
+        if (!this.#passes(error) || Date.now() - since > this.options.retryFor) {
+          this.#fail(error);
+          break;
+        }
+        this.set("interrupted", this.#offline ? "offline" : error.code);
+        await this.#rest(failed, error, signal);
+      }
     }
-    if (typeof response?.code === "string") this.#fail(response.code, response.detail ?? response.title, reply);
-    else this.#fail(`http_${status}`, `the server answered ${status} ${xhr.statusText}`, reply);
+    leave();
   }
 
-  /** The request failed without an answer, which browsers report alike for a cut line and for an unreadable file. */
-  async #broken() {
-    const tried = this.progressId;
-    const readable = await this.file.slice(0, 1).arrayBuffer().then(() => true, () => false);
-    if (this.cut || tried !== this.progressId) return;
-    if (!readable) this.#fail("file_unreadable", "the file changed or cannot be read", null);
-    else if (this.record?.state === "done") this.#end("done");
-    else if (this.state === "interrupted") this.#end("interrupted");
-    else if (this.#held) this.again(true);
-    else if (!this.unreached && this.sent === 0 && this.record === null) this.again(false, true);
-    else this.#fail("connection_lost", "the connection to the server broke", null);
+  /** @param {AbortSignal} signal @returns {Promise<UploadRecord>} */
+  async #attempt(signal) {
+    const begun = this.#url !== null;
+    if (this.#way === null || (this.#way !== "form" && !begun)) await this.#begin(signal);
+    return this.#way === "form" ? this.#post(signal) : this.#append(begun, signal);
   }
 
-  /** @param {string} code @param {string} message @param {UploadError["reply"]} reply */
-  #fail(code, message, reply) {
-    const request = { method: "POST", url: this.#url };
-    this.error = new UploadError(code, message, { request, reply, upload: this });
-    this.#end("error");
+  /** Sends all of it in one request. @param {AbortSignal} signal */
+  async #post(signal) {
+    this.progressId = randomId();
+    const { url, body, type, ours } = this.#parcel;
+    const target = new URL(url);
+    target.searchParams.set("X-Progress-ID", this.progressId);
+    this.#offset = this.sent = 0;
+    this.#word = deferred();
+    this.#follow(`X-Progress-ID=${this.progressId}`);
+    const reply = await this.#carry("POST", target.href, { "Content-Type": type }, body, signal);
+    if (!reply || !ours) return this.#recordOf(reply);
+    // A network's login page, or a proxy's, answers 200 to everything, and has nothing of the file.
+    if (!["done", "processing"].includes(reply.body?.state)) throw new UploadError("foreign_answer", "the answer is not this server's", null, reply);
+    return this.#settled(reply.body);
   }
 
-  /** @param {State} state */
-  #end(state) {
-    this.state = state;
-    this.#xhr?.abort();
-    this.#xhr = null;
-    this.#changed(this);
+  /** Begins an upload that can be resumed, or finds out that this server has none. @param {AbortSignal} signal */
+  async #begin(signal) {
+    const { url, body, type, resumable, metadata } = this.#parcel;
+    if (!resumable) return void (this.#way = "form");
+    const about = { "Upload-Length": `${body.size}`, ...(metadata ? { "Upload-Metadata": metadata } : {}), "X-Progress-ID": this.progressId };
+    const begin = (/** @type {Record<string, string>} */ fields) => this.#ask("POST", url, { ...about, ...fields }, null, signal);
+    let reply = await begin({ "Upload-Complete": "?0", "Content-Type": type });
+    this.#way = "ietf";
+    if (reply.status === 412 || reply.field("Tus-Resumable")) {
+      this.#way = "tus";
+      reply = await begin(TUS);
+    }
+    const location = reply.field("Location");
+    if (reply.status === 201 && location) {
+      this.#url = new URL(location, reply.url).href;
+      this.#most = Number(/max-append-size=(\d+)/.exec(reply.field("Upload-Limit") ?? "")?.[1] ?? Infinity);
+      this.#offset = this.sent = 0;
+    } else if ([404, 405, 501].includes(reply.status)) {
+      this.#way = "form";
+      this.#parcel = { ...parcelOf(this.what, { ...this.options, resumable: Infinity }) };
+    } else throw refusal(reply, "POST", url);
   }
+
+  /** Sends what is missing. @param {boolean} begun whether some may be there @param {AbortSignal} signal */
+  async #append(begun, signal) {
+    const url = /** @type {string} */ (this.#url);
+    const { body } = this.#parcel;
+    const [tus, id] = [this.#way === "tus", url.split("/").pop()];
+    this.#word = deferred();
+    this.#follow(`id=${id}`);
+    let complete = begun && (await this.#where(url, signal));
+    /** @type {Reply | null} */
+    let reply = null;
+    while (!complete) {
+      const end = Math.min(body.size, this.#offset + Math.min(this.#most, this.options.checksum ? CHECKED_BYTES : Infinity));
+      const fields = { "Upload-Offset": `${this.#offset}`, "Content-Type": "application/offset+octet-stream", ...TUS };
+      const ietf = { "Upload-Offset": `${this.#offset}`, "Content-Type": "application/partial-upload", "Upload-Complete": end === body.size ? "?1" : "?0" };
+      reply = await this.#carry("PATCH", url, tus ? fields : ietf, body.slice(this.#offset, end), signal);
+      complete = reply === null || end === body.size;
+      this.#offset = end;
+    }
+    return this.#recordOf(reply);
+  }
+
+  /** Asks how much is kept, and whether that is all. @param {string} url @param {AbortSignal} signal */
+  async #where(url, signal) {
+    const reply = await this.#ask("HEAD", url, this.#way === "tus" ? TUS : {}, null, signal);
+    const offset = reply.field("Upload-Offset");
+    if (reply.status >= 300 || offset === null) throw refusal(reply, "HEAD", url);
+    this.#offset = this.sent = Number(offset);
+    return this.#way === "tus" ? this.#offset === this.length : reply.field("Upload-Complete") === "?1";
+  }
+
+  /** The record behind a last answer, which may be the app's own. @param {Reply | null} reply @returns {Promise<UploadRecord>} */
+  async #recordOf(reply) {
+    if (reply?.body?.state && "received" in reply.body) return this.#settled(reply.body);
+    const name = this.#url ? `id=${this.#url.split("/").pop()}` : `X-Progress-ID=${this.progressId}`;
+    const asked = await this.#ask("GET", `${this.options.server}uploads?${name}`, {}).catch(() => null);
+    const record = asked?.body?.[0] ?? this.record;
+    return record ? this.#settled(record) : bare(this.length, this.files);
+  }
+
+  /** The record once the server is done with the upload. @param {UploadRecord} record */
+  async #settled(record) {
+    this.told(record);
+    const last = record.state === "processing" ? await this.#word.promise : record;
+    if (last.error) throw new UploadError(last.error.code, last.error.message ?? "", { method: "GET", url: "" }, null);
+    return last;
+  }
+
+  /** Sends bytes, and tells how many are gone. `null` when the server's record ended first. @param {string} method @param {string} url @param {Record<string, string>} fields @param {Blob} body @param {AbortSignal} signal */
+  async #carry(method, url, fields, body, signal) {
+    const stop = new AbortController();
+    const end = () => stop.abort();
+    signal.addEventListener("abort", end);
+    const from = this.#offset;
+    let dead = setTimeout(end, DEAD_MS);
+    const onprogress = (/** @type {ProgressEvent} */ { loaded }) => {
+      clearTimeout(dead);
+      if (loaded < body.size) dead = setTimeout(end, DEAD_MS);
+      this.sent = from + Math.min(loaded, body.size);
+      this.set(this.state);
+    };
+    try {
+      const digest = this.options.checksum ? await digestOf(body, this.#way === "tus") : {};
+      const reply = await this.#ask(method, url, { ...fields, ...digest }, body, stop.signal, onprogress);
+      if (reply.status >= 300) throw refusal(reply, method, url);
+      this.answer = reply;
+      return reply;
+    } finally {
+      clearTimeout(dead);
+      signal.removeEventListener("abort", end);
+    }
+  }
+
+  /** One request. @param {string} method @param {string} url @param {Record<string, string>} fields @param {Blob | null} [body] @param {AbortSignal} [signal] @param {(event: ProgressEvent) => void} [onprogress] */
+  async #ask(method, url, fields, body = null, signal, onprogress) {
+    return request(method, url, { ...(await this.#rights()), Accept: ACCEPT, ...fields }, { body, signal, onprogress, credentials: this.options.credentials });
+  }
+
+  /** The caller's own fields, and the ticket. */
+  async #rights() {
+    const { ticket, headers } = this.options;
+    const text = typeof ticket === "function" ? await ticket() : ticket;
+    return text ? { ...headers, Authorization: `Bearer ${text}` } : headers;
+  }
+
+  /** @param {unknown} fault */
+  async #errorOf(fault) {
+    if (fault instanceof UploadError) return fault;
+    const readable = await Promise.all(this.files.map((file) => file.slice(0, 1).arrayBuffer())).then(() => true, () => false);
+    const request = { method: "POST", url: this.#parcel.url };
+    if (!readable) return new UploadError("file_unreadable", "the file changed or cannot be read", request);
+    return new UploadError("connection_lost", "the connection to the server broke", request);
+  }
+
+  /** Whether another try may help, and can do no harm. @param {UploadError} error */
+  #passes({ code, reply }) {
+    if (this.#way !== "form" && code === "offset_mismatch") return true;
+    if (reply ? !PASSING.includes(reply.status) : code !== "connection_lost") return false;
+    // Of a form that was sent whole nobody knows whether it was taken; 429 and 503 say that it was not.
+    return this.#way !== "form" || !this.whole || reply?.status === 429 || reply?.status === 503;
+  }
+
+  get #offline() {
+    return !navigator.onLine && !LOOPBACK.test(new URL(this.#parcel.url).hostname);
+  }
+
+  /** Waits for the next try. @param {number} failed @param {UploadError} error @param {AbortSignal} signal */
+  #rest(failed, { reply }, signal) {
+    const asked = 1000 * Number(reply?.field("Retry-After") ?? 0) || 0;
+    const wait = Math.min(WAIT_MOST_MS, Math.max(asked, WAIT_FIRST_MS * 2 ** failed)) * (1 + Math.random() / 4);
+    return new Promise((resolve) => {
+      this.#hurry = () => resolve(undefined);
+      if (!this.#offline) setTimeout(resolve, wait);
+      addEventListener("online", this.#hurry, { once: true });
+      signal.addEventListener("abort", this.#hurry);
+    });
+  }
+
+  /** @param {string} name */
+  #follow(name) {
+    this.#unfollow();
+    const { server, headers, credentials } = this.options;
+    this.#unfollow = watch(name, (record) => record && this.told(record), { server, headers, credentials });
+  }
+
+  #forget() {}
+
+  /** @param {UploadRecord} record */
+  #succeed(record) {
+    this.#stop();
+    this.#forget();
+    this.record = record;
+    this.#outcome.resolve(record);
+    this.set("done", "");
+  }
+
+  /** @param {UploadError} error */
+  #fail(error) {
+    this.#stop();
+    this.error = error;
+    this.#outcome.reject(error);
+    this.set("error", "");
+  }
+
+  #stop() {
+    this.#turn?.abort();
+    this.#turn = null;
+    this.#unfollow();
+  }
+}
+
+/** Sends a file, or a whole form; it begins when its turn comes. @param {File | FormData} what @param {Partial<Options> & {action?: string}} [options] */
+export function upload(what, options) {
+  return new Upload(what, options);
+}
+
+const ACCEPT = "application/json, text/html;q=0.9, */*;q=0.8";
+const TUS = { "Tus-Resumable": "1.0.0" };
+
+/** What is sent: the body's bytes and type, where it goes, whether that is Dumbwaiter itself, and whether it may be resumed there.
+ * @typedef {{body: Blob, type: string, url: string, ours: boolean, resumable: boolean, metadata: string}} Parcel */
+
+/** @param {File | FormData} what @param {Options & {action?: string}} options @returns {Parcel} */
+function parcelOf(what, { server, field, fields, resumable: from, action }) {
+  const at = (/** @type {string} */ path) => new URL(path, document.baseURI).href;
+  if (what instanceof File && what.size >= from) {
+    const metadata = Object.entries({ filename: what.name, filetype: what.type, ...fields }).filter(([, value]) => value);
+    const text = metadata.map(([name, value]) => `${name} ${base64(new TextEncoder().encode(value))}`).join(",");
+    return { body: what, type: what.type || "application/octet-stream", url: at(`${server}files/`), ours: true, resumable: true, metadata: text };
+  }
+  const form = what instanceof File ? formOf(what, field, fields) : what;
+  const { body, type } = multipart(form);
+  const url = at(action ?? `${server}upload`);
+  const ours = url === at(`${server}upload`);
+  return { body, type, url, ours, resumable: ours && !(what instanceof File) && body.size >= from, metadata: "" };
+}
+
+/** A form's body as browsers write it (HTML, "multipart/form-data encoding algorithm"), of known bytes, so that it can be cut anywhere. @param {FormData} form */
+function multipart(form) {
+  const boundary = `dumbwaiter-${randomId()}`;
+  const quoted = (/** @type {string} */ text) => `"${text.replace(/\r\n|\r|\n/g, "%0D%0A").replace(/"/g, "%22")}"`;
+  /** @type {(string | Blob)[]} */
+  const parts = [];
+  for (const [name, value] of form) {
+    const head = `--${boundary}\r\nContent-Disposition: form-data; name=${quoted(name)}`;
+    if (typeof value === "string") parts.push(`${head}\r\n\r\n${value.replace(/\r\n|\r|\n/g, "\r\n")}\r\n`);
+    else parts.push(`${head}; filename=${quoted(value.name)}\r\nContent-Type: ${value.type || "application/octet-stream"}\r\n\r\n`, value, "\r\n");
+  }
+  return { body: new Blob([...parts, `--${boundary}--\r\n`]), type: `multipart/form-data; boundary=${boundary}` };
+}
+
+/** @param {File} file @param {string} field @param {Record<string, string>} fields */
+function formOf(file, field, fields) {
+  const form = new FormData();
+  for (const [name, value] of Object.entries(fields)) form.append(name, value);
+  form.append(field, file);
+  return form;
+}
+
+/** @param {FormData} form */
+function filesOf(form) {
+  return Array.from(form.values()).filter((value) => value instanceof File);
+}
+
+/** The SHA-256 of a request's bytes as a field; nothing over plain http, where browsers make none. @param {Blob} body @param {boolean} tus @returns {Promise<Record<string, string>>} */
+async function digestOf(body, tus) {
+  if (!globalThis.crypto.subtle || body.size > CHECKED_BYTES) return {};
+  const digest = base64(new Uint8Array(await crypto.subtle.digest("SHA-256", await body.arrayBuffer())));
+  return tus ? { "Upload-Checksum": `sha256 ${digest}` } : { "Content-Digest": `sha-256=:${digest}:` };
+}
+
+/** @param {Uint8Array} bytes */
+function base64(bytes) {
+  return btoa(String.fromCharCode(...bytes));
 }
 
 /** 128 random bits in hex. (`crypto.randomUUID` is missing on plain http.) */
 function randomId() {
-  const bytes = crypto.getRandomValues(new Uint8Array(16));
-  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
+  return Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) => byte.toString(16).padStart(2, "0")).join("");
 }
 
-// ---- All of them -----------------------------------------------------------------------------------------------
+/** What is known of an upload to a server that keeps no records. @param {number} length @param {File[]} files @returns {UploadRecord} */
+function bare(length, files) {
+  const names = files.map(({ name }) => ({ name, url: null }));
+  return { progress_id: null, state: "done", length, received: length, offset: length, rate: null, eta: null, files: names, phase: null, error: null };
+}
 
-/** A server on this machine is there without any network. */
-const LOOPBACK = /^(localhost|.*\.localhost|127\.[\d.]+|\[::1\])$/;
+/** A promise with its ends; nobody has to listen to it. @returns {{promise: Promise<any>, resolve: (value: any) => void, reject: (error: Error) => void}} */
+function deferred() {
+  /** @type {any} */
+  const ends = {};
+  const promise = new Promise((resolve, reject) => Object.assign(ends, { resolve, reject }));
+  promise.catch(() => {});
+  return { promise, ...ends };
+}
 
-/** Sends files, some at once and the rest in turn, and watches all that run through one event stream. */
-export class Uploads {
-  /** In the order in which they were added. @type {Upload[]} */
-  list = [];
-  #options;
-  #changed;
-  #watch;
-  #absence;
+/** One request; rejected only when no answer comes. @param {string} method @param {string} url @param {Record<string, string>} fields
+ * @param {{body: Blob | null, credentials: boolean, signal?: AbortSignal, onprogress?: (event: ProgressEvent) => void}} how @returns {Promise<Reply>} */
+function request(method, url, fields, { body, credentials, signal, onprogress }) {
+  return new Promise((resolve, reject) => {
+    const xhr = new XMLHttpRequest();
+    xhr.open(method, url);
+    xhr.withCredentials = credentials;
+    for (const [name, value] of Object.entries(fields)) xhr.setRequestHeader(name, value);
+    if (onprogress) xhr.upload.onprogress = onprogress;
+    xhr.onload = () => resolve({ status: xhr.status, body: parsed(xhr.responseText), url: xhr.responseURL, field: (name) => xhr.getResponseHeader(name) });
+    xhr.onerror = xhr.onabort = () => reject(new Error(`no answer to ${method} ${url}`));
+    signal?.addEventListener("abort", () => xhr.abort());
+    signal?.aborted ? reject(signal.reason) : xhr.send(body);
+  });
+}
 
-  /**
-   * @param {Partial<Options>} options
-   * @param {(upload: Upload) => void} changed called after each change of an upload
-   */
-  constructor(options, changed) {
-    this.#options = { ...DEFAULTS, ...options };
-    this.#changed = changed;
-    this.#watch = new Watch(this.#options);
-    this.#absence = new Absence(this.#options.uploadUrl, () => this.#asked());
-    // A browser that knows it has no network would fail each waiting file in turn.
-    addEventListener("offline", () => this.#connected());
-    addEventListener("online", () => this.#connected());
-  }
-
-  /** Whether the browser knows that it cannot reach the server. */
-  get offline() {
-    const { hostname } = new URL(this.#options.uploadUrl, document.baseURI);
-    return !navigator.onLine && !LOOPBACK.test(hostname);
-  }
-
-  /** Whether files wait because the server does not answer. */
-  get unreachable() {
-    return this.#absence.sure && this.list.some((upload) => upload.state === "waiting");
-  }
-
-  /** The server was asked whether it is there. */
-  #asked() {
-    this.#next();
-    for (const upload of this.list) if (upload.state === "waiting") this.#changed(upload);
-  }
-
-  #connected() {
-    this.#absence.end();
-    const offline = this.offline;
-    for (const upload of this.list) offline ? upload.hold() : upload.goOn();
-    this.#next();
-  }
-
-  /** Takes files in; they start as soon as there is room. What is refused at once comes back ended. @param {Iterable<File>} files @returns {Upload[]} */
-  add(files) {
-    const added = Array.from(files, (file) => new Upload(file, this.#options, (upload) => this.#onChange(upload)));
-    // Before they are in the list: one that ends there lets the next one start, which may be one to refuse.
-    for (const upload of added) {
-      const reason = this.#options.refuse(upload.file);
-      if (reason) upload.refuse(reason.code, reason.message);
-    }
-    this.list.push(...added);
-    // The caller gets to know them before the first change of one that runs is told.
-    queueMicrotask(() => this.#next());
-    return added;
-  }
-
-  /** Tries these once more; the server has the last word on what was refused before it was sent. @param {Upload[]} uploads */
-  retry(uploads) {
-    this.#absence.end();
-    for (const upload of uploads) upload.again();
-  }
-
-  /** Forgets an upload that has ended. @param {Upload} upload */
-  remove(upload) {
-    this.list = this.list.filter((one) => one !== upload);
-  }
-
-  /** @param {Upload} upload */
-  #onChange(upload) {
-    if (upload.lost) this.#absence.begin();
-    this.#changed(upload);
-    if (upload.ended || upload.state === "waiting") this.#next();
-  }
-
-  #next() {
-    const running = this.list.filter((upload) => upload.running);
-    // Those that wait would fail one after the other.
-    if (this.list.every((upload) => upload.ended)) this.#absence.end();
-    const room = this.offline || this.#absence.lasts ? 0 : Math.max(0, this.#options.atOnce - running.length);
-    const starting = this.list.filter((upload) => upload.state === "waiting").slice(0, room);
-    this.#watch.follow([...running, ...starting]);
-    for (const upload of starting) upload.start();
+/** @param {string} text */
+function parsed(text) {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return text;
   }
 }
 
-/** How long after a connection broke the server is asked whether it is there; each time it is not, twice as long passes … */
-const ASK_FIRST_MS = 500;
-/** … but no more than this. */
-const ASK_SELDOMEST_MS = 30_000;
-/** No answer for so long is none. */
-const ASK_LASTS_MS = 10_000;
-
-/** The time in which the server may be gone: it is asked, ever more seldom, until it answers. */
-class Absence {
-  /** Whether it was asked in vain. */
-  sure = false;
-  /** @type {number | undefined} */
-  #timer;
-  #url;
-  #asked;
-
-  /** @param {string} url @param {() => void} asked called after each time that it was asked */
-  constructor(url, asked) {
-    this.#url = url;
-    this.#asked = asked;
-  }
-
-  get lasts() {
-    return this.#timer !== undefined;
-  }
-
-  begin(after = ASK_FIRST_MS) {
-    this.#timer ??= setTimeout(() => this.#ask(after), after);
-  }
-
-  end() {
-    clearTimeout(this.#timer);
-    this.#timer = undefined;
-    this.sure = false;
-  }
-
-  /** @param {number} waited */
-  async #ask(waited) {
-    const timer = this.#timer;
-    const there = await answers(this.#url).catch(() => false);
-    if (timer !== this.#timer) return;
-    this.end();
-    this.sure = !there;
-    if (!there) this.begin(Math.min(2 * waited, ASK_SELDOMEST_MS));
-    this.#asked();
-  }
+/** @param {Reply} reply @param {string} method @param {string} url */
+function refusal(reply, method, url) {
+  const { code, detail, title } = Object(reply.body);
+  if (typeof code === "string") return new UploadError(code, detail ?? title ?? code, { method, url }, reply);
+  return new UploadError(`http_${reply.status}`, `the server answered ${reply.status}`, { method, url }, reply);
 }
 
-/** Whether a server answers, and not another one for it. @param {string} url */
-async function answers(url) {
-  const { status } = await fetch(url, { method: "HEAD", mode: "no-cors", cache: "no-store", signal: AbortSignal.timeout(ASK_LASTS_MS) });
-  return status < 500;
-}
+// ---- In turn ---------------------------------------------------------------------------------------------------
 
-/** One event stream for all that run. It is opened anew when an upload joins, and closed when none is left. */
-class Watch {
-  /** @type {EventSource | null} */
-  #source = null;
-  /** @type {Map<string, Upload>} */
-  #asked = new Map();
-  /** @type {Map<string, Upload>} */
-  #wanted = new Map();
-  /** @type {number | undefined} */
-  #timer;
-  #options;
+/** Those that are sent or try to be. */
+const sending = new Set();
+/** Those that wait for their turn, in order. @type {{upload: Upload, start: () => void}[]} */
+let waiting = [];
 
-  /** @param {Options} options */
-  constructor(options) {
-    this.#options = options;
-  }
-
-  /** Makes the stream tell of these. @param {Upload[]} uploads */
-  follow(uploads) {
-    this.#wanted = new Map(uploads.map((upload) => [upload.progressId, upload]));
-    if (uploads.length === 0) return this.#close();
-    if (uploads.every((upload) => this.#asked.has(upload.progressId))) return;
-    this.#timer ??= setTimeout(() => this.#open(), this.#options.watchDelay);
-  }
-
-  #open() {
-    this.#close();
-    this.#asked = this.#wanted;
-    const ids = Array.from(this.#asked.keys(), (id) => `X-Progress-ID=${id}`);
-    const source = new EventSource(`${this.#options.watchUrl}?${ids.join("&")}`);
-    source.onmessage = ({ data }) => {
-      const record = /** @type {UploadRecord} */ (JSON.parse(data));
-      this.#asked.get(record.progress_id ?? "")?.told(record);
+/** Waits for a place; gives what frees it. @param {Upload} upload @param {AbortSignal} signal @returns {Promise<() => void>} */
+function enter(upload, signal) {
+  return new Promise((resolve) => {
+    const leave = () => {
+      sending.delete(upload);
+      waiting = waiting.filter((one) => one.upload !== upload);
+      turn();
     };
-    // Most errors are a line cut, and the browser comes back by itself; a refusal closes for good.
-    source.onerror = () => source.readyState === EventSource.CLOSED && this.#lost();
-    this.#source = source;
+    const start = () => resolve(leave);
+    signal.addEventListener("abort", () => (leave(), start()));
+    waiting.push({ upload, start });
+    // The caller gets to know an upload before its first change is told.
+    queueMicrotask(turn);
+  });
+}
+
+/** Lets those begin for which there is room. */
+function turn() {
+  for (;;) {
+    const [first] = waiting;
+    if (!first || sending.size >= first.upload.options.atOnce) break;
+    waiting.shift();
+    sending.add(first.upload);
+    first.start();
+  }
+  removeEventListener("beforeunload", ask);
+  if (sending.size + waiting.length > 0) addEventListener("beforeunload", ask);
+}
+
+/** Leaving would cut what is under way, so the browser asks. @param {Event} event */
+function ask(event) {
+  event.preventDefault();
+}
+
+// ---- Watching --------------------------------------------------------------------------------------------------
+
+/** New names are gathered so long before the stream is opened anew. */
+const GATHER_MS = 100;
+/** How often is asked where no stream can be had. */
+const POLL_MS = 1000;
+
+/** @typedef {(record: UploadRecord | null, name: string) => void} Listener */
+
+/** One event stream for all that are watched at a server with the same rights. */
+class Stream {
+  /** @type {Map<string, Set<Listener>>} */
+  #names = new Map();
+  #turn = new AbortController();
+  #running = false;
+
+  /** @param {{server: string, headers: Record<string, string>, credentials: boolean}} to */
+  constructor(to) {
+    this.to = to;
   }
 
-  #lost() {
-    for (const upload of this.#asked.values()) if (upload.running) upload.untold();
+  /** @param {string} name @param {Listener} listener */
+  add(name, listener) {
+    const listeners = this.#names.get(name) ?? new Set();
+    this.#names.set(name, listeners.add(listener));
+    if (listeners.size === 1) this.#anew();
+    return () => {
+      listeners.delete(listener);
+      if (listeners.size === 0 && this.#names.get(name) === listeners) this.#names.delete(name);
+      if (this.#names.size === 0) this.#turn.abort();
+    };
   }
 
-  #close() {
-    clearTimeout(this.#timer);
-    this.#timer = undefined;
-    this.#source?.close();
-    this.#source = null;
-    this.#asked = new Map();
+  #anew() {
+    this.#turn.abort();
+    if (!this.#running) this.#run();
+  }
+
+  async #run() {
+    this.#running = true;
+    await sleep(GATHER_MS);
+    while (this.#names.size > 0) {
+      this.#turn = new AbortController();
+      await this.#read(this.#turn.signal).catch(() => {});
+      await sleep(this.#turn.signal.aborted ? GATHER_MS : POLL_MS);
+    }
+    this.#running = false;
+  }
+
+  /** @param {AbortSignal} signal */
+  async #read(signal) {
+    const { server, headers, credentials } = this.to;
+    const answer = await fetch(`${server}uploads?${[...this.#names.keys()].join("&")}`, {
+      headers: { ...headers, Accept: "text/event-stream" }, signal, cache: "no-store", credentials: credentials ? "include" : "same-origin",
+    });
+    const reader = answer.body?.pipeThrough(new TextDecoderStream()).getReader();
+    for (let rest = ""; reader; ) {
+      const { value, done } = await reader.read();
+      if (done) return;
+      const events = (rest + value).split("\n\n");
+      rest = events.pop() ?? "";
+      for (const event of events) this.#say(event);
+    }
+  }
+
+  /** @param {string} event */
+  #say(event) {
+    const data = /^data: ?(.*)$/m.exec(event)?.[1];
+    if (!data) return;
+    const record = JSON.parse(data);
+    const gone = /^event: ?gone$/m.test(event);
+    for (const [name, listeners] of this.#names) {
+      const [key, value] = [name.slice(0, name.indexOf("=")), decodeURIComponent(name.slice(name.indexOf("=") + 1))];
+      const meant = key === "id" ? [record.id, record.watch] : [record.progress_id];
+      if (meant.includes(value)) for (const listener of [...listeners]) listener(gone ? null : record, value);
+    }
   }
 }
+
+/** @type {Map<string, Stream>} */
+const streams = new Map();
+
+/** Follows uploads: `names` are ids or watch names, or `X-Progress-ID=…`. @param {string | string[]} names @param {Listener} listener `null` when the server knows nothing of it any more @param {Partial<Pick<Options, "server" | "headers" | "credentials">>} [options] @returns {() => void} stops it */
+export function watch(names, listener, options = {}) {
+  const to = { server: options.server ?? defaults.server, headers: options.headers ?? defaults.headers, credentials: options.credentials ?? defaults.credentials };
+  const key = JSON.stringify(to);
+  const stream = streams.get(key) ?? new Stream(to);
+  streams.set(key, stream);
+  const stops = [names].flat().map((name) => stream.add(name.includes("=") ? name : `id=${encodeURIComponent(name)}`, listener));
+  return () => stops.forEach((stop) => stop());
+}
+
+/** @param {number} ms */
+function sleep(ms) {
+  return new Promise((resolve) => setTimeout(resolve, ms));
+}
+
+// ---- Words -----------------------------------------------------------------------------------------------------
+
+// ---- The bar ---------------------------------------------------------------------------------------------------
+
+// ---- Forms -----------------------------------------------------------------------------------------------------
