@@ -111,6 +111,36 @@ export class Progress extends EventTarget {
     return this.record?.length ?? null;
   }
 
+  /** What people call it. */
+  get name() {
+    return this.record?.files?.[0]?.name ?? "";
+  }
+
+  /** Bytes as people count them. @returns {number | null} */
+  get size() {
+    return this.length;
+  }
+
+  /** Whether no byte of it has moved for a while, though bytes are left. */
+  get silent() {
+    return false;
+  }
+
+  /** Whether nobody tells how far it is, so that only what was sent is known. */
+  get blind() {
+    return false;
+  }
+
+  /** Whether all of it was sent, so that only the server knows whether it has it. */
+  get whole() {
+    return false;
+  }
+
+  /** Whether what the server has stays there while it rests. */
+  get resumable() {
+    return (this.record?.offset ?? null) !== null;
+  }
+
   /** The part that the server has, from 0 to 1. */
   get kept() {
     if (this.state === "done") return 1;
@@ -772,6 +802,426 @@ function sleep(ms) {
 
 // ---- Words -----------------------------------------------------------------------------------------------------
 
+/**
+ * What is said, in English; other languages are files of their own beside this one, with the same keys. `{0}` and `{1}`
+ * stand for what is put in. An error says what happened, and by its second word what to do.
+ */
+export const english = {
+  language: "en",
+  waiting: "Waiting",
+  interrupted: "Waiting for the connection.",
+  offline: "You are offline.",
+  elsewhere: "Another tab sends it.",
+  restarted: "Started again",
+  paused: "Paused.",
+  processing: "All received, being stored",
+  done: "Arrived",
+  renamed: "Arrived as {0}",
+  cancelled: "Cancelled.",
+  stale: "As of {0}",
+  kept: "{0} are kept.",
+  none: "Nothing of it is kept.",
+  unsure: "All of it was sent, so it may be here all the same.",
+  unsent: "Nothing was sent.",
+  of: "{0} of {1}",
+  sent: "{0} sent",
+  few: "a few seconds",
+  about: "about {0}",
+  left: "{0} left",
+  percent: "{0} percent",
+  failed: "failed",
+  saySending: "Sending {0}.",
+  sayPart: "{0} percent of {1}.",
+  sayStoring: "Everything is received and being stored.",
+  sayGoesOn: "Sending {0} goes on.",
+  sayDone: "{0} has arrived.",
+  pause: "Pause",
+  resume: "Resume",
+  retry: "Retry",
+  cancel: "Cancel",
+  /** @type {Record<string, string>} */
+  acts: {
+    later: "Try again later.",
+    back: "Retry when it is back.",
+    again: "Retry.",
+    faster: "Retry over a faster connection.",
+    smaller: "Choose a smaller one.",
+    other: "Choose another file.",
+    reload: "Reload this page.",
+    ask: "Ask who runs this page.",
+    choose: "Choose another file, or ask who runs this page.",
+  },
+  /** @type {Record<string, [string, string]>} */
+  errors: {
+    client_gone: ["The connection to the server broke.", "back"],
+    connection_lost: ["The connection to the server broke.", "back"],
+    disk_full: ["The disk here is full.", "later"],
+    expired: ["The upload was not finished in time.", "again"],
+    file_too_large: ["The file is larger than this server takes.", "smaller"],
+    file_unreadable: ["The file has changed or cannot be read any more.", "other"],
+    foreign_answer: ["Something on the way answered in the server's place.", "later"],
+    http_413: ["A server on the way takes no file this large.", "smaller"],
+    http_502: ["The server behind this page does not answer.", "later"],
+    http_503: ["The server has too much to do.", "later"],
+    unauthorized: ["The server asks who you are.", "reload"],
+  },
+};
+
+/** @typedef {typeof english} Words */
+
+/** What is said now. @type {Words} */
+let words = english;
+
+/** Says everything in these words from now on. @param {Words} table */
+export function setWords(table) {
+  words = table;
+}
+
+/** @param {string} text @param {(string | number)[]} parts */
+function put(text, ...parts) {
+  return text.replace(/\{(\d)\}/g, (_, at) => `${parts[at]}`);
+}
+
+/** A number with its unit, as the language writes it; nothing breaks the line between the two. @param {number} number @param {string} unit @param {Intl.NumberFormatOptions} [how] */
+function measure(number, unit, how) {
+  return number.toLocaleString(words.language, { style: "unit", unit, unitDisplay: "short", ...how }).replace(/ /g, "\u00a0");
+}
+
+const UNITS = ["kilobyte", "megabyte", "gigabyte", "terabyte"];
+
+/** Bytes in decimal units with two or three digits, rounded: "812 bytes", "8.1 MB", "412 MB". @param {number} bytes */
+export function formatBytes(bytes) {
+  return inUnits(Math.round(bytes), 0.5);
+}
+
+/** A limit in the same words, cut off: it never promises more than is taken. `src/sizes.rs` does the same. @param {number} bytes */
+export function formatLimit(bytes) {
+  return inUnits(bytes, 0);
+}
+
+/** @param {number} bytes @param {number} more the part of a unit that is added before it is cut off */
+function inUnits(bytes, more) {
+  if (bytes < 1000) return measure(bytes, "byte", { unitDisplay: "long" });
+  const cut = (/** @type {number} */ unit) => Math.floor((bytes + more * unit) / unit);
+  let [unit, at] = [1000, 0];
+  // 999.6 kB would round to 1000 kB.
+  while (cut(unit) >= 1000 && at < UNITS.length - 1) [unit, at] = [unit * 1000, at + 1];
+  const tenths = cut(unit / 10);
+  const digits = tenths < 100 ? 1 : 0;
+  return measure(digits ? tenths / 10 : cut(unit), UNITS[at] ?? "", { minimumFractionDigits: digits, maximumFractionDigits: digits, useGrouping: false });
+}
+
+/** An estimate that grows has to stay this much higher … */
+const GROWTH = 1.2;
+/** … for this long before it is shown. */
+const GROWTH_HOLDS_MS = 5000;
+
+/** Seconds left in rounded words that do not jump: they shrink at once and grow only when the growth lasts. */
+export class EtaWords {
+  /** @type {number | null} */
+  #shown = null;
+  /** @type {number | null} */
+  #higherSince = null;
+
+  /** @param {number | null} seconds the newest estimate @param {number} [now] milliseconds on any steady clock */
+  of(seconds, now = performance.now()) {
+    if (seconds === null) this.#shown = this.#higherSince = null;
+    else if (this.#shown === null || seconds <= this.#shown) [this.#shown, this.#higherSince] = [seconds, null];
+    else if (seconds < this.#shown * GROWTH) this.#higherSince = null;
+    else if (now - (this.#higherSince ??= now) >= GROWTH_HOLDS_MS) [this.#shown, this.#higherSince] = [seconds, null];
+    return this.#shown === null ? { seen: "", spoken: "" } : timeWords(this.#shown);
+  }
+}
+
+/** @param {number} seconds */
+function timeWords(seconds) {
+  if (seconds < 10) return { seen: words.few.replace(/ /g, "\u00a0"), spoken: put(words.left, words.few) };
+  const [number, unit] = seconds < 50 ? [Math.ceil(seconds / 10) * 10, "second"] : seconds < 3420 ? [Math.round(seconds / 60), "minute"] : [Math.round(seconds / 3600), "hour"];
+  const seen = put(words.about, measure(number, unit)).replace(/ /g, "\u00a0");
+  return { seen, spoken: put(words.left, put(words.about, measure(number, unit, { unitDisplay: "long" }).replace("\u00a0", " "))) };
+}
+
+/**
+ * What is said of an upload: `text` and numbers for the eye, of which empty ones are left out, and `spoken` for the ear.
+ * @param {Progress} progress @param {EtaWords} eta its own, kept from one time to the next
+ */
+export function statusWords(progress, eta) {
+  const { state, size, record, reason } = progress;
+  const percent = put(words.percent, progress.percent);
+  const left = eta.of(state === "uploading" && progress.live ? (record?.eta ?? null) : null);
+  const said = { text: "", size: "", speed: "", left: "", spoken: percent };
+  const whole = size === null ? "" : formatBytes(size);
+  if (state === "uploading" && !progress.silent) {
+    const bytes = formatBytes((size ?? 0) * (progress.blind ? progress.gone : progress.kept));
+    const part = size === null ? formatBytes(record?.received ?? 0) : put(words.of, bytes, whole);
+    said.size = progress.blind ? put(words.sent, part) : part;
+    said.text = reason ? sentenceOf(reason) : "";
+    said.speed = record?.rate && progress.live ? `${formatBytes(record.rate)}/s` : "";
+    said.left = left.seen;
+    if (left.spoken) said.spoken = `${percent}, ${left.spoken}`;
+    return said;
+  }
+  said.text = stateWords(progress);
+  if (state === "waiting" || state === "done") said.size = whole;
+  said.spoken = state === "error" ? `${percent}, ${words.failed}` : said.text.toLowerCase();
+  return said;
+}
+
+/** @param {Progress} progress @returns {string} */
+function stateWords(progress) {
+  const { state, record } = progress;
+  if (state === "error") return errorWords(progress);
+  if (state === "processing" && record?.phase?.name) return record.phase.name;
+  if (state === "cancelled" || state === "paused") return `${words[state]} ${keptWords(progress)}`;
+  if (state === "interrupted" || state === "uploading") return `${sentenceOf(progress.reason || "interrupted")} ${keptWords(progress)}`;
+  return words[state];
+}
+
+/** @param {string} reason a key of the words, or a code */
+function sentenceOf(reason) {
+  return /** @type {any} */ (words)[reason] ?? words.errors[reason]?.[0] ?? words.interrupted;
+}
+
+/** What is kept of an upload that rests or ended early. @param {Progress} progress */
+export function keptWords({ state, whole, resumable, kept, size, error }) {
+  if (resumable && state !== "cancelled" && kept > 0 && size) return put(words.kept, formatBytes(kept * size));
+  return whole && (!error || error.code === "connection_lost") ? words.unsure : words.none;
+}
+
+/** What happened, what is kept, what to do. The code stands beside it. @param {Progress} progress one that failed */
+export function errorWords(progress) {
+  const { error } = progress;
+  if (!error) return "";
+  const [what, act] = words.errors[error.code] ?? [asSentence(error.message), "choose"];
+  return `${error.early ? asSentence(error.message) : what} ${error.early ? words.unsent : keptWords(progress)} ${words.acts[act]}`;
+}
+
+/** Whether trying once more makes sense. @param {UploadError} error */
+export function canRetry({ code, early }) {
+  const act = words.errors[code]?.[1] ?? "";
+  return !early && (["later", "back", "again", "faster"].includes(act) || /^http_5/.test(code));
+}
+
+/** One line of an error as a sentence. @param {string} line */
+function asSentence(line) {
+  const text = line.charAt(0).toUpperCase() + line.slice(1);
+  return /[.!?]$/.test(text) ? text : `${text}.`;
+}
+
+/** The shortest time between two spoken reports of progress. */
+const SPEAK_EVERY_MS = 15_000;
+/** Storing is worth a word only when it lasts. */
+const STORING_LASTS_MS = 1000;
+
+/**
+ * What is said to who cannot see the bars: few words, seldom. At the start, at every quarter but at most every 15 s, when
+ * everything is being stored, and at the end; errors at once.
+ */
+export class Voice {
+  #busy = false;
+  #quarter = 0;
+  #spokenAt = 0;
+  #storingSince = 0;
+
+  /** @param {{textContent: string | null}} status @param {{textContent: string | null}} alert @param {() => number} now milliseconds on a steady clock */
+  constructor(status, alert, now = () => performance.now()) {
+    this.status = status;
+    this.aloud = alert;
+    this.now = now;
+  }
+
+  /** Says a sentence when the reader has time for it. @param {string} sentence */
+  say(sentence) {
+    this.status.textContent = sentence;
+    this.#spokenAt = this.now();
+  }
+
+  /** Says at once what needs attention. @param {string} sentence */
+  alert(sentence) {
+    this.aloud.textContent = sentence;
+  }
+
+  /** Looks whether there is anything to say. @param {{what: string, percent: number, busy: boolean, storing: boolean, ending: string}} progress */
+  follow({ what, percent, busy, storing, ending }) {
+    const was = this.#busy;
+    this.#busy = busy;
+    if (!busy) return void (was && ending && this.say(ending));
+    const quarter = Math.floor(percent / 25);
+    if (!was) {
+      [this.#quarter, this.#storingSince] = [quarter, 0];
+      return this.say(put(words.saySending, what));
+    }
+    if (storing) return this.#stores();
+    this.#storingSince = 0;
+    if (quarter <= this.#quarter || this.now() - this.#spokenAt < SPEAK_EVERY_MS) return;
+    this.#quarter = quarter;
+    this.say(put(words.sayPart, percent, what));
+  }
+
+  #stores() {
+    if (this.#storingSince === 0) this.#storingSince = this.now();
+    if (this.now() - this.#storingSince < STORING_LASTS_MS) return;
+    this.#storingSince = Infinity;
+    this.say(words.sayStoring);
+  }
+}
+
 // ---- The bar ---------------------------------------------------------------------------------------------------
+
+/** Texts change no more often, so that they can be read. */
+const TEXTS_EVERY_MS = 1000;
+/** Glyph of each state; colour and words say the same. @type {Record<State, string>} */
+const GLYPHS = { waiting: "○", uploading: "", interrupted: "❙❙", paused: "❙❙", processing: "", done: "✓", error: "!", cancelled: "×" };
+
+const STYLE = `
+:host{display:block;--fill:var(--dumbwaiter-fill,#8F5310);--track:var(--dumbwaiter-track,#E9E4DA);--trail:var(--dumbwaiter-trail,#D9B98C);--edge:var(--dumbwaiter-edge,#857C6E);--ink:var(--dumbwaiter-ink,#1F1C18);--soft:var(--dumbwaiter-soft,#625B51);--ok:var(--dumbwaiter-ok,#2A6B45);--hold:var(--dumbwaiter-hold,#46586F);--err:var(--dumbwaiter-err,#B3261E);--focus:var(--dumbwaiter-focus,#0B57D0);color:var(--ink);font:16px/24px system-ui,sans-serif}
+@media(prefers-color-scheme:dark){:host{--fill:var(--dumbwaiter-fill,#E3A857);--track:var(--dumbwaiter-track,#332E28);--trail:var(--dumbwaiter-trail,#735933);--edge:var(--dumbwaiter-edge,#8A8173);--ink:var(--dumbwaiter-ink,#F2EEE7);--soft:var(--dumbwaiter-soft,#B5ADA1);--ok:var(--dumbwaiter-ok,#7FCF9E);--hold:var(--dumbwaiter-hold,#A8B8CE);--err:var(--dumbwaiter-err,#FF8F85);--focus:var(--dumbwaiter-focus,#8AB4F8)}}
+:host([hidden]),[hidden]{display:none!important}
+p{display:flex;flex-wrap:wrap;gap:4px 12px;margin:0;align-items:baseline;justify-content:space-between}
+[part=name]{flex:1;min-width:0;overflow:hidden;text-overflow:ellipsis;white-space:pre}
+[part=percent],[part=status]{font-variant-numeric:tabular-nums}
+[part=status]{flex:1 1 12rem;font-size:14px;line-height:20px;color:var(--soft)}
+[part=bar]{position:relative;height:8px;margin:6px 0;overflow:hidden;border-radius:4px;background:var(--track);outline:1px solid var(--edge);outline-offset:-1px}
+i{position:absolute;inset-block:0;inset-inline-start:0;transition:width .2s linear}
+[part=sent]{width:var(--sent,0%);background:repeating-linear-gradient(45deg,var(--trail) 0 3px,var(--track) 3px 6px)}
+[part=kept]{width:var(--kept,0%);background:var(--fill)}
+button{min-height:32px;padding:3px 12px;border:1px solid var(--edge);border-radius:8px;background:none;color:inherit;font:inherit;font-size:14px;cursor:pointer}
+:focus-visible{outline:2px solid var(--focus);outline-offset:2px}
+code{font:12px/16px ui-monospace,monospace}
+.done{--fill:var(--ok);--soft:var(--ok)}.error{--fill:var(--err);--soft:var(--err)}.interrupted{--fill:var(--hold);--soft:var(--hold)}.paused,.cancelled{--fill:var(--edge)}
+.unseen{position:absolute;width:1px;height:1px;margin:-1px;overflow:hidden;clip-path:inset(50%);white-space:nowrap}
+@media(any-pointer:coarse){button{min-height:44px;min-width:44px}}
+@media(prefers-reduced-motion:reduce){i{transition:none}}
+@media(forced-colors:active){[part=bar]{forced-color-adjust:none;background:Canvas;outline-color:CanvasText}[part=sent]{background:repeating-linear-gradient(45deg,CanvasText 0 1px,Canvas 1px 5px)}[part=kept]{background:CanvasText}}
+`;
+
+/** A page that is made on a server has no elements yet. */
+const Base = globalThis.HTMLElement ?? /** @type {typeof HTMLElement} */ (/** @type {unknown} */ (class {}));
+
+/** `<dumbwaiter-progress upload="ID">`: an upload's name, percent, bar, words and, where it is sent from here, its buttons. */
+export class DumbwaiterProgress extends Base {
+  static observedAttributes = ["upload", "server"];
+  /** @type {Progress} */
+  #progress = new Progress();
+  #stop = () => {};
+  #eta = new EtaWords();
+  #drawnAt = -Infinity;
+  #shown = "";
+  /** @type {Record<string, HTMLElement>} */
+  #parts = {};
+  /** @type {Voice | null} */
+  #voice = null;
+  #draw = () => this.#paint();
+
+  /** What is shown: an `Upload` sent from here, or whatever else makes progress. */
+  get progress() {
+    return this.#progress;
+  }
+
+  set progress(progress) {
+    this.#progress.removeEventListener("change", this.#draw);
+    this.#progress = progress;
+    progress.addEventListener("change", this.#draw);
+    this.#drawnAt = -Infinity;
+    this.#paint();
+  }
+
+  connectedCallback() {
+    this.#build();
+    this.#watch();
+    this.progress = this.#progress;
+  }
+
+  disconnectedCallback() {
+    this.#stop();
+    this.#progress.removeEventListener("change", this.#draw);
+  }
+
+  attributeChangedCallback() {
+    if (this.isConnected) this.#watch();
+  }
+
+  #watch() {
+    this.#stop();
+    const id = this.getAttribute("upload");
+    if (!id) return;
+    const progress = new Progress();
+    const server = this.getAttribute("server");
+    this.#stop = watch(id, (record) => record && progress.told(record), server ? { server: new URL(server, document.baseURI).href } : {});
+    this.progress = progress;
+  }
+
+  #build() {
+    if (this.shadowRoot) return;
+    const root = this.attachShadow({ mode: "open" });
+    const sheet = new CSSStyleSheet();
+    sheet.replaceSync(STYLE);
+    root.adoptedStyleSheets = [sheet];
+    const make = (/** @type {string} */ tag, /** @type {string} */ part, /** @type {HTMLElement[]} */ ...inner) => {
+      const element = document.createElement(tag);
+      element.setAttribute("part", part);
+      element.append(...inner);
+      return (this.#parts[part] = element);
+    };
+    const button = (/** @type {"pause" | "resume" | "cancel"} */ act) => {
+      const one = make("button", `button ${act}`);
+      one.setAttribute("type", "button");
+      one.onclick = () => /** @type {Upload} */ (this.#progress)[act]();
+      return one;
+    };
+    const box = make("div", "box",
+      make("p", "line", make("span", "name"), make("span", "percent")),
+      make("div", "bar", make("i", "sent"), make("i", "kept")),
+      make("p", "line below", make("span", "status"), make("code", "code"), make("span", "acts", button("pause"), button("resume"), button("cancel"))));
+    const [status, alert] = ["status", "alert"].map((role) => Object.assign(document.createElement("div"), { className: "unseen", role }));
+    root.append(box, /** @type {Node} */ (status), /** @type {Node} */ (alert));
+    for (const [name, value] of [["role", "progressbar"], ["aria-valuemin", "0"], ["aria-valuemax", "100"]]) this.#parts.bar?.setAttribute(/** @type {string} */ (name), /** @type {string} */ (value));
+    this.#voice = new Voice(/** @type {HTMLElement} */ (status), /** @type {HTMLElement} */ (alert));
+  }
+
+  #paint() {
+    const { box, bar, name, percent, status, code } = this.#parts;
+    if (!box || !bar || !name || !percent || !status || !code) return;
+    const progress = this.#progress;
+    const { state, error } = progress;
+    bar.style.setProperty("--kept", `${100 * progress.kept}%`);
+    bar.style.setProperty("--sent", `${100 * (progress.ended ? progress.kept : progress.gone)}%`);
+    const shown = `${state} ${progress.reason} ${progress.live}`;
+    if (shown === this.#shown && performance.now() - this.#drawnAt < TEXTS_EVERY_MS) return;
+    [this.#shown, this.#drawnAt] = [shown, performance.now()];
+    box.className = state;
+    this.setAttribute("state", state);
+    name.textContent = progress.name;
+    bar.setAttribute("aria-label", progress.name || "…");
+    percent.textContent = state === "waiting" || state === "cancelled" ? "" : `${progress.percent}\u00a0%`;
+    const said = statusWords(progress, this.#eta);
+    status.textContent = [`${GLYPHS[state]} ${said.text}`.trim(), said.size, said.speed, said.left].filter(Boolean).join(" · ");
+    code.textContent = error?.code ?? "";
+    bar.setAttribute("aria-valuetext", said.spoken);
+    if (state === "processing") bar.removeAttribute("aria-valuenow");
+    else bar.setAttribute("aria-valuenow", `${progress.percent}`);
+    this.#offer();
+    if (error && state === "error") this.#voice?.alert(`${progress.name}: ${said.text}`);
+    this.#voice?.follow({ what: progress.name, percent: progress.percent, busy: !progress.ended, storing: state === "processing", ending: state === "done" ? put(words.sayDone, progress.name) : "" });
+  }
+
+  /** Shows the buttons that can do something. */
+  #offer() {
+    const progress = this.#progress;
+    const { state, error } = progress;
+    const own = progress instanceof Upload;
+    const again = state === "cancelled" || (state === "error" && error !== null && canRetry(error));
+    const shown = { pause: state === "uploading" || state === "interrupted", resume: state === "paused" || again, cancel: !progress.ended && state !== "processing" };
+    for (const [act, can] of Object.entries(shown)) {
+      const button = this.#parts[`button ${act}`];
+      if (!button) continue;
+      button.hidden = !own || !can;
+      button.textContent = words[act === "resume" && again ? "retry" : /** @type {"pause" | "resume" | "cancel"} */ (act)];
+      button.setAttribute("aria-label", `${button.textContent} ${progress.name}`);
+    }
+  }
+}
+
+globalThis.customElements?.define("dumbwaiter-progress", DumbwaiterProgress);
 
 // ---- Forms -----------------------------------------------------------------------------------------------------
