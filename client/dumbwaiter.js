@@ -67,7 +67,7 @@ export const defaults = {
 
 /** @typedef {"waiting" | "uploading" | "interrupted" | "paused" | "processing" | "done" | "error" | "cancelled"} State */
 
-/** The server's answer to a request. `body` is parsed where it is JSON, else text. @typedef {{status: number, body: any, url: string, field: (name: string) => string | null}} Reply */
+/** The server's answer to a request. `body` is parsed where it is JSON, else text. @typedef {{status: number, body: any, url: string, redirected: boolean, field: (name: string) => string | null}} Reply */
 
 /** An upload that ended badly, or cannot go on. `code` is stable, `message` is one line for people; the rest is for whoever asks why. */
 export class UploadError extends Error {
@@ -639,7 +639,7 @@ function request(method, url, fields, { body, credentials, signal, onprogress })
     xhr.withCredentials = credentials;
     for (const [name, value] of Object.entries(fields)) xhr.setRequestHeader(name, value);
     if (onprogress) xhr.upload.onprogress = onprogress;
-    xhr.onload = () => resolve({ status: xhr.status, body: parsed(xhr.responseText), url: xhr.responseURL, field: (name) => xhr.getResponseHeader(name) });
+    xhr.onload = () => resolve({ status: xhr.status, body: parsed(xhr.responseText), url: xhr.responseURL, redirected: xhr.responseURL !== new URL(url, document.baseURI).href, field: (name) => xhr.getResponseHeader(name) });
     xhr.onerror = xhr.onabort = () => reject(new Error(`no answer to ${method} ${url}`));
     signal?.addEventListener("abort", () => xhr.abort());
     signal?.aborted ? reject(signal.reason) : xhr.send(body);
@@ -1225,3 +1225,79 @@ export class DumbwaiterProgress extends Base {
 globalThis.customElements?.define("dumbwaiter-progress", DumbwaiterProgress);
 
 // ---- Forms -----------------------------------------------------------------------------------------------------
+
+/** @typedef {Partial<Options> & {progress?: DumbwaiterProgress}} FormOptions `progress` is the bar to use; unless said, one in the form, or a new one at its end */
+
+/**
+ * Gives a form a bar: it is sent by script from now on, and then does what it would have done without.
+ *
+ * On the form, and bubbling from there: `dumbwaiter-start`, `dumbwaiter-done` and `dumbwaiter-error`. Whoever prevents the
+ * default of one of the last two does himself what comes after. The same as the attribute `data-dumbwaiter`.
+ * @param {HTMLFormElement} form @param {FormOptions} [options] @returns {() => void} undoes it
+ */
+export function enhance(form, options = {}) {
+  const submit = (/** @type {SubmitEvent} */ event) => submitted(event, form, options);
+  form.addEventListener("submit", submit);
+  return () => form.removeEventListener("submit", submit);
+}
+
+/** @param {SubmitEvent} event @param {HTMLFormElement} form @param {FormOptions} options */
+function submitted(event, form, options) {
+  const { submitter } = event;
+  const said = (/** @type {string} */ name) => submitter?.getAttribute(`form${name}`) ?? form.getAttribute(name) ?? "";
+  if (event.defaultPrevented || said("method").toLowerCase() !== "post" || !["", "_self"].includes(said("target"))) return;
+  event.preventDefault();
+  const bar = options.progress ?? form.querySelector("dumbwaiter-progress") ?? form.appendChild(document.createElement("dumbwaiter-progress"));
+  if (!(bar instanceof DumbwaiterProgress)) return;
+  // Pressed twice.
+  if (bar.progress instanceof Upload && !bar.progress.ended) return;
+  const data = new FormData(form);
+  if (submitter?.getAttribute("name")) data.append(submitter.getAttribute("name") ?? "", submitter.getAttribute("value") ?? "");
+  const upload = new Upload(data, { ...options, action: new URL(said("action"), document.baseURI).href });
+  bar.progress = upload;
+  tell(form, "start", { upload });
+  const next = `${data.get("next") ?? ""}`;
+  upload.done.then((record) => arrived(form, upload, record, next), (error) => refused(form, upload, error));
+}
+
+/** Whether nobody prevented what comes after. @param {HTMLFormElement} form @param {string} what @param {object} detail */
+function tell(form, what, detail) {
+  return form.dispatchEvent(new CustomEvent(`dumbwaiter-${what}`, { bubbles: true, cancelable: true, detail }));
+}
+
+/** What a browser does with an answer. @param {HTMLFormElement} form @param {Upload} upload @param {UploadRecord} record @param {string} next */
+function arrived(form, upload, record, next) {
+  const { answer } = upload;
+  if (!tell(form, "done", { upload, record, answer })) return;
+  if (answer?.redirected) location.assign(answer.url);
+  else if (answer && isPage(answer)) show(answer.body);
+  // As the server itself does for a form without script: only to a path of this origin.
+  else if (/^\/(?![/\\])/.test(next)) location.assign(next);
+  else form.reset();
+}
+
+/** An app shows its form again with what is wrong in it; other refusals are told by the bar. @param {HTMLFormElement} form @param {Upload} upload @param {UploadError} error */
+function refused(form, upload, error) {
+  const { reply } = error;
+  if (tell(form, "error", { upload, error }) && reply && reply.status < 500 && reply.status !== 413 && isPage(reply)) show(reply.body);
+}
+
+/** @param {Reply} reply */
+function isPage({ body, field }) {
+  return typeof body === "string" && /^text\/html/.test(field("Content-Type") ?? "");
+}
+
+/** Shows a page in the place of this one. Its scripts do not run; what listens to the document goes on. @param {string} text */
+function show(text) {
+  const page = new DOMParser().parseFromString(text, "text/html");
+  document.title = page.title;
+  document.body.replaceWith(page.body);
+  scrollTo(0, 0);
+}
+
+globalThis.document?.addEventListener("submit", (event) => {
+  const form = event.target;
+  if (!(form instanceof HTMLFormElement) || form.dataset.dumbwaiter === undefined) return;
+  const server = form.dataset.dumbwaiter;
+  submitted(event, form, server ? { server: new URL(server, document.baseURI).href } : {});
+});
