@@ -67,6 +67,8 @@ export const defaults = {
 
 /** @typedef {"waiting" | "uploading" | "interrupted" | "paused" | "processing" | "done" | "error" | "cancelled"} State */
 
+/** By form, by the IETF's protocol or by tus. @typedef {"form" | "ietf" | "tus"} Way */
+
 /** The server's answer to a request. `body` is parsed where it is JSON, else text. @typedef {{status: number, body: any, url: string, redirected: boolean, field: (name: string) => string | null}} Reply */
 
 /** An upload that ended badly, or cannot go on. `code` is stable, `message` is one line for people; the rest is for whoever asks why. */
@@ -103,6 +105,8 @@ export class Progress extends EventTarget {
   live = false;
   /** @type {UploadError | null} */
   error = null;
+  /** When the server told last, in the milliseconds of `Date.now()`. */
+  toldAt = 0;
   /** Why it does not move, or fell back, as a code: `offline`, `connection_lost`, `restarted`, `elsewhere`; empty if it runs. */
   reason = "";
 
@@ -168,15 +172,30 @@ export class Progress extends EventTarget {
     return this.state === "done" || this.state === "error" || this.state === "cancelled";
   }
 
-  /** Takes what the server says. @param {UploadRecord} record */
-  told(record) {
-    const fell = record.state === "uploading" && record.received < (this.record?.received ?? 0);
+  /** Whether what is known may be old, since nobody tells. */
+  get stale() {
+    return !this.live && !this.ended;
+  }
+
+  /** Takes what the server says. @param {UploadRecord | null} record `null` when it knows nothing of it any more @param {boolean} [live] */
+  told(record, live = true) {
+    if (!record) {
+      this.error = new UploadError("gone", "nothing is known of this upload");
+      return this.set(this.ended ? this.state : "error");
+    }
+    const { error, state, received } = record;
+    if (state === "uploading" && received < (this.record?.received ?? 0)) this.reason = "restarted";
+    else if (state !== "uploading") this.reason = "";
+    this.know(record, live);
+    if (error) this.error = new UploadError(error.code, error.message ?? error.code, { method: "GET", url: "" });
+    this.set(error?.code === "cancelled" ? "cancelled" : state === "starting" ? "waiting" : state);
+  }
+
+  /** @param {UploadRecord | null} record @param {boolean} live @protected */
+  know(record, live) {
     this.record = record;
-    this.live = true;
-    this.reason = fell ? "restarted" : record.received > 0 && this.reason === "restarted" ? this.reason : "";
-    const { error } = record;
-    if (error) this.error = new UploadError(error.code, error.message ?? "");
-    this.set(error?.code === "cancelled" ? "cancelled" : record.state === "starting" ? "waiting" : record.state);
+    this.live = live;
+    if (live) this.toldAt = Date.now();
   }
 
   /** @param {State} state @protected */
@@ -197,6 +216,14 @@ const WAIT_MOST_MS = 30_000;
 const DEAD_MS = 60_000;
 /** Bytes in a request that says their checksum: they are read into memory, and none is kept of one that is cut. */
 const CHECKED_BYTES = 4 << 20;
+/** An answer should follow its record's end so soon; then the record stands for it. */
+const ANSWER_MS = 3000;
+/** After so long without a byte a line is silent. A slow one lets some through in that time. */
+const SILENT_MS = 5000;
+/** How often an upload begins anew that the server forgot. */
+const LOST_MOST = 3;
+/** Codes that say that nothing was kept because the line broke, or that it is to begin anew. */
+const BROKEN = ["client_gone", "stalled", "truncated_form", "offset_mismatch", "restarted"];
 /** The answers after which the same may succeed later (RFC 9110, 15.5 and 15.6; RFC 6585, 4). */
 const PASSING = [408, 425, 429, 502, 503, 504];
 /** A server on this machine is there without any network. */
@@ -212,10 +239,14 @@ export class Upload extends Progress {
   answer = null;
   /** What is sent, and where to. @type {Parcel} */
   #parcel;
-  /** How it is sent; `null` until the server has said what it can. @type {"form" | "ietf" | "tus" | null} */
+  /** How it is sent; `null` until the server has said what it can. @type {Way | null} */
   #way = null;
   /** Where it can be resumed. @type {string | null} */
   #url = null;
+  /** Whether it was begun just now, so that nothing of it can be there. */
+  #fresh = false;
+  /** How often it began anew because the server knew nothing of it any more. */
+  #lost = 0;
   /** Bytes that answers said are kept. */
   #offset = 0;
   /** Most bytes of one request that goes on with it. */
@@ -224,10 +255,16 @@ export class Upload extends Progress {
   #turn = null;
   /** Ends the wait before the next try. */
   #hurry = () => {};
+  /** Gives the present request up. */
+  #cut = () => {};
   #unfollow = () => {};
   #outcome = deferred();
   /** The end as the server tells of it, which may be known before the answer is there. */
   #word = deferred();
+  /** When a byte was last known to move. */
+  #moved = 0;
+  /** Under which name it is noted for other pages of this origin, if it is. @type {string | null} */
+  #note = null;
 
   /** @param {File | FormData} what @param {Partial<Options> & {action?: string}} options */
   constructor(what, options = {}) {
@@ -237,17 +274,17 @@ export class Upload extends Progress {
     this.what = what;
     this.files = what instanceof File ? [what] : filesOf(what);
     this.#parcel = parcelOf(what, this.options);
+    if (what instanceof File && this.#parcel.resumable && this.options.remember) this.#note = noteOf(what, this.options);
     const reason = what instanceof File ? this.options.refuse(what) : null;
     if (reason) this.#fail(new UploadError(reason.code, reason.message));
     else this.resume();
   }
 
-  /** What people call it. */
   get name() {
-    return this.files[0]?.name ?? "";
+    const [first, ...more] = this.files;
+    return `${first?.name ?? ""}${more.length ? ` +${more.length}` : ""}`;
   }
 
-  /** Bytes of the files, as people count them. */
   get size() {
     return this.files.reduce((size, file) => size + file.size, 0);
   }
@@ -264,18 +301,22 @@ export class Upload extends Progress {
     return Math.max(this.kept, this.length ? this.sent / this.length : 0);
   }
 
-  /** What the server has; what was sent, where nobody tells. */
-  get percent() {
-    if (this.live || !this.running || this.#way !== "form") return super.percent;
-    return Math.min(99, Math.floor(100 * this.gone));
+  get blind() {
+    return !this.live && this.state === "uploading" && this.#way === "form";
   }
 
-  /** Whether all of it has been handed to the network: then only the server knows whether it has it. */
+  get stale() {
+    return false;
+  }
+
+  get silent() {
+    return this.state === "uploading" && !(this.whole && this.blind) && performance.now() - this.#moved >= SILENT_MS;
+  }
+
   get whole() {
     return this.sent >= this.length;
   }
 
-  /** Whether what the server has stays there while it rests. */
   get resumable() {
     return this.#url !== null;
   }
@@ -289,6 +330,7 @@ export class Upload extends Progress {
   pause() {
     if (this.ended || this.state === "processing" || this.state === "paused") return;
     this.#stop();
+    if (this.#note) notes.change(this.#note, { paused: true, at: 0 });
     this.set("paused", "");
   }
 
@@ -298,6 +340,7 @@ export class Upload extends Progress {
     if (this.state === "done") return;
     if (this.ended) this.#outcome = deferred();
     this.error = this.answer = null;
+    if (this.#note) notes.change(this.#note, { paused: false });
     this.#turn = new AbortController();
     this.set("waiting", "");
     this.#run(this.#turn.signal);
@@ -307,41 +350,42 @@ export class Upload extends Progress {
   cancel() {
     if (this.ended || this.state === "processing") return;
     this.#stop();
-    if (this.#url) this.#ask("DELETE", this.#url, {}).catch(() => {});
-    this.#forget();
-    this.error = new UploadError("cancelled", "the upload was cancelled");
-    this.#outcome.reject(this.error);
-    this.error = null;
+    this.#outcome.reject(new UploadError("cancelled", "the upload was cancelled"));
     this.set("cancelled", "");
+    this.#remove();
   }
 
-  /** @param {UploadRecord} record */
-  told(record) {
-    if (!this.#turn) return;
-    const { state, error } = record;
-    this.record = record;
-    this.live = true;
+  /** @param {UploadRecord | null} record @param {boolean} [live] */
+  told(record, live = true) {
+    if (!this.#turn || !record) return;
+    const { state, error, received } = record;
+    if (received !== this.record?.received) this.#moved = performance.now();
+    this.know(record, live);
     if (state === "done" || error) this.#word.resolve(record);
-    this.set(state === "processing" && this.running ? "processing" : this.state);
+    // All of it is on its way, and the server has given up waiting: the line is dead.
+    if (state === "interrupted" && this.whole) this.#cut();
+    this.set(state === "processing" && this.running ? state : this.state);
   }
 
   /** Tries until it is there, refused, or nothing has moved for too long. @param {AbortSignal} signal */
   async #run(signal) {
     const leave = await enter(this, signal);
-    for (let [failed, since, kept] = [0, Date.now(), this.#offset]; !signal.aborted; failed += 1) {
-      if (this.#offset > kept) [failed, since, kept] = [0, Date.now(), this.#offset];
+    for (let [failed, since, kept] = [0, Date.now(), 0]; !signal.aborted; failed += 1) {
       try {
-        this.set("uploading");
+        this.#moved = performance.now();
+        this.set("uploading", this.reason === "restarted" ? this.reason : "");
         const record = await this.#attempt(signal);
         if (!signal.aborted) this.#succeed(record);
         break;
       } catch (fault) {
         if (signal.aborted) break;
+        if (this.#offset > kept) [failed, since, kept] = [0, Date.now(), this.#offset];
         const error = await this.#errorOf(fault);
         if (!this.#passes(error) || Date.now() - since > this.options.retryFor) {
           this.#fail(error);
           break;
         }
+        this.live = false;
         this.set("interrupted", this.#offline ? "offline" : error.code);
         await this.#rest(failed, error, signal);
       }
@@ -351,33 +395,40 @@ export class Upload extends Progress {
 
   /** @param {AbortSignal} signal @returns {Promise<UploadRecord>} */
   async #attempt(signal) {
-    const begun = this.#url !== null;
-    if (this.#way === null || (this.#way !== "form" && !begun)) await this.#begin(signal);
-    return this.#way === "form" ? this.#post(signal) : this.#append(begun, signal);
+    if (!this.#url && this.#way !== "form") await this.#begin(signal);
+    if (this.#way === "form") return this.#post(signal);
+    return (await this.#elsewhere(signal)) ?? this.#append(signal);
   }
 
   /** Sends all of it in one request. @param {AbortSignal} signal */
   async #post(signal) {
-    this.progressId = randomId();
+    if (this.sent > 0) [this.progressId, this.reason] = [randomId(), "restarted"];
     const { url, body, type, ours } = this.#parcel;
     const target = new URL(url);
     target.searchParams.set("X-Progress-ID", this.progressId);
     this.#offset = this.sent = 0;
-    this.#word = deferred();
-    this.#follow(`X-Progress-ID=${this.progressId}`);
-    const reply = await this.#carry("POST", target.href, { "Content-Type": type }, body, signal);
+    this.know(null, false);
+    this.#follow();
+    const reply = await this.#carry("POST", target.href, { "Content-Type": type }, body, signal).catch((fault) => {
+      // The answer may be lost, and not what was sent.
+      if (fault instanceof UploadError || !this.whole) throw fault;
+      return this.#look().then((record) => (record ? null : Promise.reject(fault)));
+    });
     if (!reply || !ours) return this.#recordOf(reply);
     // A network's login page, or a proxy's, answers 200 to everything, and has nothing of the file.
     if (!["done", "processing"].includes(reply.body?.state)) throw new UploadError("foreign_answer", "the answer is not this server's", null, reply);
     return this.#settled(reply.body);
   }
 
-  /** Begins an upload that can be resumed, or finds out that this server has none. @param {AbortSignal} signal */
+  /** Begins an upload that can be resumed, goes on with an earlier one, or finds out that this server has none. @param {AbortSignal} signal */
   async #begin(signal) {
     const { url, body, type, resumable, metadata } = this.#parcel;
+    const noted = notes.get(this.#note);
     if (!resumable) return void (this.#way = "form");
+    if (noted) return void ([this.#url, this.#way] = [noted.url, noted.way]);
     const about = { "Upload-Length": `${body.size}`, ...(metadata ? { "Upload-Metadata": metadata } : {}), "X-Progress-ID": this.progressId };
-    const begin = (/** @type {Record<string, string>} */ fields) => this.#ask("POST", url, { ...about, ...fields }, null, signal);
+    // Not called back: what is begun on the server has to be known here, to be ended there.
+    const begin = (/** @type {Record<string, string>} */ fields) => this.#ask("POST", url, { ...about, ...fields });
     let reply = await begin({ "Upload-Complete": "?0", "Content-Type": type });
     this.#way = "ietf";
     if (reply.status === 412 || reply.field("Tus-Resumable")) {
@@ -389,29 +440,36 @@ export class Upload extends Progress {
       this.#url = new URL(location, reply.url).href;
       this.#most = Number(/max-append-size=(\d+)/.exec(reply.field("Upload-Limit") ?? "")?.[1] ?? Infinity);
       this.#offset = this.sent = 0;
+      this.#fresh = true;
+      if (signal.aborted && this.state === "cancelled") this.#remove();
+      else this.#hold();
     } else if ([404, 405, 501].includes(reply.status)) {
       this.#way = "form";
-      this.#parcel = { ...parcelOf(this.what, { ...this.options, resumable: Infinity }) };
+      this.#parcel = parcelOf(this.what, { ...this.options, resumable: Infinity });
     } else throw refusal(reply, "POST", url);
   }
 
-  /** Sends what is missing. @param {boolean} begun whether some may be there @param {AbortSignal} signal */
-  async #append(begun, signal) {
+  /** Sends what is missing. @param {AbortSignal} signal */
+  async #append(signal) {
     const url = /** @type {string} */ (this.#url);
     const { body } = this.#parcel;
-    const [tus, id] = [this.#way === "tus", url.split("/").pop()];
-    this.#word = deferred();
-    this.#follow(`id=${id}`);
-    let complete = begun && (await this.#where(url, signal));
+    this.#follow();
+    let complete = !this.#fresh && (await this.#where(url, signal));
+    this.#fresh = false;
+    const beat = setInterval(() => this.#hold(), BEAT_MS);
     /** @type {Reply | null} */
     let reply = null;
-    while (!complete) {
-      const end = Math.min(body.size, this.#offset + Math.min(this.#most, this.options.checksum ? CHECKED_BYTES : Infinity));
-      const fields = { "Upload-Offset": `${this.#offset}`, "Content-Type": "application/offset+octet-stream", ...TUS };
-      const ietf = { "Upload-Offset": `${this.#offset}`, "Content-Type": "application/partial-upload", "Upload-Complete": end === body.size ? "?1" : "?0" };
-      reply = await this.#carry("PATCH", url, tus ? fields : ietf, body.slice(this.#offset, end), signal);
-      complete = reply === null || end === body.size;
-      this.#offset = end;
+    try {
+      while (!complete) {
+        const end = Math.min(body.size, this.#offset + Math.min(this.#most, this.options.checksum ? CHECKED_BYTES : Infinity));
+        const ietf = { "Content-Type": "application/partial-upload", "Upload-Complete": end === body.size ? "?1" : "?0" };
+        const how = this.#way === "tus" ? { "Content-Type": "application/offset+octet-stream", ...TUS } : ietf;
+        reply = await this.#carry("PATCH", url, { "Upload-Offset": `${this.#offset}`, ...how }, body.slice(this.#offset, end), signal);
+        complete = !reply || end === body.size;
+        this.#offset = end;
+      }
+    } finally {
+      clearInterval(beat);
     }
     return this.#recordOf(reply);
   }
@@ -420,63 +478,126 @@ export class Upload extends Progress {
   async #where(url, signal) {
     const reply = await this.#ask("HEAD", url, this.#way === "tus" ? TUS : {}, null, signal);
     const offset = reply.field("Upload-Offset");
+    if ([404, 410].includes(reply.status)) await this.#unknown(reply);
     if (reply.status >= 300 || offset === null) throw refusal(reply, "HEAD", url);
     this.#offset = this.sent = Number(offset);
+    this.#hold();
     return this.#way === "tus" ? this.#offset === this.length : reply.field("Upload-Complete") === "?1";
+  }
+
+  /** The server knows nothing of it any more: it begins anew, unless its record says how it ended. @param {Reply} reply */
+  async #unknown(reply) {
+    const record = await this.#look();
+    this.#url = this.#way = null;
+    this.#forget();
+    if (record?.error) await this.#settled(record);
+    this.know(null, false);
+    this.#lost += 1;
+    if (this.#offset > 0 || this.#lost > 1) this.reason = "restarted";
+    this.#offset = this.sent = 0;
+    if (this.#lost < LOST_MOST) throw new UploadError("restarted", "the server knows nothing of the upload any more", null, reply);
+  }
+
+  /** Follows an upload that another tab sends, until that one is gone; the record if it came to its end. @param {AbortSignal} signal */
+  async #elsewhere(signal) {
+    for (let first = true; !signal.aborted; first = false) {
+      const noted = notes.get(this.#note);
+      const sent = noted && noted.holder !== this.progressId && Date.now() - noted.at < LEASE_MS;
+      if (noted && !sent && noted.paused && !first) this.pause();
+      if (!sent && first) return null;
+      if (!sent) {
+        const record = await this.#look();
+        return record && (record.error || record.state === "done") ? this.#settled(record) : null;
+      }
+      if (first) this.#follow();
+      this.set("uploading", "elsewhere");
+      await Promise.race([sleep(BEAT_MS), this.#word.promise]);
+    }
+    return null;
+  }
+
+  /** Says to other tabs that this one sends it. */
+  #hold() {
+    if (!this.#note || !this.#url || !this.#way) return;
+    const { name, size, lastModified } = /** @type {File} */ (this.what);
+    const { server } = this.options;
+    notes.set(this.#note, { url: this.#url, way: this.#way, server, name, size, lastModified, kept: this.#offset, at: Date.now(), holder: this.progressId, paused: false });
+  }
+
+  #forget() {
+    if (this.#note) notes.set(this.#note, null);
+  }
+
+  /** Ends it on the server too. */
+  #remove() {
+    this.#forget();
+    if (this.#url) this.#ask("DELETE", this.#url, this.#way === "tus" ? TUS : {}).catch(() => {});
+    this.#url = this.#way = null;
+    this.#offset = 0;
+  }
+
+  /** What the server knows of it. @returns {Promise<UploadRecord | null>} */
+  async #look() {
+    const reply = await this.#ask("GET", `${this.options.server}uploads?${this.#watched}`, {}).catch(() => null);
+    return reply?.body?.[0]?.state ? reply.body[0] : null;
+  }
+
+  /** The name under which the server tells of it. */
+  get #watched() {
+    return this.#url ? `id=${this.#url.split("/").pop()}` : `X-Progress-ID=${this.progressId}`;
   }
 
   /** The record behind a last answer, which may be the app's own. @param {Reply | null} reply @returns {Promise<UploadRecord>} */
   async #recordOf(reply) {
-    if (reply?.body?.state && "received" in reply.body) return this.#settled(reply.body);
-    const name = this.#url ? `id=${this.#url.split("/").pop()}` : `X-Progress-ID=${this.progressId}`;
-    const asked = await this.#ask("GET", `${this.options.server}uploads?${name}`, {}).catch(() => null);
-    const record = asked?.body?.[0] ?? this.record;
-    return record ? this.#settled(record) : bare(this.length, this.files);
+    const own = reply?.body?.state && "received" in reply.body ? reply.body : await this.#look();
+    return own || this.record ? this.#settled(own ?? this.record) : bare(this.length, this.files);
   }
 
-  /** The record once the server is done with the upload. @param {UploadRecord} record */
+  /** The record once the server is done with the upload. @param {UploadRecord} record @returns {Promise<UploadRecord>} */
   async #settled(record) {
     this.told(record);
-    const last = record.state === "processing" ? await this.#word.promise : record;
-    if (last.error) throw new UploadError(last.error.code, last.error.message ?? "", { method: "GET", url: "" }, null);
+    const last = record.state === "done" || record.error ? record : await this.#word.promise;
+    if (last.error) throw new UploadError(last.error.code, last.error.message ?? "", { method: "GET", url: this.#parcel.url });
     return last;
   }
 
-  /** Sends bytes, and tells how many are gone. `null` when the server's record ended first. @param {string} method @param {string} url @param {Record<string, string>} fields @param {Blob} body @param {AbortSignal} signal */
+  /**
+   * Sends bytes, and tells how many are gone. `null` when the server's record has ended and no answer comes.
+   * @param {string} method @param {string} url @param {Record<string, string>} fields @param {Blob} body @param {AbortSignal} signal
+   */
   async #carry(method, url, fields, body, signal) {
     const stop = new AbortController();
-    const end = () => stop.abort();
-    signal.addEventListener("abort", end);
+    const cut = (this.#cut = () => stop.abort());
     const from = this.#offset;
-    let dead = setTimeout(end, DEAD_MS);
-    const onprogress = (/** @type {ProgressEvent} */ { loaded }) => {
+    const onprogress = (/** @type {{loaded: number}} */ { loaded }) => {
       clearTimeout(dead);
-      if (loaded < body.size) dead = setTimeout(end, DEAD_MS);
+      if (loaded < body.size) dead = setTimeout(cut, DEAD_MS);
+      if (!this.live) this.#moved = performance.now();
       this.sent = from + Math.min(loaded, body.size);
       this.set(this.state);
     };
+    let dead = setTimeout(cut, DEAD_MS);
+    let told = false;
+    this.#word.promise.then(() => sleep(ANSWER_MS)).then(() => (told = true) && cut());
+    signal.addEventListener("abort", cut);
     try {
       const digest = this.options.checksum ? await digestOf(body, this.#way === "tus") : {};
       const reply = await this.#ask(method, url, { ...fields, ...digest }, body, stop.signal, onprogress);
       if (reply.status >= 300) throw refusal(reply, method, url);
-      this.answer = reply;
-      return reply;
+      return (this.answer = reply);
+    } catch (fault) {
+      if (told) return null;
+      throw fault;
     } finally {
       clearTimeout(dead);
-      signal.removeEventListener("abort", end);
+      signal.removeEventListener("abort", cut);
     }
   }
 
   /** One request. @param {string} method @param {string} url @param {Record<string, string>} fields @param {Blob | null} [body] @param {AbortSignal} [signal] @param {(event: ProgressEvent) => void} [onprogress] */
   async #ask(method, url, fields, body = null, signal, onprogress) {
-    return request(method, url, { ...(await this.#rights()), Accept: ACCEPT, ...fields }, { body, signal, onprogress, credentials: this.options.credentials });
-  }
-
-  /** The caller's own fields, and the ticket. */
-  async #rights() {
-    const { ticket, headers } = this.options;
-    const text = typeof ticket === "function" ? await ticket() : ticket;
-    return text ? { ...headers, Authorization: `Bearer ${text}` } : headers;
+    const rights = await rightsOf(this.options);
+    return request(method, url, { Accept: ACCEPT, ...rights, ...fields }, { body, signal, onprogress, credentials: this.options.credentials });
   }
 
   /** @param {unknown} fault */
@@ -490,7 +611,7 @@ export class Upload extends Progress {
 
   /** Whether another try may help, and can do no harm. @param {UploadError} error */
   #passes({ code, reply }) {
-    if (this.#way !== "form" && code === "offset_mismatch") return true;
+    if (BROKEN.includes(code) || (code === "superseded" && this.#note)) return true;
     if (reply ? !PASSING.includes(reply.status) : code !== "connection_lost") return false;
     // Of a form that was sent whole nobody knows whether it was taken; 429 and 503 say that it was not.
     return this.#way !== "form" || !this.whole || reply?.status === 429 || reply?.status === 503;
@@ -501,9 +622,9 @@ export class Upload extends Progress {
   }
 
   /** Waits for the next try. @param {number} failed @param {UploadError} error @param {AbortSignal} signal */
-  #rest(failed, { reply }, signal) {
+  #rest(failed, { code, reply }, signal) {
     const asked = 1000 * Number(reply?.field("Retry-After") ?? 0) || 0;
-    const wait = Math.min(WAIT_MOST_MS, Math.max(asked, WAIT_FIRST_MS * 2 ** failed)) * (1 + Math.random() / 4);
+    const wait = code === "restarted" ? 0 : Math.min(WAIT_MOST_MS, Math.max(asked, WAIT_FIRST_MS * 2 ** failed)) * (1 + Math.random() / 4);
     return new Promise((resolve) => {
       this.#hurry = () => resolve(undefined);
       if (!this.#offline) setTimeout(resolve, wait);
@@ -512,20 +633,17 @@ export class Upload extends Progress {
     });
   }
 
-  /** @param {string} name */
-  #follow(name) {
+  #follow() {
     this.#unfollow();
-    const { server, headers, credentials } = this.options;
-    this.#unfollow = watch(name, (record) => record && this.told(record), { server, headers, credentials });
+    this.#word = deferred();
+    this.#unfollow = watch(this.#watched, (record, { live }) => this.told(record, live), this.options);
   }
-
-  #forget() {}
 
   /** @param {UploadRecord} record */
   #succeed(record) {
     this.#stop();
     this.#forget();
-    this.record = record;
+    this.know(record, false);
     this.#outcome.resolve(record);
     this.set("done", "");
   }
@@ -542,6 +660,7 @@ export class Upload extends Progress {
     this.#turn?.abort();
     this.#turn = null;
     this.#unfollow();
+    this.live = false;
   }
 }
 
@@ -703,101 +822,252 @@ function ask(event) {
   event.preventDefault();
 }
 
+// ---- Over reloads and tabs -------------------------------------------------------------------------------------
+
+/** How often the page that sends an upload says so to others … */
+const BEAT_MS = 2000;
+/** … and how long it is believed. A hidden page's clock may go slower: taking over from it then does no harm. */
+const LEASE_MS = 6000;
+/** What is noted of an upload is forgotten after so long; servers forget earlier (`--expire-after`). */
+const NOTED_MS = 7 * 86_400_000;
+const NOTED_MOST = 100;
+const NOTE = "dumbwaiter ";
+
+/**
+ * An upload that was begun in this browser, and may go on when its file is chosen again. The URL is the right to it, and
+ * pages of this origin alone can read it.
+ * @typedef {{url: string, way: Way, server: string, name: string, size: number, lastModified: number, kept: number, at: number, holder: string, paused: boolean}} Noted
+ */
+
+/** The same file, meant for the same place. @param {File} file @param {Options} options */
+function noteOf({ name, size, type, lastModified }, { server, fields }) {
+  return NOTE + JSON.stringify([server, name, size, type, lastModified, fields]);
+}
+
+/** What is noted in this browser. Where nothing may be stored, nothing is. */
+const notes = {
+  /** @param {string | null} key @returns {Noted | null} */
+  get(key) {
+    try {
+      const noted = JSON.parse((key && localStorage.getItem(key)) || "null");
+      return typeof noted?.url === "string" ? noted : null;
+    } catch {
+      return null;
+    }
+  },
+
+  /** @param {string} key @param {Noted | null} noted */
+  set(key, noted) {
+    try {
+      noted ? localStorage.setItem(key, JSON.stringify(noted)) : localStorage.removeItem(key);
+    } catch {}
+  },
+
+  /** @param {string} key @param {Partial<Noted>} change */
+  change(key, change) {
+    const noted = this.get(key);
+    if (noted) this.set(key, { ...noted, ...change });
+  },
+
+  /** All that are not too old, the newest first. @returns {[string, Noted][]} */
+  all() {
+    /** @type {[string, Noted][]} */
+    const found = [];
+    try {
+      for (const key of Object.keys(localStorage)) {
+        const noted = key.startsWith(NOTE) && this.get(key);
+        if (noted) found.push([key, noted]);
+      }
+    } catch {}
+    found.sort(([, one], [, other]) => other.at - one.at);
+    return found.filter(([key, { at }], place) => (place < NOTED_MOST && Date.now() - at < NOTED_MS) || this.set(key, null));
+  },
+};
+
+/** Uploads that were begun here and are not sent now: `upload` goes on with one when its file is chosen again. @param {string} [server] */
+export function unfinished(server = defaults.server) {
+  const rest = notes.all().filter(([, noted]) => noted.server === server && Date.now() - noted.at >= LEASE_MS);
+  return rest.map(([key, noted]) => ({ key, ...noted }));
+}
+
+/** Gives up an upload of `unfinished`, here and on the server. @param {{key: string, url: string, way: Way}} noted @param {Partial<Options>} [options] */
+export async function forget({ key, url, way }, options = {}) {
+  notes.set(key, null);
+  const all = { ...defaults, ...options };
+  await request("DELETE", url, { ...(await rightsOf(all)), ...(way === "tus" ? TUS : {}) }, { body: null, credentials: all.credentials }).catch(() => {});
+}
+
 // ---- Watching --------------------------------------------------------------------------------------------------
 
 /** New names are gathered so long before the stream is opened anew. */
 const GATHER_MS = 100;
-/** How often is asked where no stream can be had. */
+/** A stream says at least a comment every 15 s (`--watch-comment`): one that is silent for so long is dead, or held back by a proxy. */
+const DUMB_MS = 20_000;
+/** For so long no other stream is tried then. */
+const POOR_MS = 60_000;
+/** How often is asked where no stream can be had; of a page that nobody sees more seldom. */
 const POLL_MS = 1000;
+const HIDDEN_MS = 5000;
 
-/** @typedef {(record: UploadRecord | null, name: string) => void} Listener */
+/** @typedef {{name: string, live: boolean}} About the name that was asked for, and whether the server tells of it now */
+/** @typedef {(record: UploadRecord | null, about: About) => void} Listener `null` when the server knows nothing of it any more */
+/** @typedef {Partial<Pick<Options, "server" | "headers" | "ticket" | "credentials">>} WatchOptions */
+
+/** What is known under a name, and who wants to know it. @typedef {{value: string, record: UploadRecord | null, listeners: Set<Listener>}} Watched */
 
 /** One event stream for all that are watched at a server with the same rights. */
 class Stream {
-  /** @type {Map<string, Set<Listener>>} */
+  /** @type {Map<string, Watched>} */
   #names = new Map();
   #turn = new AbortController();
   #running = false;
+  #poorUntil = 0;
+  #options;
 
-  /** @param {{server: string, headers: Record<string, string>, credentials: boolean}} to */
-  constructor(to) {
-    this.to = to;
+  /** @param {Options} options */
+  constructor(options) {
+    this.#options = options;
   }
 
   /** @param {string} name @param {Listener} listener */
   add(name, listener) {
-    const listeners = this.#names.get(name) ?? new Set();
-    this.#names.set(name, listeners.add(listener));
-    if (listeners.size === 1) this.#anew();
+    const value = decodeURIComponent(name.slice(name.indexOf("=") + 1));
+    const watched = this.#names.get(name) ?? { value, record: null, listeners: new Set() };
+    if (!this.#names.has(name)) {
+      this.#names.set(name, watched);
+      this.anew();
+      this.#run();
+    } else if (watched.record) queueMicrotask(() => listener(watched.record, { name: value, live: true }));
+    watched.listeners.add(listener);
     return () => {
-      listeners.delete(listener);
-      if (listeners.size === 0 && this.#names.get(name) === listeners) this.#names.delete(name);
-      if (this.#names.size === 0) this.#turn.abort();
+      watched.listeners.delete(listener);
+      if (watched.listeners.size === 0) this.#drop(name, watched);
     };
   }
 
-  #anew() {
+  /** @param {string} name @param {Watched} watched */
+  #drop(name, watched) {
+    if (this.#names.get(name) === watched) this.#names.delete(name);
+    if (this.#names.size === 0) this.#turn.abort();
+  }
+
+  /** Asks anew: names have joined, or what was open may be dead. */
+  anew() {
     this.#turn.abort();
-    if (!this.#running) this.#run();
   }
 
   async #run() {
+    if (this.#running) return;
     this.#running = true;
-    await sleep(GATHER_MS);
-    while (this.#names.size > 0) {
-      this.#turn = new AbortController();
-      await this.#read(this.#turn.signal).catch(() => {});
-      await sleep(this.#turn.signal.aborted ? GATHER_MS : POLL_MS);
+    for (let failed = 0; this.#names.size > 0; ) {
+      await sleep(GATHER_MS);
+      const { signal } = (this.#turn = new AbortController());
+      const poor = document.hidden || Date.now() < this.#poorUntil;
+      const told = await this.#ask(poor, signal).catch(() => false);
+      if (signal.aborted) continue;
+      failed = told ? 0 : failed + 1;
+      if (!told) for (const { value, record, listeners } of this.#names.values()) if (record) for (const listener of listeners) listener(record, { name: value, live: false });
+      await sleep(Math.min(WAIT_MOST_MS, (document.hidden ? HIDDEN_MS : POLL_MS) * 2 ** Math.max(0, failed - 1)), signal);
     }
     this.#running = false;
   }
 
-  /** @param {AbortSignal} signal */
-  async #read(signal) {
-    const { server, headers, credentials } = this.to;
-    const answer = await fetch(`${server}uploads?${[...this.#names.keys()].join("&")}`, {
-      headers: { ...headers, Accept: "text/event-stream" }, signal, cache: "no-store", credentials: credentials ? "include" : "same-origin",
-    });
-    const reader = answer.body?.pipeThrough(new TextDecoderStream()).getReader();
-    for (let rest = ""; reader; ) {
-      const { value, done } = await reader.read();
-      if (done) return;
-      const events = (rest + value).split("\n\n");
-      rest = events.pop() ?? "";
-      for (const event of events) this.#say(event);
+  /** Whether anything was told. @param {boolean} poor @param {AbortSignal} signal */
+  async #ask(poor, signal) {
+    const { server, credentials } = this.#options;
+    const stop = new AbortController();
+    const end = () => stop.abort();
+    signal.addEventListener("abort", end);
+    let dead = setTimeout(end, DUMB_MS);
+    try {
+      const answer = await fetch(`${server}uploads?${[...this.#names.keys()].join("&")}`, {
+        headers: { ...(await rightsOf(this.#options)), Accept: poor ? "application/json" : "text/event-stream" },
+        signal: stop.signal, cache: "no-store", credentials: credentials ? "include" : "same-origin",
+      });
+      if (poor) return answer.ok && this.#list(await answer.json());
+      const reader = answer.headers.get("Content-Type")?.startsWith("text/event-stream") ? answer.body?.getReader() : null;
+      if (!reader) return void (this.#poorUntil = Date.now() + POOR_MS);
+      const decoder = new TextDecoder();
+      for (let rest = ""; ; ) {
+        const { value, done } = await reader.read();
+        if (done) return true;
+        clearTimeout(dead);
+        dead = setTimeout(end, DUMB_MS);
+        const events = (rest + decoder.decode(value, { stream: true })).split("\n\n");
+        rest = events.pop() ?? "";
+        for (const event of events) this.#event(event);
+      }
+    } finally {
+      clearTimeout(dead);
+      if (stop.signal.aborted && !signal.aborted) this.#poorUntil = Date.now() + POOR_MS;
+      signal.removeEventListener("abort", end);
     }
   }
 
   /** @param {string} event */
-  #say(event) {
+  #event(event) {
     const data = /^data: ?(.*)$/m.exec(event)?.[1];
     if (!data) return;
     const record = JSON.parse(data);
     const gone = /^event: ?gone$/m.test(event);
-    for (const [name, listeners] of this.#names) {
-      const [key, value] = [name.slice(0, name.indexOf("=")), decodeURIComponent(name.slice(name.indexOf("=") + 1))];
-      const meant = key === "id" ? [record.id, record.watch] : [record.progress_id];
-      if (meant.includes(value)) for (const listener of [...listeners]) listener(gone ? null : record, value);
+    for (const [name, watched] of [...this.#names]) {
+      const meant = name.startsWith("id=") ? [record.id, record.watch] : [record.progress_id];
+      if (meant.includes(watched.value)) this.#tell(name, watched, gone ? null : record);
     }
+  }
+
+  /** @param {(UploadRecord | null)[]} records in the order of the names */
+  #list(records) {
+    for (const [at, [name, watched]] of [...this.#names].entries()) {
+      const record = records[at];
+      // One that was never seen may be yet to come.
+      if (record || watched.record) this.#tell(name, watched, record ?? null);
+    }
+    return true;
+  }
+
+  /** @param {string} name @param {Watched} watched @param {UploadRecord | null} record */
+  #tell(name, watched, record) {
+    const { value, listeners } = watched;
+    watched.record = record;
+    // Nothing more will come.
+    if (!record || record.state === "done" || record.error) this.#drop(name, watched);
+    for (const listener of [...listeners]) listener(record, { name: value, live: true });
   }
 }
 
 /** @type {Map<string, Stream>} */
 const streams = new Map();
 
-/** Follows uploads: `names` are ids or watch names, or `X-Progress-ID=…`. @param {string | string[]} names @param {Listener} listener `null` when the server knows nothing of it any more @param {Partial<Pick<Options, "server" | "headers" | "credentials">>} [options] @returns {() => void} stops it */
+/** What is open may have died while the page or the machine slept. */
+for (const event of ["visibilitychange", "online", "pageshow"]) globalThis.addEventListener?.(event, () => streams.forEach((stream) => stream.anew()), true);
+
+/**
+ * Follows uploads, with one event stream for all; the caller's own function gets each record.
+ * @param {string | string[]} names ids, watch names, or `X-Progress-ID=…` @param {Listener} listener @param {WatchOptions} [options]
+ * @returns {() => void} stops it
+ */
 export function watch(names, listener, options = {}) {
-  const to = { server: options.server ?? defaults.server, headers: options.headers ?? defaults.headers, credentials: options.credentials ?? defaults.credentials };
-  const key = JSON.stringify(to);
-  const stream = streams.get(key) ?? new Stream(to);
+  const all = { ...defaults, ...options };
+  const key = JSON.stringify([all.server, all.headers, all.credentials, typeof all.ticket === "function" ? streams.size : all.ticket]);
+  const stream = streams.get(key) ?? new Stream(all);
   streams.set(key, stream);
   const stops = [names].flat().map((name) => stream.add(name.includes("=") ? name : `id=${encodeURIComponent(name)}`, listener));
   return () => stops.forEach((stop) => stop());
 }
 
-/** @param {number} ms */
-function sleep(ms) {
-  return new Promise((resolve) => setTimeout(resolve, ms));
+/** The caller's own fields, and the ticket. @param {Options} options */
+async function rightsOf({ headers, ticket }) {
+  const text = typeof ticket === "function" ? await ticket() : ticket;
+  return text ? { ...headers, Authorization: `Bearer ${text}` } : headers;
+}
+
+/** @param {number} ms @param {AbortSignal} [signal] ends it early @returns {Promise<void>} */
+function sleep(ms, signal) {
+  return new Promise((resolve) => {
+    setTimeout(resolve, ms);
+    signal?.addEventListener("abort", () => resolve());
+  });
 }
 
 // ---- Words -----------------------------------------------------------------------------------------------------
@@ -1147,7 +1417,7 @@ export class DumbwaiterProgress extends Base {
     if (!id) return;
     const progress = new Progress();
     const server = this.getAttribute("server");
-    this.#stop = watch(id, (record) => record && progress.told(record), server ? { server: new URL(server, document.baseURI).href } : {});
+    this.#stop = watch(id, (record, { live }) => progress.told(record, live), server ? { server: new URL(server, document.baseURI).href } : {});
     this.progress = progress;
   }
 
