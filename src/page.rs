@@ -5,7 +5,7 @@
 //! takes, and the drawing that the icons are made from.
 
 use bytes::Bytes;
-use http::{HeaderValue, Response, StatusCode, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header};
 
 mod lift;
 mod limits;
@@ -52,9 +52,13 @@ const FILES: [(&str, &str, &str); 14] = [
     module!("words"),
 ];
 
-/// What stays where another page stands in for ours: the module, which any page may use, and what answers to
-/// forms without script look like; so do their icons.
-const KEPT: [&str; 3] = ["/dumbwaiter.js", "/dumbwaiter.css", "/favicon.ico"];
+/// What any page may use, those of other origins too: the module and its languages. A browser loads a module of another
+/// origin only with a leave to read it (HTML, "fetch a single module script"), whatever the page then sends.
+const PUBLIC: [&str; 1] = ["/dumbwaiter.js"];
+
+/// What else stays where another page stands in for ours: what answers to forms without script look like; so do their
+/// icons.
+const KEPT: [&str; 2] = ["/dumbwaiter.css", "/favicon.ico"];
 
 /// What `GET /` shows.
 #[derive(Debug)]
@@ -103,7 +107,7 @@ pub(crate) fn is_page(file: &Response<Bytes>) -> bool {
 }
 
 fn is_kept(path: &str) -> bool {
-    KEPT.contains(&path) || path.starts_with("/lift-")
+    PUBLIC.contains(&path) || KEPT.contains(&path) || path.starts_with("/lift-")
 }
 
 /// The file of ours that stands at `path`. The page's URLs are relative, and `base` is what they begin with.
@@ -116,7 +120,23 @@ fn ours(path: &str, base: &str, limits: &PageLimits) -> Option<Response<Bytes>> 
         "/" => page(text, base, limits).into(),
         _ => Bytes::from_static(text.as_bytes()),
     };
-    Some(asset(content_type, POLICY, text))
+    let mut answer = asset(content_type, POLICY, text);
+    if PUBLIC.contains(&path) {
+        share(answer.headers_mut());
+    }
+    Some(answer)
+}
+
+/// Lets pages of every origin load it, also those that embed nothing which does not say so (HTML, "COEP").
+fn share(headers: &mut HeaderMap) {
+    headers.insert(
+        header::ACCESS_CONTROL_ALLOW_ORIGIN,
+        HeaderValue::from_static("*"),
+    );
+    headers.insert(
+        HeaderName::from_static("cross-origin-resource-policy"),
+        HeaderValue::from_static("cross-origin"),
+    );
 }
 
 fn page(text: &str, base: &str, limits: &PageLimits) -> String {

@@ -203,15 +203,57 @@ fn our_strict_policy_is_for_our_page_alone_and_no_foreign_page_frames_either() {
     }
 }
 
+/// The module and its languages.
+const MODULE: [&str; 1] = ["/dumbwaiter.js"];
+
+#[test]
+fn pages_of_every_origin_may_load_the_module_and_nothing_else_of_the_page() {
+    let shared = |reply: &Reply| {
+        let allowed = header(reply, "access-control-allow-origin").to_owned();
+        (
+            allowed,
+            header(reply, "cross-origin-resource-policy").to_owned(),
+        )
+    };
+    let secrets = tempfile::tempdir().unwrap();
+    let tokens = secrets.path().join("tokens");
+    write_for_us_alone(&tokens, "a-token-of-some-length\n");
+    let page = folder(&[HOME, ("app.js", b"run()")]);
+    for server in [
+        Server::start(&["--allow-origin", "https://b.example"]),
+        start(&page, &["--token", tokens.to_str().unwrap()]),
+    ] {
+        for path in MODULE {
+            let reply = server.get_with(path, "Origin: https://a.example\r\n");
+            assert_eq!(reply.status, 200, "{path}");
+            assert_eq!(
+                header(&reply, "content-type"),
+                "text/javascript; charset=utf-8"
+            );
+            assert_eq!(
+                shared(&reply),
+                ("*".into(), "cross-origin".into()),
+                "{path}"
+            );
+        }
+        for path in ["/", "/page.js", "/app.js", "/dumbwaiter.css", "/nowhere.js"] {
+            let reply = server.get_with(path, "Origin: https://a.example\r\n");
+            assert_eq!(shared(&reply), Default::default(), "{path}");
+        }
+    }
+}
+
 #[test]
 fn the_module_stays_unless_the_folder_has_one_of_its_name() {
-    let ours = Server::start(&[]).get("/dumbwaiter.js").body;
-    assert_eq!(
-        start(&folder(&[HOME]), &[]).get("/dumbwaiter.js").body,
-        ours
-    );
+    let (ours, beside) = (Server::start(&[]), start(&folder(&[HOME]), &[]));
+    for path in MODULE {
+        assert_eq!(beside.get(path).body, ours.get(path).body, "{path}");
+    }
     let page = folder(&[HOME, ("dumbwaiter.js", b"mine")]);
-    assert_eq!(start(&page, &[]).get("/dumbwaiter.js").body, b"mine");
+    let mine = start(&page, &[]).get("/dumbwaiter.js");
+    assert_eq!(mine.body, b"mine");
+    // Who may read it is for its author to say.
+    assert_eq!(mine.header("access-control-allow-origin"), None);
 }
 
 #[test]
