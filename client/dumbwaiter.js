@@ -69,28 +69,30 @@ export const defaults = {
 
 /** By form, by the IETF's protocol or by tus. @typedef {"form" | "ietf" | "tus"} Way */
 
-/** The server's answer to a request. `body` is parsed where it is JSON, else text. @typedef {{status: number, body: any, url: string, redirected: boolean, field: (name: string) => string | null}} Reply */
+/** The server's answer to a request. `body` is parsed where it is JSON, else text. @typedef {{method: string, status: number, body: any, url: string, redirected: boolean, field: (name: string) => string | null}} Reply */
 
 /** An upload that ended badly, or cannot go on. `code` is stable, `message` is one line for people; the rest is for whoever asks why. */
 export class UploadError extends Error {
   /**
    * @param {string} code the server's code, or `connection_lost`, `file_unreadable`, `foreign_answer`, `cancelled`, `http_STATUS`
-   * @param {string} message
-   * @param {{method: string, url: string} | null} request `null` when nothing was sent
+   * @param {string} [message]
    * @param {Reply | null} reply
+   * @param {number} status the answer's, or what the server says it would have been; 0 if there is none
    */
-  constructor(code, message, request = null, reply = null) {
+  constructor(code, message = code.replaceAll("_", " "), reply = null, status = reply?.status ?? 0) {
     super(message);
     this.name = "UploadError";
     this.code = code;
-    this.request = request;
     this.reply = reply;
+    this.status = status;
+    /** Whether it was known before anything was sent. */
+    this.early = false;
   }
+}
 
-  /** Whether it was known before anything was sent. */
-  get early() {
-    return this.request === null && this.reply === null;
-  }
+/** @param {{code: string, message?: string, status: number}} error a record's */
+function errorOf({ code, message, status }) {
+  return new UploadError(code, message, null, status);
 }
 
 // ---- How far an upload has come --------------------------------------------------------------------------------
@@ -180,14 +182,14 @@ export class Progress extends EventTarget {
   /** Takes what the server says. @param {UploadRecord | null} record `null` when it knows nothing of it any more @param {boolean} [live] */
   told(record, live = true) {
     if (!record) {
-      this.error = new UploadError("gone", "nothing is known of this upload");
+      this.error = new UploadError("gone");
       return this.set(this.ended ? this.state : "error");
     }
     const { error, state, received } = record;
     if (state === "uploading" && received < (this.record?.received ?? 0)) this.reason = "restarted";
     else if (state !== "uploading") this.reason = "";
     this.know(record, live);
-    if (error) this.error = new UploadError(error.code, error.message ?? error.code, { method: "GET", url: "" });
+    if (error) this.error = errorOf(error);
     this.set(error?.code === "cancelled" ? "cancelled" : state === "starting" ? "waiting" : state);
   }
 
@@ -214,20 +216,22 @@ const WAIT_FIRST_MS = 500;
 const WAIT_MOST_MS = 30_000;
 /** So long without a byte on its way a line counts as dead, and another try is made. */
 const DEAD_MS = 60_000;
-/** Bytes in a request that says their checksum: they are read into memory, and none is kept of one that is cut. */
-const CHECKED_BYTES = 4 << 20;
 /** An answer should follow its record's end so soon; then the record stands for it. */
 const ANSWER_MS = 3000;
 /** After so long without a byte a line is silent. A slow one lets some through in that time. */
 const SILENT_MS = 5000;
 /** How often an upload begins anew that the server forgot. */
 const LOST_MOST = 3;
-/** Codes that say that nothing was kept because the line broke, or that it is to begin anew. */
+/** Bytes in a request that says their checksum: they are read into memory, and none is kept of one that is cut. */
+const CHECKED_BYTES = 4 << 20;
+/** Codes that say that a line broke and nothing was kept, or that it has to be asked anew where to go on. */
 const BROKEN = ["client_gone", "stalled", "truncated_form", "offset_mismatch", "restarted"];
 /** The answers after which the same may succeed later (RFC 9110, 15.5 and 15.6; RFC 6585, 4). */
 const PASSING = [408, 425, 429, 502, 503, 504];
 /** A server on this machine is there without any network. */
 const LOOPBACK = /^(localhost|.*\.localhost|127\.[\d.]+|\[::1\])$/;
+const ACCEPT = "application/json, text/html;q=0.9, */*;q=0.8";
+const TUS = { "Tus-Resumable": "1.0.0" };
 
 /** A file or a whole form on its way up. Made by `upload`. */
 export class Upload extends Progress {
@@ -237,8 +241,6 @@ export class Upload extends Progress {
   sent = 0;
   /** The server's answer to the last request. @type {Reply | null} */
   answer = null;
-  /** What is sent, and where to. @type {Parcel} */
-  #parcel;
   /** How it is sent; `null` until the server has said what it can. @type {Way | null} */
   #way = null;
   /** Where it can be resumed. @type {string | null} */
@@ -249,6 +251,8 @@ export class Upload extends Progress {
   #lost = 0;
   /** Bytes that answers said are kept. */
   #offset = 0;
+  /** Bytes of the body, as far as they are known. */
+  #total = 0;
   /** Most bytes of one request that goes on with it. */
   #most = Infinity;
   /** Stops all that is under way. @type {AbortController | null} */
@@ -263,20 +267,25 @@ export class Upload extends Progress {
   #word = deferred();
   /** When a byte was last known to move. */
   #moved = 0;
-  /** Under which name it is noted for other pages of this origin, if it is. @type {string | null} */
-  #note = null;
+  /** Under which name it is noted for other pages of this origin; empty if it is not. */
+  #note = "";
 
   /** @param {File | FormData} what @param {Partial<Options> & {action?: string}} options */
   constructor(what, options = {}) {
     super();
-    /** @type {Options & {action?: string}} */
-    this.options = { ...defaults, ...options };
+    const all = { ...defaults, ...options };
+    /** @type {Options & {action: string}} */
+    this.options = { ...all, server: absolute(all.server), action: absolute(options.action ?? `${all.server}upload`) };
     this.what = what;
-    this.files = what instanceof File ? [what] : filesOf(what);
-    this.#parcel = parcelOf(what, this.options);
-    if (what instanceof File && this.#parcel.resumable && this.options.remember) this.#note = noteOf(what, this.options);
-    const reason = what instanceof File ? this.options.refuse(what) : null;
-    if (reason) this.#fail(new UploadError(reason.code, reason.message));
+    /** @type {File[]} */
+    this.files = what instanceof File ? [what] : Array.from(what.values()).filter((value) => value instanceof File);
+    const [file] = this.files;
+    if (what instanceof File && (all.checksum || what.size >= all.resumable)) {
+      this.#total = what.size;
+      if (all.remember) this.#note = noteOf(what, this.options);
+    } else this.#way = "form";
+    const reason = file && what === file && all.refuse(file);
+    if (reason) this.#fail(Object.assign(new UploadError(reason.code, reason.message), { early: true }));
     else this.resume();
   }
 
@@ -290,15 +299,15 @@ export class Upload extends Progress {
   }
 
   get length() {
-    return this.#parcel.body.size;
+    return this.#total || super.length;
   }
 
   get kept() {
-    return this.state === "done" ? 1 : Math.max(super.kept, this.length ? this.#offset / this.length : 0);
+    return this.state === "done" ? 1 : Math.max(super.kept, this.#total ? this.#offset / this.#total : 0);
   }
 
   get gone() {
-    return Math.max(this.kept, this.length ? this.sent / this.length : 0);
+    return Math.max(this.kept, this.#total ? this.sent / this.#total : 0);
   }
 
   get blind() {
@@ -314,7 +323,7 @@ export class Upload extends Progress {
   }
 
   get whole() {
-    return this.sent >= this.length;
+    return this.#total > 0 && this.sent >= this.#total;
   }
 
   get resumable() {
@@ -328,9 +337,9 @@ export class Upload extends Progress {
 
   /** Rests, and keeps what the server can keep. What it has whole can no longer be stopped. */
   pause() {
-    if (this.ended || this.state === "processing" || this.state === "paused") return;
+    if (this.#over || this.state === "paused") return;
     this.#stop();
-    if (this.#note) notes.change(this.#note, { paused: true, at: 0 });
+    notes.change(this.#note, { paused: true, at: 0 });
     this.set("paused", "");
   }
 
@@ -340,7 +349,7 @@ export class Upload extends Progress {
     if (this.state === "done") return;
     if (this.ended) this.#outcome = deferred();
     this.error = this.answer = null;
-    if (this.#note) notes.change(this.#note, { paused: false });
+    notes.change(this.#note, { paused: false });
     this.#turn = new AbortController();
     this.set("waiting", "");
     this.#run(this.#turn.signal);
@@ -348,11 +357,15 @@ export class Upload extends Progress {
 
   /** Gives it up. What the server has of it is thrown away there, unless it has it whole by then. */
   cancel() {
-    if (this.ended || this.state === "processing") return;
+    if (this.#over) return;
     this.#stop();
-    this.#outcome.reject(new UploadError("cancelled", "the upload was cancelled"));
+    this.#outcome.reject(new UploadError("cancelled"));
     this.set("cancelled", "");
     this.#remove();
+  }
+
+  get #over() {
+    return this.ended || this.state === "processing";
   }
 
   /** @param {UploadRecord | null} record @param {boolean} [live] */
@@ -380,7 +393,7 @@ export class Upload extends Progress {
       } catch (fault) {
         if (signal.aborted) break;
         if (this.#offset > kept) [failed, since, kept] = [0, Date.now(), this.#offset];
-        const error = await this.#errorOf(fault);
+        const error = fault instanceof UploadError ? fault : await this.#broken();
         if (!this.#passes(error) || Date.now() - since > this.options.retryFor) {
           this.#fail(error);
           break;
@@ -403,69 +416,67 @@ export class Upload extends Progress {
   /** Sends all of it in one request. @param {AbortSignal} signal */
   async #post(signal) {
     if (this.sent > 0) [this.progressId, this.reason] = [randomId(), "restarted"];
-    const { url, body, type, ours } = this.#parcel;
-    const target = new URL(url);
-    target.searchParams.set("X-Progress-ID", this.progressId);
-    this.#offset = this.sent = 0;
+    const { server, action, field, fields } = this.options;
+    const url = new URL(action);
+    url.searchParams.set("X-Progress-ID", this.progressId);
+    this.#total = this.sent = 0;
     this.know(null, false);
     this.#follow();
-    const reply = await this.#carry("POST", target.href, { "Content-Type": type }, body, signal).catch((fault) => {
+    const form = this.what instanceof File ? formOf({ ...fields, [field]: this.what }) : this.what;
+    const reply = await this.#carry("POST", url.href, {}, form, signal).catch(async (fault) => {
       // The answer may be lost, and not what was sent.
-      if (fault instanceof UploadError || !this.whole) throw fault;
-      return this.#look().then((record) => (record ? null : Promise.reject(fault)));
+      if (fault instanceof UploadError || !this.whole || !(await this.#look())) throw fault;
+      return null;
     });
-    if (!reply || !ours) return this.#recordOf(reply);
     // A network's login page, or a proxy's, answers 200 to everything, and has nothing of the file.
-    if (!["done", "processing"].includes(reply.body?.state)) throw new UploadError("foreign_answer", "the answer is not this server's", null, reply);
-    return this.#settled(reply.body);
+    if (reply && action === `${server}upload` && !reply.body?.state) throw new UploadError("foreign_answer", undefined, reply);
+    return this.#recordOf(reply);
   }
 
   /** Begins an upload that can be resumed, goes on with an earlier one, or finds out that this server has none. @param {AbortSignal} signal */
   async #begin(signal) {
-    const { url, body, type, resumable, metadata } = this.#parcel;
+    const { name, type, size } = /** @type {File} */ (this.what);
     const noted = notes.get(this.#note);
-    if (!resumable) return void (this.#way = "form");
     if (noted) return void ([this.#url, this.#way] = [noted.url, noted.way]);
-    const about = { "Upload-Length": `${body.size}`, ...(metadata ? { "Upload-Metadata": metadata } : {}), "X-Progress-ID": this.progressId };
+    const said = Object.entries({ filename: name, filetype: type, ...this.options.fields }).filter(([, value]) => value);
+    const metadata = said.map(([key, value]) => `${key} ${base64(new TextEncoder().encode(value))}`).join();
+    const about = { "Upload-Length": `${size}`, "Upload-Metadata": metadata, "X-Progress-ID": this.progressId };
     // Not called back: what is begun on the server has to be known here, to be ended there.
-    const begin = (/** @type {Record<string, string>} */ fields) => this.#ask("POST", url, { ...about, ...fields });
-    let reply = await begin({ "Upload-Complete": "?0", "Content-Type": type });
+    const begin = (/** @type {Record<string, string>} */ fields) => this.#ask("POST", `${this.options.server}files/`, { ...about, ...fields });
+    let reply = await begin({ "Upload-Complete": "?0", "Content-Type": type || "application/octet-stream" });
     this.#way = "ietf";
     if (reply.status === 412 || reply.field("Tus-Resumable")) {
       this.#way = "tus";
       reply = await begin(TUS);
     }
     const location = reply.field("Location");
-    if (reply.status === 201 && location) {
+    if ([404, 405, 501].includes(reply.status)) this.#way = "form";
+    else if (reply.status !== 201 || !location) throw refusal(reply);
+    else {
       this.#url = new URL(location, reply.url).href;
       this.#most = Number(/max-append-size=(\d+)/.exec(reply.field("Upload-Limit") ?? "")?.[1] ?? Infinity);
       this.#offset = this.sent = 0;
       this.#fresh = true;
-      if (signal.aborted && this.state === "cancelled") this.#remove();
-      else this.#hold();
-    } else if ([404, 405, 501].includes(reply.status)) {
-      this.#way = "form";
-      this.#parcel = parcelOf(this.what, { ...this.options, resumable: Infinity });
-    } else throw refusal(reply, "POST", url);
+      signal.aborted && this.state === "cancelled" ? this.#remove() : this.#hold();
+    }
   }
 
   /** Sends what is missing. @param {AbortSignal} signal */
   async #append(signal) {
-    const url = /** @type {string} */ (this.#url);
-    const { body } = this.#parcel;
+    const file = /** @type {File} */ (this.what);
     this.#follow();
-    let complete = !this.#fresh && (await this.#where(url, signal));
+    let complete = !this.#fresh && (await this.#where(signal));
     this.#fresh = false;
     const beat = setInterval(() => this.#hold(), BEAT_MS);
     /** @type {Reply | null} */
     let reply = null;
     try {
       while (!complete) {
-        const end = Math.min(body.size, this.#offset + Math.min(this.#most, this.options.checksum ? CHECKED_BYTES : Infinity));
-        const ietf = { "Content-Type": "application/partial-upload", "Upload-Complete": end === body.size ? "?1" : "?0" };
+        const end = Math.min(file.size, this.#offset + this.#most, this.#offset + (this.options.checksum ? CHECKED_BYTES : Infinity));
+        const ietf = { "Content-Type": "application/partial-upload", "Upload-Complete": end === file.size ? "?1" : "?0" };
         const how = this.#way === "tus" ? { "Content-Type": "application/offset+octet-stream", ...TUS } : ietf;
-        reply = await this.#carry("PATCH", url, { "Upload-Offset": `${this.#offset}`, ...how }, body.slice(this.#offset, end), signal);
-        complete = !reply || end === body.size;
+        reply = await this.#carry("PATCH", this.#url, { "Upload-Offset": `${this.#offset}`, ...how }, file.slice(this.#offset, end), signal);
+        complete = !reply || end === file.size;
         this.#offset = end;
       }
     } finally {
@@ -474,42 +485,41 @@ export class Upload extends Progress {
     return this.#recordOf(reply);
   }
 
-  /** Asks how much is kept, and whether that is all. @param {string} url @param {AbortSignal} signal */
-  async #where(url, signal) {
-    const reply = await this.#ask("HEAD", url, this.#way === "tus" ? TUS : {}, null, signal);
+  /** Asks how much is kept, and whether that is all. @param {AbortSignal} signal */
+  async #where(signal) {
+    const tus = this.#way === "tus";
+    const reply = await this.#ask("HEAD", this.#url, tus ? TUS : {}, null, signal);
     const offset = reply.field("Upload-Offset");
-    if ([404, 410].includes(reply.status)) await this.#unknown(reply);
-    if (reply.status >= 300 || offset === null) throw refusal(reply, "HEAD", url);
+    if (reply.status === 404 || reply.status === 410) await this.#unknown(reply);
+    if (offset === null) throw refusal(reply);
     this.#offset = this.sent = Number(offset);
     this.#hold();
-    return this.#way === "tus" ? this.#offset === this.length : reply.field("Upload-Complete") === "?1";
+    return tus ? this.#offset === this.#total : reply.field("Upload-Complete") === "?1";
   }
 
   /** The server knows nothing of it any more: it begins anew, unless its record says how it ended. @param {Reply} reply */
   async #unknown(reply) {
     const record = await this.#look();
-    this.#url = this.#way = null;
     this.#forget();
-    if (record?.error) await this.#settled(record);
+    this.#url = this.#way = null;
+    if (record?.error) throw errorOf(record.error);
     this.know(null, false);
     this.#lost += 1;
-    if (this.#offset > 0 || this.#lost > 1) this.reason = "restarted";
+    this.reason = "restarted";
     this.#offset = this.sent = 0;
-    if (this.#lost < LOST_MOST) throw new UploadError("restarted", "the server knows nothing of the upload any more", null, reply);
+    if (this.#lost < LOST_MOST) throw new UploadError("restarted", undefined, reply);
   }
 
   /** Follows an upload that another tab sends, until that one is gone; the record if it came to its end. @param {AbortSignal} signal */
   async #elsewhere(signal) {
-    for (let first = true; !signal.aborted; first = false) {
+    for (let seen = false; !signal.aborted; seen = true) {
       const noted = notes.get(this.#note);
-      const sent = noted && noted.holder !== this.progressId && Date.now() - noted.at < LEASE_MS;
-      if (noted && !sent && noted.paused && !first) this.pause();
-      if (!sent && first) return null;
-      if (!sent) {
-        const record = await this.#look();
-        return record && (record.error || record.state === "done") ? this.#settled(record) : null;
+      if (!noted || noted.holder === this.progressId || Date.now() - noted.at > LEASE_MS) {
+        if (seen && noted?.paused) this.pause();
+        const record = seen ? await this.#look() : null;
+        return record?.error || record?.state === "done" ? this.#settled(record) : null;
       }
-      if (first) this.#follow();
+      if (!seen) this.#follow();
       this.set("uploading", "elsewhere");
       await Promise.race([sleep(BEAT_MS), this.#word.promise]);
     }
@@ -518,21 +528,20 @@ export class Upload extends Progress {
 
   /** Says to other tabs that this one sends it. */
   #hold() {
-    if (!this.#note || !this.#url || !this.#way) return;
     const { name, size, lastModified } = /** @type {File} */ (this.what);
     const { server } = this.options;
-    notes.set(this.#note, { url: this.#url, way: this.#way, server, name, size, lastModified, kept: this.#offset, at: Date.now(), holder: this.progressId, paused: false });
+    if (this.#url && this.#way) notes.set(this.#note, { url: this.#url, way: this.#way, server, name, size, lastModified, kept: this.#offset, at: Date.now(), holder: this.progressId, paused: false });
   }
 
   #forget() {
-    if (this.#note) notes.set(this.#note, null);
+    notes.set(this.#note, null);
   }
 
   /** Ends it on the server too. */
   #remove() {
     this.#forget();
     if (this.#url) this.#ask("DELETE", this.#url, this.#way === "tus" ? TUS : {}).catch(() => {});
-    this.#url = this.#way = null;
+    if (this.#url) this.#url = this.#way = null;
     this.#offset = 0;
   }
 
@@ -547,33 +556,34 @@ export class Upload extends Progress {
     return this.#url ? `id=${this.#url.split("/").pop()}` : `X-Progress-ID=${this.progressId}`;
   }
 
-  /** The record behind a last answer, which may be the app's own. @param {Reply | null} reply @returns {Promise<UploadRecord>} */
+  /** The record behind a last answer, which may be the app's own; the barest, where a server keeps none. @param {Reply | null} reply */
   async #recordOf(reply) {
-    const own = reply?.body?.state && "received" in reply.body ? reply.body : await this.#look();
-    return own || this.record ? this.#settled(own ?? this.record) : bare(this.length, this.files);
+    const own = "received" in Object(reply?.body) ? reply?.body : await this.#look();
+    return own || this.record ? this.#settled(own ?? this.record) : { ...NO_RECORD, files: this.files.map(({ name }) => ({ name, url: null })) };
   }
 
   /** The record once the server is done with the upload. @param {UploadRecord} record @returns {Promise<UploadRecord>} */
   async #settled(record) {
     this.told(record);
     const last = record.state === "done" || record.error ? record : await this.#word.promise;
-    if (last.error) throw new UploadError(last.error.code, last.error.message ?? "", { method: "GET", url: this.#parcel.url });
+    if (last.error) throw errorOf(last.error);
     return last;
   }
 
   /**
    * Sends bytes, and tells how many are gone. `null` when the server's record has ended and no answer comes.
-   * @param {string} method @param {string} url @param {Record<string, string>} fields @param {Blob} body @param {AbortSignal} signal
+   * @param {string} method @param {string | null} url @param {Record<string, string>} fields @param {Blob | FormData} body @param {AbortSignal} signal
    */
   async #carry(method, url, fields, body, signal) {
     const stop = new AbortController();
     const cut = (this.#cut = () => stop.abort());
     const from = this.#offset;
-    const onprogress = (/** @type {{loaded: number}} */ { loaded }) => {
+    const onprogress = (/** @type {ProgressEvent} */ { loaded, total }) => {
       clearTimeout(dead);
-      if (loaded < body.size) dead = setTimeout(cut, DEAD_MS);
+      if (loaded < total) dead = setTimeout(cut, DEAD_MS);
       if (!this.live) this.#moved = performance.now();
-      this.sent = from + Math.min(loaded, body.size);
+      if (this.#way === "form") this.#total = total;
+      this.sent = from + loaded;
       this.set(this.state);
     };
     let dead = setTimeout(cut, DEAD_MS);
@@ -581,9 +591,9 @@ export class Upload extends Progress {
     this.#word.promise.then(() => sleep(ANSWER_MS)).then(() => (told = true) && cut());
     signal.addEventListener("abort", cut);
     try {
-      const digest = this.options.checksum ? await digestOf(body, this.#way === "tus") : {};
+      const digest = this.options.checksum && body instanceof Blob ? await digestOf(body, this.#way) : {};
       const reply = await this.#ask(method, url, { ...fields, ...digest }, body, stop.signal, onprogress);
-      if (reply.status >= 300) throw refusal(reply, method, url);
+      if (reply.status >= 300) throw refusal(reply);
       return (this.answer = reply);
     } catch (fault) {
       if (told) return null;
@@ -594,43 +604,38 @@ export class Upload extends Progress {
     }
   }
 
-  /** One request. @param {string} method @param {string} url @param {Record<string, string>} fields @param {Blob | null} [body] @param {AbortSignal} [signal] @param {(event: ProgressEvent) => void} [onprogress] */
-  async #ask(method, url, fields, body = null, signal, onprogress) {
-    const rights = await rightsOf(this.options);
-    return request(method, url, { Accept: ACCEPT, ...rights, ...fields }, { body, signal, onprogress, credentials: this.options.credentials });
+  /** One request. @param {string} method @param {string | null} url @param {Record<string, string>} fields @param {Blob | FormData | null} [body] @param {AbortSignal} [signal] @param {(event: ProgressEvent) => void} [onprogress] */
+  async #ask(method, url, fields, body, signal, onprogress) {
+    return request(method, url ?? "", { ...(await rightsOf(this.options)), ...fields }, this.options.credentials, body, signal, onprogress);
   }
 
-  /** @param {unknown} fault */
-  async #errorOf(fault) {
-    if (fault instanceof UploadError) return fault;
+  /** Browsers report a cut line and an unreadable file alike. */
+  async #broken() {
     const readable = await Promise.all(this.files.map((file) => file.slice(0, 1).arrayBuffer())).then(() => true, () => false);
-    const request = { method: "POST", url: this.#parcel.url };
-    if (!readable) return new UploadError("file_unreadable", "the file changed or cannot be read", request);
-    return new UploadError("connection_lost", "the connection to the server broke", request);
+    return new UploadError(readable ? "connection_lost" : "file_unreadable");
   }
 
   /** Whether another try may help, and can do no harm. @param {UploadError} error */
-  #passes({ code, reply }) {
+  #passes({ code, status }) {
     if (BROKEN.includes(code) || (code === "superseded" && this.#note)) return true;
-    if (reply ? !PASSING.includes(reply.status) : code !== "connection_lost") return false;
+    if (status ? !PASSING.includes(status) : code !== "connection_lost") return false;
     // Of a form that was sent whole nobody knows whether it was taken; 429 and 503 say that it was not.
-    return this.#way !== "form" || !this.whole || reply?.status === 429 || reply?.status === 503;
+    return this.#way !== "form" || !this.whole || status === 429 || status === 503;
   }
 
   get #offline() {
-    return !navigator.onLine && !LOOPBACK.test(new URL(this.#parcel.url).hostname);
+    return !navigator.onLine && !LOOPBACK.test(new URL(this.options.server).hostname);
   }
 
   /** Waits for the next try. @param {number} failed @param {UploadError} error @param {AbortSignal} signal */
   #rest(failed, { code, reply }, signal) {
     const asked = 1000 * Number(reply?.field("Retry-After") ?? 0) || 0;
     const wait = code === "restarted" ? 0 : Math.min(WAIT_MOST_MS, Math.max(asked, WAIT_FIRST_MS * 2 ** failed)) * (1 + Math.random() / 4);
-    return new Promise((resolve) => {
+    const hurried = new Promise((resolve) => {
       this.#hurry = () => resolve(undefined);
-      if (!this.#offline) setTimeout(resolve, wait);
       addEventListener("online", this.#hurry, { once: true });
-      signal.addEventListener("abort", this.#hurry);
     });
+    return Promise.race([hurried, sleep(this.#offline ? WAIT_MOST_MS : wait, signal)]);
   }
 
   #follow() {
@@ -664,64 +669,31 @@ export class Upload extends Progress {
   }
 }
 
-/** Sends a file, or a whole form; it begins when its turn comes. @param {File | FormData} what @param {Partial<Options> & {action?: string}} [options] */
+/** Sends a file, or a whole form; it begins when its turn comes. @param {File | FormData} what @param {Partial<Options> & {action?: string}} [options] `action` is where a form goes */
 export function upload(what, options) {
   return new Upload(what, options);
 }
 
-const ACCEPT = "application/json, text/html;q=0.9, */*;q=0.8";
-const TUS = { "Tus-Resumable": "1.0.0" };
+/** What is known of an upload to a server that keeps no records. @type {UploadRecord} */
+const NO_RECORD = { progress_id: null, state: "done", length: null, received: 0, offset: null, rate: null, eta: null, phase: null, error: null };
 
-/** What is sent: the body's bytes and type, where it goes, whether that is Dumbwaiter itself, and whether it may be resumed there.
- * @typedef {{body: Blob, type: string, url: string, ours: boolean, resumable: boolean, metadata: string}} Parcel */
-
-/** @param {File | FormData} what @param {Options & {action?: string}} options @returns {Parcel} */
-function parcelOf(what, { server, field, fields, resumable: from, action }) {
-  const at = (/** @type {string} */ path) => new URL(path, document.baseURI).href;
-  if (what instanceof File && what.size >= from) {
-    const metadata = Object.entries({ filename: what.name, filetype: what.type, ...fields }).filter(([, value]) => value);
-    const text = metadata.map(([name, value]) => `${name} ${base64(new TextEncoder().encode(value))}`).join(",");
-    return { body: what, type: what.type || "application/octet-stream", url: at(`${server}files/`), ours: true, resumable: true, metadata: text };
-  }
-  const form = what instanceof File ? formOf(what, field, fields) : what;
-  const { body, type } = multipart(form);
-  const url = at(action ?? `${server}upload`);
-  const ours = url === at(`${server}upload`);
-  return { body, type, url, ours, resumable: ours && !(what instanceof File) && body.size >= from, metadata: "" };
+/** @param {string} url */
+function absolute(url) {
+  return new URL(url, document.baseURI).href;
 }
 
-/** A form's body as browsers write it (HTML, "multipart/form-data encoding algorithm"), of known bytes, so that it can be cut anywhere. @param {FormData} form */
-function multipart(form) {
-  const boundary = `dumbwaiter-${randomId()}`;
-  const quoted = (/** @type {string} */ text) => `"${text.replace(/\r\n|\r|\n/g, "%0D%0A").replace(/"/g, "%22")}"`;
-  /** @type {(string | Blob)[]} */
-  const parts = [];
-  for (const [name, value] of form) {
-    const head = `--${boundary}\r\nContent-Disposition: form-data; name=${quoted(name)}`;
-    if (typeof value === "string") parts.push(`${head}\r\n\r\n${value.replace(/\r\n|\r|\n/g, "\r\n")}\r\n`);
-    else parts.push(`${head}; filename=${quoted(value.name)}\r\nContent-Type: ${value.type || "application/octet-stream"}\r\n\r\n`, value, "\r\n");
-  }
-  return { body: new Blob([...parts, `--${boundary}--\r\n`]), type: `multipart/form-data; boundary=${boundary}` };
-}
-
-/** @param {File} file @param {string} field @param {Record<string, string>} fields */
-function formOf(file, field, fields) {
+/** @param {Record<string, string | File>} fields */
+function formOf(fields) {
   const form = new FormData();
   for (const [name, value] of Object.entries(fields)) form.append(name, value);
-  form.append(field, file);
   return form;
 }
 
-/** @param {FormData} form */
-function filesOf(form) {
-  return Array.from(form.values()).filter((value) => value instanceof File);
-}
-
-/** The SHA-256 of a request's bytes as a field; nothing over plain http, where browsers make none. @param {Blob} body @param {boolean} tus @returns {Promise<Record<string, string>>} */
-async function digestOf(body, tus) {
-  if (!globalThis.crypto.subtle || body.size > CHECKED_BYTES) return {};
+/** The SHA-256 of a request's bytes as a field; nothing over plain http, where browsers make none. @param {Blob} body @param {Way | null} way @returns {Promise<Record<string, string>>} */
+async function digestOf(body, way) {
+  if (!crypto.subtle) return {};
   const digest = base64(new Uint8Array(await crypto.subtle.digest("SHA-256", await body.arrayBuffer())));
-  return tus ? { "Upload-Checksum": `sha256 ${digest}` } : { "Content-Digest": `sha-256=:${digest}:` };
+  return way === "tus" ? { "Upload-Checksum": `sha256 ${digest}` } : { "Content-Digest": `sha-256=:${digest}:` };
 }
 
 /** @param {Uint8Array} bytes */
@@ -734,34 +706,34 @@ function randomId() {
   return Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) => byte.toString(16).padStart(2, "0")).join("");
 }
 
-/** What is known of an upload to a server that keeps no records. @param {number} length @param {File[]} files @returns {UploadRecord} */
-function bare(length, files) {
-  const names = files.map(({ name }) => ({ name, url: null }));
-  return { progress_id: null, state: "done", length, received: length, offset: length, rate: null, eta: null, files: names, phase: null, error: null };
-}
-
 /** A promise with its ends; nobody has to listen to it. @returns {{promise: Promise<any>, resolve: (value: any) => void, reject: (error: Error) => void}} */
 function deferred() {
   /** @type {any} */
   const ends = {};
-  const promise = new Promise((resolve, reject) => Object.assign(ends, { resolve, reject }));
-  promise.catch(() => {});
-  return { promise, ...ends };
+  ends.promise = new Promise((resolve, reject) => Object.assign(ends, { resolve, reject }));
+  ends.promise.catch(() => {});
+  return ends;
 }
 
-/** One request; rejected only when no answer comes. @param {string} method @param {string} url @param {Record<string, string>} fields
- * @param {{body: Blob | null, credentials: boolean, signal?: AbortSignal, onprogress?: (event: ProgressEvent) => void}} how @returns {Promise<Reply>} */
-function request(method, url, fields, { body, credentials, signal, onprogress }) {
+/** The caller's own fields, and the ticket. @param {Options} options */
+async function rightsOf({ headers, ticket }) {
+  const text = typeof ticket === "function" ? await ticket() : ticket;
+  return text ? { ...headers, Authorization: `Bearer ${text}` } : headers;
+}
+
+/** One request; rejected only when no answer comes. @param {string} method @param {string} url @param {Record<string, string>} fields @param {boolean} credentials
+ * @param {Blob | FormData | null} [body] @param {AbortSignal} [signal] @param {(event: ProgressEvent) => void} [onprogress] @returns {Promise<Reply>} */
+function request(method, url, fields, credentials, body, signal, onprogress) {
   return new Promise((resolve, reject) => {
     const xhr = new XMLHttpRequest();
     xhr.open(method, url);
     xhr.withCredentials = credentials;
-    for (const [name, value] of Object.entries(fields)) xhr.setRequestHeader(name, value);
+    for (const [name, value] of Object.entries({ Accept: ACCEPT, ...fields })) xhr.setRequestHeader(name, value);
     if (onprogress) xhr.upload.onprogress = onprogress;
-    xhr.onload = () => resolve({ status: xhr.status, body: parsed(xhr.responseText), url: xhr.responseURL, redirected: xhr.responseURL !== new URL(url, document.baseURI).href, field: (name) => xhr.getResponseHeader(name) });
-    xhr.onerror = xhr.onabort = () => reject(new Error(`no answer to ${method} ${url}`));
+    xhr.onload = () => resolve({ method, status: xhr.status, body: parsed(xhr.responseText), url: xhr.responseURL, redirected: xhr.responseURL !== url, field: (name) => xhr.getResponseHeader(name) });
+    xhr.onerror = xhr.onabort = reject;
     signal?.addEventListener("abort", () => xhr.abort());
-    signal?.aborted ? reject(signal.reason) : xhr.send(body);
+    signal?.aborted ? reject() : xhr.send(body);
   });
 }
 
@@ -774,11 +746,10 @@ function parsed(text) {
   }
 }
 
-/** @param {Reply} reply @param {string} method @param {string} url */
-function refusal(reply, method, url) {
-  const { code, detail, title } = Object(reply.body);
-  if (typeof code === "string") return new UploadError(code, detail ?? title ?? code, { method, url }, reply);
-  return new UploadError(`http_${reply.status}`, `the server answered ${reply.status}`, { method, url }, reply);
+/** @param {Reply} reply */
+function refusal(reply) {
+  const { code = `http_${reply.status}`, detail } = Object(reply.body);
+  return new UploadError(code, detail, reply);
 }
 
 // ---- In turn ---------------------------------------------------------------------------------------------------
@@ -846,10 +817,10 @@ function noteOf({ name, size, type, lastModified }, { server, fields }) {
 
 /** What is noted in this browser. Where nothing may be stored, nothing is. */
 const notes = {
-  /** @param {string | null} key @returns {Noted | null} */
+  /** @param {string} key empty for none @returns {Noted | null} */
   get(key) {
     try {
-      const noted = JSON.parse((key && localStorage.getItem(key)) || "null");
+      const noted = JSON.parse(localStorage.getItem(key) ?? "");
       return typeof noted?.url === "string" ? noted : null;
     } catch {
       return null;
@@ -859,7 +830,7 @@ const notes = {
   /** @param {string} key @param {Noted | null} noted */
   set(key, noted) {
     try {
-      noted ? localStorage.setItem(key, JSON.stringify(noted)) : localStorage.removeItem(key);
+      key && noted ? localStorage.setItem(key, JSON.stringify(noted)) : localStorage.removeItem(key);
     } catch {}
   },
 
@@ -894,7 +865,7 @@ export function unfinished(server = defaults.server) {
 export async function forget({ key, url, way }, options = {}) {
   notes.set(key, null);
   const all = { ...defaults, ...options };
-  await request("DELETE", url, { ...(await rightsOf(all)), ...(way === "tus" ? TUS : {}) }, { body: null, credentials: all.credentials }).catch(() => {});
+  await request("DELETE", url, { ...(await rightsOf(all)), ...(way === "tus" ? TUS : {}) }, all.credentials).catch(() => {});
 }
 
 // ---- Watching --------------------------------------------------------------------------------------------------
@@ -1056,12 +1027,6 @@ export function watch(names, listener, options = {}) {
   return () => stops.forEach((stop) => stop());
 }
 
-/** The caller's own fields, and the ticket. @param {Options} options */
-async function rightsOf({ headers, ticket }) {
-  const text = typeof ticket === "function" ? await ticket() : ticket;
-  return text ? { ...headers, Authorization: `Bearer ${text}` } : headers;
-}
-
 /** @param {number} ms @param {AbortSignal} [signal] ends it early @returns {Promise<void>} */
 function sleep(ms, signal) {
   return new Promise((resolve) => {
@@ -1072,84 +1037,32 @@ function sleep(ms, signal) {
 
 // ---- Words -----------------------------------------------------------------------------------------------------
 
-/**
- * What is said, in English; other languages are files of their own beside this one, with the same keys. `{0}` and `{1}`
- * stand for what is put in. An error says what happened, and by its second word what to do.
- */
-export const english = {
-  language: "en",
-  waiting: "Waiting",
-  interrupted: "Waiting for the connection.",
-  offline: "You are offline.",
-  elsewhere: "Another tab sends it.",
-  restarted: "Started again",
-  paused: "Paused.",
-  processing: "All received, being stored",
-  done: "Arrived",
-  renamed: "Arrived as {0}",
-  cancelled: "Cancelled.",
-  stale: "As of {0}",
-  kept: "{0} are kept.",
-  none: "Nothing of it is kept.",
-  unsure: "All of it was sent, so it may be here all the same.",
-  unsent: "Nothing was sent.",
-  of: "{0} of {1}",
-  sent: "{0} sent",
-  few: "a few seconds",
-  about: "about {0}",
-  left: "{0} left",
-  percent: "{0} percent",
-  failed: "failed",
-  saySending: "Sending {0}.",
-  sayPart: "{0} percent of {1}.",
-  sayStoring: "Everything is received and being stored.",
-  sayGoesOn: "Sending {0} goes on.",
-  sayDone: "{0} has arrived.",
-  pause: "Pause",
-  resume: "Resume",
-  retry: "Retry",
-  cancel: "Cancel",
-  /** @type {Record<string, string>} */
-  acts: {
-    later: "Try again later.",
-    back: "Retry when it is back.",
-    again: "Retry.",
-    faster: "Retry over a faster connection.",
-    smaller: "Choose a smaller one.",
-    other: "Choose another file.",
-    reload: "Reload this page.",
-    ask: "Ask who runs this page.",
-    choose: "Choose another file, or ask who runs this page.",
-  },
-  /** @type {Record<string, [string, string]>} */
-  errors: {
-    client_gone: ["The connection to the server broke.", "back"],
-    connection_lost: ["The connection to the server broke.", "back"],
-    disk_full: ["The disk here is full.", "later"],
-    expired: ["The upload was not finished in time.", "again"],
-    file_too_large: ["The file is larger than this server takes.", "smaller"],
-    file_unreadable: ["The file has changed or cannot be read any more.", "other"],
-    foreign_answer: ["Something on the way answered in the server's place.", "later"],
-    http_413: ["A server on the way takes no file this large.", "smaller"],
-    http_502: ["The server behind this page does not answer.", "later"],
-    http_503: ["The server has too much to do.", "later"],
-    unauthorized: ["The server asks who you are.", "reload"],
-  },
-};
+/** A language: files of their own beside this one, of which that of the page's `lang` is fetched. @typedef {typeof import("./dumbwaiter.en.js").default} Words */
 
-/** @typedef {typeof english} Words */
+/** What is said now. Until a language is there its keys stand for it. @type {Partial<Words>} */
+let words = {};
+/** Those that say it. @type {Set<() => void>} */
+const speakers = new Set();
 
-/** What is said now. @type {Words} */
-let words = english;
-
-/** Says everything in these words from now on. @param {Words} table */
+/** Says everything in these words from now on. @param {Partial<Words>} table */
 export function setWords(table) {
   words = table;
+  for (const speak of speakers) speak();
 }
 
-/** @param {string} text @param {(string | number)[]} parts */
-function put(text, ...parts) {
-  return text.replace(/\{(\d)\}/g, (_, at) => `${parts[at]}`);
+/** Written out, so that bundlers find them. @type {Record<string, () => Promise<{default: Words}>>} */
+const LANGUAGES = {
+  en: () => import("./dumbwaiter.en.js"),
+  de: () => import("./dumbwaiter.de.js"),
+  fr: () => import("./dumbwaiter.fr.js"),
+  es: () => import("./dumbwaiter.es.js"),
+};
+
+if (globalThis.document) (LANGUAGES[document.documentElement.lang.slice(0, 2)] ?? LANGUAGES.en)?.().then((file) => words.language || setWords(file.default), () => {});
+
+/** @param {Exclude<keyof Words, "errors">} key @param {(string | number)[]} parts what is put in */
+function say(key, ...parts) {
+  return (words[key] ?? key).replace(/\{(\d)\}/g, (_, at) => `${parts[at]}`);
 }
 
 /** A number with its unit, as the language writes it; nothing breaks the line between the two. @param {number} number @param {string} unit @param {Intl.NumberFormatOptions} [how] */
@@ -1157,28 +1070,15 @@ function measure(number, unit, how) {
   return number.toLocaleString(words.language, { style: "unit", unit, unitDisplay: "short", ...how }).replace(/ /g, "\u00a0");
 }
 
-const UNITS = ["kilobyte", "megabyte", "gigabyte", "terabyte"];
+const UNITS = ["byte", "kilobyte", "megabyte", "gigabyte", "terabyte"];
 
 /** Bytes in decimal units with two or three digits, rounded: "812 bytes", "8.1 MB", "412 MB". @param {number} bytes */
 export function formatBytes(bytes) {
-  return inUnits(Math.round(bytes), 0.5);
-}
-
-/** A limit in the same words, cut off: it never promises more than is taken. `src/sizes.rs` does the same. @param {number} bytes */
-export function formatLimit(bytes) {
-  return inUnits(bytes, 0);
-}
-
-/** @param {number} bytes @param {number} more the part of a unit that is added before it is cut off */
-function inUnits(bytes, more) {
-  if (bytes < 1000) return measure(bytes, "byte", { unitDisplay: "long" });
-  const cut = (/** @type {number} */ unit) => Math.floor((bytes + more * unit) / unit);
-  let [unit, at] = [1000, 0];
+  let [number, at] = [Math.round(bytes), 0];
   // 999.6 kB would round to 1000 kB.
-  while (cut(unit) >= 1000 && at < UNITS.length - 1) [unit, at] = [unit * 1000, at + 1];
-  const tenths = cut(unit / 10);
-  const digits = tenths < 100 ? 1 : 0;
-  return measure(digits ? tenths / 10 : cut(unit), UNITS[at] ?? "", { minimumFractionDigits: digits, maximumFractionDigits: digits, useGrouping: false });
+  for (; number >= (at ? 999.5 : 1000) && UNITS[at + 1]; at += 1) number /= 1000;
+  const digits = at && number < 9.95 ? 1 : 0;
+  return measure(number, UNITS[at] ?? "", { minimumFractionDigits: digits, maximumFractionDigits: digits, ...(at ? {} : { unitDisplay: "long" }) });
 }
 
 /** An estimate that grows has to stay this much higher … */
@@ -1205,10 +1105,10 @@ export class EtaWords {
 
 /** @param {number} seconds */
 function timeWords(seconds) {
-  if (seconds < 10) return { seen: words.few.replace(/ /g, "\u00a0"), spoken: put(words.left, words.few) };
+  if (seconds < 10) return { seen: say("few").replace(/ /g, "\u00a0"), spoken: say("left", say("few")) };
   const [number, unit] = seconds < 50 ? [Math.ceil(seconds / 10) * 10, "second"] : seconds < 3420 ? [Math.round(seconds / 60), "minute"] : [Math.round(seconds / 3600), "hour"];
-  const seen = put(words.about, measure(number, unit)).replace(/ /g, "\u00a0");
-  return { seen, spoken: put(words.left, put(words.about, measure(number, unit, { unitDisplay: "long" }).replace("\u00a0", " "))) };
+  const seen = say("about", measure(number, unit)).replace(/ /g, "\u00a0");
+  return { seen, spoken: say("left", say("about", measure(number, unit, { unitDisplay: "long" }).replace("\u00a0", " "))) };
 }
 
 /**
@@ -1217,15 +1117,15 @@ function timeWords(seconds) {
  */
 export function statusWords(progress, eta) {
   const { state, size, record, reason } = progress;
-  const percent = put(words.percent, progress.percent);
+  const percent = say("percent", progress.percent);
   const left = eta.of(state === "uploading" && progress.live ? (record?.eta ?? null) : null);
   const said = { text: "", size: "", speed: "", left: "", spoken: percent };
   const whole = size === null ? "" : formatBytes(size);
   if (state === "uploading" && !progress.silent) {
     const bytes = formatBytes((size ?? 0) * (progress.blind ? progress.gone : progress.kept));
-    const part = size === null ? formatBytes(record?.received ?? 0) : put(words.of, bytes, whole);
-    said.size = progress.blind ? put(words.sent, part) : part;
-    said.text = reason ? sentenceOf(reason) : "";
+    const part = size === null ? formatBytes(record?.received ?? 0) : say("of", bytes, whole);
+    said.size = progress.blind ? say("sent", part) : part;
+    said.text = reason ? reasonWords(reason) : "";
     said.speed = record?.rate && progress.live ? `${formatBytes(record.rate)}/s` : "";
     said.left = left.seen;
     if (left.spoken) said.spoken = `${percent}, ${left.spoken}`;
@@ -1233,43 +1133,43 @@ export function statusWords(progress, eta) {
   }
   said.text = stateWords(progress);
   if (state === "waiting" || state === "done") said.size = whole;
-  said.spoken = state === "error" ? `${percent}, ${words.failed}` : said.text.toLowerCase();
+  said.spoken = state === "error" ? say("failed", progress.percent) : said.text;
   return said;
 }
 
 /** @param {Progress} progress @returns {string} */
 function stateWords(progress) {
-  const { state, record } = progress;
+  const { state, record, reason, toldAt } = progress;
   if (state === "error") return errorWords(progress);
-  if (state === "processing" && record?.phase?.name) return record.phase.name;
-  if (state === "cancelled" || state === "paused") return `${words[state]} ${keptWords(progress)}`;
-  if (state === "interrupted" || state === "uploading") return `${sentenceOf(progress.reason || "interrupted")} ${keptWords(progress)}`;
-  return words[state];
+  if (state === "processing") return record?.phase?.name ?? say("processing");
+  if (state === "done" || state === "waiting") return say(state);
+  const why = state === "uploading" || state === "interrupted" ? reasonWords(reason || "interrupted") : say(state);
+  const old = progress.stale && toldAt ? say("stale", new Date(toldAt).toLocaleTimeString(words.language)) : "";
+  return [why, old, keptWords(progress)].join(" ");
 }
 
 /** @param {string} reason a key of the words, or a code */
-function sentenceOf(reason) {
-  return /** @type {any} */ (words)[reason] ?? words.errors[reason]?.[0] ?? words.interrupted;
+function reasonWords(reason) {
+  return words.errors?.[reason]?.[0] ?? say(reason in words ? /** @type {"offline"} */ (reason) : "interrupted");
 }
 
 /** What is kept of an upload that rests or ended early. @param {Progress} progress */
 export function keptWords({ state, whole, resumable, kept, size, error }) {
-  if (resumable && state !== "cancelled" && kept > 0 && size) return put(words.kept, formatBytes(kept * size));
-  return whole && (!error || error.code === "connection_lost") ? words.unsure : words.none;
+  if (resumable && state !== "cancelled" && kept && size) return say("kept", formatBytes(kept * size));
+  return whole && (!error || error.code === "connection_lost") ? say("unsure") : say("none");
 }
 
 /** What happened, what is kept, what to do. The code stands beside it. @param {Progress} progress one that failed */
 export function errorWords(progress) {
   const { error } = progress;
   if (!error) return "";
-  const [what, act] = words.errors[error.code] ?? [asSentence(error.message), "choose"];
-  return `${error.early ? asSentence(error.message) : what} ${error.early ? words.unsent : keptWords(progress)} ${words.acts[act]}`;
+  const [what, act] = words.errors?.[error.code] ?? [asSentence(error.message), words.errors?.other?.[1] ?? ""];
+  return [error.early ? asSentence(error.message) : what, error.early ? say("unsent") : keptWords(progress), act].join(" ").trim();
 }
 
 /** Whether trying once more makes sense. @param {UploadError} error */
-export function canRetry({ code, early }) {
-  const act = words.errors[code]?.[1] ?? "";
-  return !early && (["later", "back", "again", "faster"].includes(act) || /^http_5/.test(code));
+export function canRetry({ code, early, status }) {
+  return !early && code !== "file_unreadable" && (!status || [408, 410, 425, 429].includes(status) || status >= 499);
 }
 
 /** One line of an error as a sentence. @param {string} line */
@@ -1319,20 +1219,20 @@ export class Voice {
     const quarter = Math.floor(percent / 25);
     if (!was) {
       [this.#quarter, this.#storingSince] = [quarter, 0];
-      return this.say(put(words.saySending, what));
+      return this.say(say("saySending", what));
     }
     if (storing) return this.#stores();
     this.#storingSince = 0;
     if (quarter <= this.#quarter || this.now() - this.#spokenAt < SPEAK_EVERY_MS) return;
     this.#quarter = quarter;
-    this.say(put(words.sayPart, percent, what));
+    this.say(say("sayPart", percent, what));
   }
 
   #stores() {
     if (this.#storingSince === 0) this.#storingSince = this.now();
     if (this.now() - this.#storingSince < STORING_LASTS_MS) return;
     this.#storingSince = Infinity;
-    this.say(words.sayStoring);
+    this.say(say("sayStoring"));
   }
 }
 
@@ -1343,26 +1243,24 @@ const TEXTS_EVERY_MS = 1000;
 /** Glyph of each state; colour and words say the same. @type {Record<State, string>} */
 const GLYPHS = { waiting: "○", uploading: "", interrupted: "❙❙", paused: "❙❙", processing: "", done: "✓", error: "!", cancelled: "×" };
 
+/** Light or dark as the page's `color-scheme` says; every colour is a property of the page's to set. */
 const STYLE = `
-:host{display:block;--fill:var(--dumbwaiter-fill,#8F5310);--track:var(--dumbwaiter-track,#E9E4DA);--trail:var(--dumbwaiter-trail,#D9B98C);--edge:var(--dumbwaiter-edge,#857C6E);--ink:var(--dumbwaiter-ink,#1F1C18);--soft:var(--dumbwaiter-soft,#625B51);--ok:var(--dumbwaiter-ok,#2A6B45);--hold:var(--dumbwaiter-hold,#46586F);--err:var(--dumbwaiter-err,#B3261E);--focus:var(--dumbwaiter-focus,#0B57D0);color:var(--ink);font:16px/24px system-ui,sans-serif}
-@media(prefers-color-scheme:dark){:host{--fill:var(--dumbwaiter-fill,#E3A857);--track:var(--dumbwaiter-track,#332E28);--trail:var(--dumbwaiter-trail,#735933);--edge:var(--dumbwaiter-edge,#8A8173);--ink:var(--dumbwaiter-ink,#F2EEE7);--soft:var(--dumbwaiter-soft,#B5ADA1);--ok:var(--dumbwaiter-ok,#7FCF9E);--hold:var(--dumbwaiter-hold,#A8B8CE);--err:var(--dumbwaiter-err,#FF8F85);--focus:var(--dumbwaiter-focus,#8AB4F8)}}
-:host([hidden]),[hidden]{display:none!important}
-p{display:flex;flex-wrap:wrap;gap:4px 12px;margin:0;align-items:baseline;justify-content:space-between}
+:host{display:block;--fill:var(--dumbwaiter-fill,light-dark(#8F5310,#E3A857));--track:var(--dumbwaiter-track,light-dark(#E9E4DA,#332E28));--trail:var(--dumbwaiter-trail,light-dark(#D9B98C,#735933));--edge:var(--dumbwaiter-edge,light-dark(#857C6E,#8A8173));--soft:var(--dumbwaiter-soft,light-dark(#625B51,#B5ADA1));--ok:var(--dumbwaiter-ok,light-dark(#2A6B45,#7FCF9E));--hold:var(--dumbwaiter-hold,light-dark(#46586F,#A8B8CE));--err:var(--dumbwaiter-err,light-dark(#B3261E,#FF8F85));--focus:var(--dumbwaiter-focus,light-dark(#0B57D0,#8AB4F8));font:16px/24px system-ui}
+[hidden],:host([hidden]){display:none!important}
+p{display:flex;flex-wrap:wrap;gap:4px 12px;margin:0;justify-content:space-between;font-variant-numeric:tabular-nums}
 [part=name]{flex:1;min-width:0;overflow:hidden;text-overflow:ellipsis;white-space:pre}
-[part=percent],[part=status]{font-variant-numeric:tabular-nums}
 [part=status]{flex:1 1 12rem;font-size:14px;line-height:20px;color:var(--soft)}
 [part=bar]{position:relative;height:8px;margin:6px 0;overflow:hidden;border-radius:4px;background:var(--track);outline:1px solid var(--edge);outline-offset:-1px}
-i{position:absolute;inset-block:0;inset-inline-start:0;transition:width .2s linear}
-[part=sent]{width:var(--sent,0%);background:repeating-linear-gradient(45deg,var(--trail) 0 3px,var(--track) 3px 6px)}
-[part=kept]{width:var(--kept,0%);background:var(--fill)}
-button{min-height:32px;padding:3px 12px;border:1px solid var(--edge);border-radius:8px;background:none;color:inherit;font:inherit;font-size:14px;cursor:pointer}
+i{position:absolute;inset:0 auto;inset-inline-start:0;transition:width .2s linear;width:var(--kept);background:var(--fill)}
+[part=sent]{width:var(--sent);background:repeating-linear-gradient(45deg,var(--trail) 0 3px,var(--track) 3px 6px)}
+button{min-height:32px;margin-inline-start:8px;padding:3px 12px;border:1px solid var(--edge);border-radius:8px;background:none;color:inherit;font:inherit;font-size:14px}
 :focus-visible{outline:2px solid var(--focus);outline-offset:2px}
-code{font:12px/16px ui-monospace,monospace}
+code{font-size:12px}
 .done{--fill:var(--ok);--soft:var(--ok)}.error{--fill:var(--err);--soft:var(--err)}.interrupted{--fill:var(--hold);--soft:var(--hold)}.paused,.cancelled{--fill:var(--edge)}
-.unseen{position:absolute;width:1px;height:1px;margin:-1px;overflow:hidden;clip-path:inset(50%);white-space:nowrap}
-@media(any-pointer:coarse){button{min-height:44px;min-width:44px}}
-@media(prefers-reduced-motion:reduce){i{transition:none}}
-@media(forced-colors:active){[part=bar]{forced-color-adjust:none;background:Canvas;outline-color:CanvasText}[part=sent]{background:repeating-linear-gradient(45deg,CanvasText 0 1px,Canvas 1px 5px)}[part=kept]{background:CanvasText}}
+[role=status],[role=alert]{position:absolute;width:1px;height:1px;overflow:hidden;clip-path:inset(50%)}
+@media(any-pointer:coarse){button{min-height:44px}}
+@media(prefers-reduced-motion){i{transition:none}}
+@media(forced-colors:active){[part=bar]{forced-color-adjust:none;background:Canvas;outline-color:CanvasText;--fill:CanvasText;--track:Canvas;--trail:CanvasText}}
 `;
 
 /** A page that is made on a server has no elements yet. */
@@ -1472,7 +1370,7 @@ export class DumbwaiterProgress extends Base {
     else bar.setAttribute("aria-valuenow", `${progress.percent}`);
     this.#offer();
     if (error && state === "error") this.#voice?.alert(`${progress.name}: ${said.text}`);
-    this.#voice?.follow({ what: progress.name, percent: progress.percent, busy: !progress.ended, storing: state === "processing", ending: state === "done" ? put(words.sayDone, progress.name) : "" });
+    this.#voice?.follow({ what: progress.name, percent: progress.percent, busy: !progress.ended, storing: state === "processing", ending: state === "done" ? say("sayDone", progress.name) : "" });
   }
 
   /** Shows the buttons that can do something. */
@@ -1486,7 +1384,7 @@ export class DumbwaiterProgress extends Base {
       const button = this.#parts[`button ${act}`];
       if (!button) continue;
       button.hidden = !own || !can;
-      button.textContent = words[act === "resume" && again ? "retry" : /** @type {"pause" | "resume" | "cancel"} */ (act)];
+      button.textContent = say(act === "resume" && again ? "retry" : /** @type {"pause" | "resume" | "cancel"} */ (act));
       button.setAttribute("aria-label", `${button.textContent} ${progress.name}`);
     }
   }

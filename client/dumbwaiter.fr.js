@@ -1,0 +1,3 @@
+import english from "./dumbwaiter.en.js";
+
+export default { ...english, language: "fr" };
