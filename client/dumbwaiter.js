@@ -386,6 +386,7 @@ export class Upload extends Progress {
     for (let [failed, since, kept] = [0, Date.now(), 0]; !signal.aborted; failed += 1) {
       try {
         this.#moved = performance.now();
+        if (this.#offline) throw new UploadError("connection_lost");
         this.set("uploading", this.reason === "restarted" ? this.reason : "");
         const record = await this.#attempt(signal);
         if (!signal.aborted) this.#succeed(record);
@@ -530,7 +531,7 @@ export class Upload extends Progress {
   #hold() {
     const { name, size, lastModified } = /** @type {File} */ (this.what);
     const { server } = this.options;
-    if (this.#url && this.#way) notes.set(this.#note, { url: this.#url, way: this.#way, server, name, size, lastModified, kept: this.#offset, at: Date.now(), holder: this.progressId, paused: false });
+    if (this.#url && this.#way) notes.set(this.#note, { url: this.#url, way: this.#way, server, name, size, lastModified, kept: Math.round(this.kept * size), at: Date.now(), holder: this.progressId, paused: false });
   }
 
   #forget() {
@@ -624,7 +625,7 @@ export class Upload extends Progress {
   }
 
   get #offline() {
-    return !navigator.onLine && !LOOPBACK.test(new URL(this.options.server).hostname);
+    return isOffline(this.options.server);
   }
 
   /** Waits for the next try. @param {number} failed @param {UploadError} error @param {AbortSignal} signal */
@@ -667,6 +668,11 @@ export class Upload extends Progress {
     this.#unfollow();
     this.live = false;
   }
+}
+
+/** Whether the browser knows that it cannot reach the server. @param {string} [server] */
+export function isOffline(server = defaults.server) {
+  return !navigator.onLine && !LOOPBACK.test(new URL(server, document.baseURI).hostname);
 }
 
 /** Sends a file, or a whole form; it begins when its turn comes. @param {File | FormData} what @param {Partial<Options> & {action?: string}} [options] `action` is where a form goes */
@@ -1121,11 +1127,12 @@ export function statusWords(progress, eta) {
   const left = eta.of(state === "uploading" && progress.live ? (record?.eta ?? null) : null);
   const said = { text: "", size: "", speed: "", left: "", spoken: percent };
   const whole = size === null ? "" : formatBytes(size);
-  if (state === "uploading" && !progress.silent) {
+  if (state === "uploading") {
     const bytes = formatBytes((size ?? 0) * (progress.blind ? progress.gone : progress.kept));
     const part = size === null ? formatBytes(record?.received ?? 0) : say("of", bytes, whole);
     said.size = progress.blind ? say("sent", part) : part;
-    said.text = reason ? reasonWords(reason) : "";
+    said.text = progress.silent ? say("interrupted") : reason ? reasonWords(reason) : "";
+    if (progress.silent) return { ...said, spoken: said.text };
     said.speed = record?.rate && progress.live ? `${formatBytes(record.rate)}/s` : "";
     said.left = left.seen;
     if (left.spoken) said.spoken = `${percent}, ${left.spoken}`;

@@ -4,7 +4,8 @@
  * Only what is sure to be refused is refused here. Bytes decide a file's type on the server, and all that a browser
  * knows is its name; so a type that is not taken can be sent anyway.
  */
-import { formatBytes, formatLimit } from "./words.js";
+import { formatBytes } from "./dumbwaiter.js";
+import { formatLimit } from "./words.js";
 
 /** @typedef {{code: string, message: string}} Reason the server's code, and one line for people */
 

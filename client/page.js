@@ -1,21 +1,26 @@
 /** The page: takes files that are dropped, chosen or pasted, sends them, and keeps what is drawn in step. */
 import { copy } from "./copy.js";
 import { byId } from "./dom.js";
-import { Uploads } from "./dumbwaiter.js";
+import { isOffline, setWords, upload } from "./dumbwaiter.js";
+import english from "./dumbwaiter.en.js";
 import { Intake } from "./intake.js";
 import { Limits } from "./limits.js";
 import { Row } from "./row.js";
-import { Voice } from "./say.js";
+import { PageVoice } from "./say.js";
 import { Thumbs } from "./thumbs.js";
 import { Total } from "./total.js";
+import { Unfinished } from "./unfinished.js";
 /** @import { Upload } from "./dumbwaiter.js" */
 /** @import { Act } from "./row.js" */
 
 /** How often texts change while bars move. */
 const TEXTS_EVERY_MS = 1000;
 
-const OFFLINE = "You are offline. Files that wait go when the connection is back.";
-const UNREACHABLE = "The server does not answer. Files that wait go when it is back.";
+/** A line that breaks and comes back so soon is not worth a word. */
+const AWAY_MS = 2000;
+
+const OFFLINE = "You are offline. Sending goes on when the connection is back.";
+const UNREACHABLE = "The server does not answer. Sending goes on when it is back.";
 
 /** Puts rows, total and drop area together. */
 class Page {
@@ -26,12 +31,14 @@ class Page {
   #notice = byId("notice", HTMLElement);
   #all = byId("all", HTMLButtonElement);
   #limits = Limits.of(this.#form, this.#input);
-  #uploads = new Uploads({ refuse: (file) => this.#limits.refuse(file) }, (upload) => this.#onChange(upload));
-  #voice = new Voice(byId("status", HTMLElement), byId("alert", HTMLElement));
+  #voice = new PageVoice(byId("status", HTMLElement), byId("alert", HTMLElement));
   #total = new Total(this.#voice, (act, uploads) => this.#forAll(act, uploads));
   #thumbs = new Thumbs();
+  #unfinished = new Unfinished(this.#list, () => this.#fit());
   /** Why files wait that could go; empty when nothing keeps them. */
   #hindrance = "";
+  /** Since when the server has not answered. @type {number | null} */
+  #awaySince = null;
   /** @type {number | undefined} */
   #clock;
 
@@ -43,38 +50,43 @@ class Page {
     addEventListener("online", () => this.#connected());
     // The focus moves on by itself, and a key that is held down would press one button after the other.
     addEventListener("keydown", (event) => event.key === "Enter" && event.repeat && event.preventDefault());
-    // Leaving would cut what is under way, so the browser asks.
-    addEventListener("beforeunload", (event) => this.#busy && event.preventDefault());
-    if (this.#uploads.offline) this.#connected();
+    this.#connected();
     new Intake((files) => this.#add(files), (line) => this.#tell(line));
   }
 
+  /** In the order in which they were added. */
+  get #uploads() {
+    return [...this.#rows.keys()];
+  }
+
   get #busy() {
-    return this.#uploads.list.some((upload) => !upload.ended);
+    return this.#uploads.some((upload) => !upload.ended);
   }
 
   /** @param {File[]} files */
   #add(files) {
     if (files.length === 0) return;
-    const rows = this.#uploads.add(files).map((upload) => this.#row(upload));
-    this.#list.append(...rows);
+    this.#list.append(...files.map((file) => this.#row(file)));
     this.#fit();
     this.#drawTotal(true);
     this.#run();
   }
 
-  /** @param {Upload} upload */
-  #row(upload) {
-    const row = new Row(upload, (row, act) => this.#pressed(row, act));
-    this.#rows.set(upload, row);
-    this.#thumbs.add(upload.file, row.thumb);
-    if (upload.error) this.#failed(row);
+  /** @param {File} file */
+  #row(file) {
+    const one = upload(file, { refuse: (file) => this.#limits.refuse(file) });
+    one.addEventListener("change", () => this.#onChange(one));
+    this.#unfinished.taken(file);
+    const row = new Row(one, (row, act) => this.#pressed(row, act));
+    this.#rows.set(one, row);
+    this.#thumbs.add(file, row.thumb);
+    if (one.error) this.#failed(row);
     return row.element;
   }
 
   /** @param {Row} row */
   #failed(row) {
-    this.#voice.failed(`${row.upload.file.name}: ${row.words.textContent}`);
+    this.#voice.failed(`${row.upload.name}: ${row.words.textContent}`);
   }
 
   /** Texts change by this clock, which stops when there is nothing to tell. A late beat does not make the next one come early. */
@@ -85,6 +97,7 @@ class Page {
   #tick() {
     for (const [upload, row] of this.#rows) if (upload.running) row.draw(true);
     this.#drawTotal(true);
+    this.#connected();
     this.#clock = undefined;
     if (this.#busy) this.#run();
   }
@@ -92,13 +105,13 @@ class Page {
   /** The button for all goes when there is nothing for it to do; the focus then goes to the rows. @param {boolean} tick */
   #drawTotal(tick = false) {
     const had = document.activeElement === this.#all;
-    this.#total.draw(this.#uploads.list, tick);
+    this.#total.draw(this.#uploads, tick);
     if (had && this.#all.hidden) this.#focusFrom(this.#list.firstElementChild);
   }
 
   /** The drop area is large while there is nothing else to see. */
   #fit() {
-    const any = this.#rows.size > 0;
+    const any = this.#list.childElementCount > 0;
     byId("drop", HTMLElement).classList.toggle("small", any);
     byId("more", HTMLElement).hidden = !any;
   }
@@ -121,9 +134,10 @@ class Page {
   #pressed(row, act) {
     const next = row.element.nextElementSibling;
     if (act === "copy") return this.#copy(row);
-    if (act === "retry") {
+    if (act === "pause") return row.upload.pause();
+    if (act === "resume" || act === "retry") {
       this.#retry([row.upload]);
-      return row.away.focus();
+      return (act === "retry" ? row.away : row.rest).focus();
     }
     if (act === "cancel") row.upload.cancel();
     else this.#remove(row);
@@ -132,7 +146,6 @@ class Page {
 
   /** @param {Row} row */
   #remove(row) {
-    this.#uploads.remove(row.upload);
     this.#thumbs.remove(row.thumb);
     this.#rows.delete(row.upload);
     row.element.remove();
@@ -142,7 +155,7 @@ class Page {
 
   /** @param {Upload[]} uploads */
   #retry(uploads) {
-    this.#uploads.retry(uploads);
+    for (const upload of uploads) upload.resume();
     this.#run();
   }
 
@@ -170,9 +183,13 @@ class Page {
     (controls.find((control) => control !== undefined) ?? this.#input).focus();
   }
 
+  /** One line on top says why nothing moves, not one in each row. */
   #connected() {
     const was = this.#hindrance;
-    this.#hindrance = this.#uploads.offline ? OFFLINE : this.#uploads.unreachable ? UNREACHABLE : "";
+    const away = this.#uploads.some(({ state, reason }) => state === "interrupted" && reason !== "offline");
+    this.#awaySince = away ? (this.#awaySince ?? performance.now()) : null;
+    const long = this.#awaySince !== null && performance.now() - this.#awaySince >= AWAY_MS;
+    this.#hindrance = isOffline() ? OFFLINE : long ? UNREACHABLE : "";
     if (this.#hindrance === was) return;
     this.#show(this.#hindrance);
     if (this.#hindrance) this.#voice.say(this.#hindrance);
@@ -198,4 +215,6 @@ function visibleFocus() {
   return focused instanceof HTMLElement && !focused.hidden ? focused : null;
 }
 
+// The page is English, and speaks at once.
+setWords(english);
 new Page();

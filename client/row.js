@@ -5,14 +5,14 @@
  * says so; words change at most once a second, so that they can be read.
  */
 import { byId, drawBar, found, writeParts } from "./dom.js";
-import { EtaWords, canRetry, errorWords, extensionOf, formatBytes, keptWords, splitName } from "./words.js";
-/** @import { Parts } from "./dom.js" */
+import { EtaWords, canRetry, formatBytes, statusWords } from "./dumbwaiter.js";
+import { extensionOf, splitName } from "./words.js";
 /** @import { Upload } from "./dumbwaiter.js" */
 
 /** Glyph of each state; colour and words say the same. */
-const GLYPHS = { waiting: "○", uploading: "", interrupted: "❙❙", processing: "", done: "✓", error: "!", cancelled: "×" };
+const GLYPHS = { waiting: "○", uploading: "", interrupted: "❙❙", paused: "❙❙", processing: "", done: "✓", error: "!", cancelled: "×" };
 
-/** What a row's controls ask for. @typedef {"cancel" | "retry" | "remove" | "copy"} Act */
+/** What a row's controls ask for. @typedef {"pause" | "resume" | "cancel" | "retry" | "remove" | "copy"} Act */
 
 /** One file's row. */
 export class Row {
@@ -35,9 +35,10 @@ export class Row {
     this.link = found(copy, ".open", HTMLAnchorElement);
     this.field = found(copy, ".link", HTMLInputElement);
     this.copier = found(copy, ".copy", HTMLButtonElement);
+    this.rest = found(copy, ".rest", HTMLButtonElement);
     this.again = found(copy, ".again", HTMLButtonElement);
     this.away = found(copy, ".away", HTMLButtonElement);
-    this.#name(upload.file.name);
+    this.#name(upload.name);
     this.#listen(pressed);
     this.draw();
   }
@@ -49,6 +50,7 @@ export class Row {
       button.onclick = (event) => event.detail <= 1 && button.ariaDisabled !== "true" && pressed(this, act());
     };
     on(this.copier, () => "copy");
+    on(this.rest, () => (this.upload.state === "paused" ? "resume" : "pause"));
     on(this.again, () => "retry");
     on(this.away, () => (this.upload.ended ? "remove" : "cancel"));
   }
@@ -66,13 +68,13 @@ export class Row {
 
   /** What can be pressed or followed now, if anything. */
   get control() {
-    return [this.link, this.copier, this.again, this.away].find((one) => !one.hidden && one.ariaDisabled !== "true");
+    return [this.link, this.copier, this.rest, this.again, this.away].find((one) => !one.hidden && one.ariaDisabled !== "true");
   }
 
   /** Draws what is known. Texts stay as they are while the state does, unless `tick` lets them change. */
   draw(tick = false) {
     const { upload } = this;
-    const shown = `${upload.state} ${upload.watched} ${upload.cut}`;
+    const shown = `${upload.state} ${upload.live} ${upload.reason} ${upload.silent}`;
     const anew = this.#shown !== shown;
     this.#shown = shown;
     if (anew) this.#drawState();
@@ -99,8 +101,10 @@ export class Row {
     show(this.away, upload.state === "done" ? "" : upload.ended ? "Remove" : "Cancel", upload);
     // What the server has whole can no longer be called back for sure. The button stays, and so does the focus.
     this.away.ariaDisabled = `${upload.state === "processing"}`;
-    show(this.again, upload.state === "cancelled" ? "Retry" : upload.error ? canRetry(upload.error) : "", upload);
-    const url = upload.answer?.url;
+    show(this.rest, upload.state === "paused" ? "Resume" : upload.running || upload.state === "interrupted" ? "Pause" : "", upload);
+    this.rest.ariaDisabled = this.away.ariaDisabled;
+    show(this.again, retryWords(upload), upload);
+    const url = upload.state === "done" ? upload.record?.url : null;
     if (url) this.link.href = url;
     show(this.link, url ? "Open" : "", upload);
     show(this.copier, url ? "Copy link" : "", upload);
@@ -112,41 +116,31 @@ export class Row {
     const { upload } = this;
     const none = upload.state === "waiting" || upload.state === "cancelled" || (upload.error?.early ?? false);
     this.percent.textContent = none ? "" : `${upload.percent}\u00a0%`;
-    const words = rowWords(upload, this.#eta);
-    writeParts(this.words, { ...words.seen, left: this.#copied || words.seen.left });
-    this.bar.setAttribute("aria-valuetext", words.spoken);
+    const { spoken, ...seen } = statusWords(upload, this.#eta);
+    const text = upload.state === "done" ? arrivedWords(upload) : seen.text;
+    writeParts(this.words, { ...seen, text, left: this.#copied || seen.left });
+    this.bar.setAttribute("aria-valuetext", spoken);
   }
+}
+
+/** What trying once more is called where it makes sense. @param {Upload} upload */
+function retryWords({ state, error }) {
+  if (state === "cancelled") return "Retry";
+  if (error?.early) return error.code === "type_not_allowed" ? "Send anyway" : "";
+  return error && canRetry(error) ? "Retry" : "";
 }
 
 /** A control that does `act`, or is away if there is none to do. @param {HTMLElement} control @param {string} act @param {Upload} upload */
 function show(control, act, upload) {
   control.hidden = act === "";
   control.textContent = act;
-  control.setAttribute("aria-label", `${act} ${act === "Copy link" ? "of " : ""}${upload.file.name}`);
+  control.setAttribute("aria-label", `${act} ${act === "Copy link" ? "of " : ""}${upload.name}`);
 }
 
-/** What a row says, to the eye and to the ear. @param {Upload} upload @param {EtaWords} eta @returns {{seen: Parts, spoken: string}} */
-function rowWords(upload, eta) {
-  const size = formatBytes(upload.file.size);
-  switch (upload.state) {
-    case "waiting":
-      return { seen: { text: "Waiting", size }, spoken: "waiting" };
-    case "uploading":
-      return runningWords(upload, eta);
-    case "interrupted":
-      return { seen: { text: `Waiting for the connection.${upload.cut ? " Then it starts again." : ""}` }, spoken: "waiting for the connection" };
-    case "processing":
-      return { seen: { text: "All received, being stored" }, spoken: "all received, being stored" };
-    case "done": {
-      const stored = upload.answer?.files?.[0]?.name ?? upload.file.name;
-      const renamed = stored.normalize() !== upload.file.name.normalize();
-      return { seen: { text: renamed ? arrivedAs(stored) : "Arrived", size }, spoken: "arrived" };
-    }
-    case "error":
-      return { seen: { text: errorWords(upload) }, spoken: upload.error?.early ? "not sent" : `${upload.percent} percent, failed` };
-    case "cancelled":
-      return { seen: { text: `Cancelled. ${keptWords(upload.whole)}` }, spoken: "cancelled" };
-  }
+/** The store may have given it another name. @param {Upload} upload */
+function arrivedWords({ record, name }) {
+  const stored = record?.files?.[0]?.name ?? name;
+  return stored.normalize() === name.normalize() ? "Arrived" : arrivedAs(stored);
 }
 
 /** The name may run the other way than the page. @param {string} name */
@@ -156,21 +150,6 @@ function arrivedAs(name) {
   isolated.textContent = name;
   words.append("Arrived as ", isolated);
   return words;
-}
-
-/** @param {Upload} upload @param {EtaWords} eta @returns {{seen: Parts, spoken: string}} */
-function runningWords(upload, eta) {
-  const size = upload.file.size;
-  const percent = `${upload.percent} percent`;
-  const left = eta.of(upload.record?.eta ?? null, performance.now());
-  if (upload.silent) {
-    const got = upload.watched ? (upload.record?.received ?? 0) : upload.sent;
-    return { seen: { text: "Waiting for the connection.", size: ofSize(got, size) }, spoken: "waiting for the connection" };
-  }
-  if (!upload.watched) return { seen: { size: `${ofSize(upload.sent, size)}${upload.sent ? " sent" : ""}` }, spoken: `${percent} sent` };
-  const speed = upload.record?.rate ? `${formatBytes(upload.record.rate)}/s` : "";
-  const seen = { text: upload.restarted ? "Started again" : "", size: ofSize(upload.record?.received ?? 0, size), speed, left: left.seen };
-  return { seen, spoken: left.spoken ? `${percent}, ${left.spoken}` : percent };
 }
 
 /** Body bytes count the form's few hundred bytes around the file, which nobody should see. @param {number} bytes @param {number} size */

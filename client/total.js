@@ -2,9 +2,10 @@
 import { byId, drawBar, found, writeParts } from "./dom.js";
 import { Lift } from "./lift.js";
 import { ofSize } from "./row.js";
-import { EtaWords, canRetry, countFiles, formatBytes, joinParts } from "./words.js";
+import { EtaWords, canRetry, formatBytes } from "./dumbwaiter.js";
+import { countFiles, joinParts } from "./words.js";
 /** @import { Upload } from "./dumbwaiter.js" */
-/** @import { Voice } from "./say.js" */
+/** @import { PageVoice } from "./say.js" */
 
 /**
  * The numbers of all uploads that may still arrive or have arrived; `out` says how many are left out, and why. `kept` and `sent` are for the bar; `told` is what
@@ -15,8 +16,8 @@ function sum(list) {
   const live = list.filter((upload) => upload.state !== "error" && upload.state !== "cancelled");
   const total = { files: live.length, done: 0, bytes: 0, kept: 0, sent: 0, told: 0, rate: 0, blind: false, untimed: false, storing: true };
   for (const upload of live) {
-    const size = Math.max(1, upload.file.size);
-    const blind = upload.state === "uploading" && !upload.watched;
+    const size = Math.max(1, upload.size);
+    const { blind } = upload;
     total.bytes += size;
     total.kept += size * upload.kept;
     total.sent += size * upload.gone;
@@ -49,7 +50,7 @@ export class Total {
   /** @type {Upload[]} */
   #list = [];
 
-  /** @param {Voice} voice @param {(act: "cancel" | "retry", uploads: Upload[]) => void} pressed called for all at once */
+  /** @param {PageVoice} voice @param {(act: "cancel" | "retry", uploads: Upload[]) => void} pressed called for all at once */
   constructor(voice, pressed) {
     this.#voice = voice;
     this.#button.onclick = (event) => {
@@ -121,7 +122,7 @@ export class Total {
 function forAll(list) {
   const open = list.filter((upload) => !upload.ended && upload.state !== "processing");
   if (open.length > 0) return { act: "cancel", uploads: open };
-  const failed = list.filter((upload) => upload.error && canRetry(upload.error) === "Retry");
+  const failed = list.filter((upload) => upload.error && canRetry(upload.error));
   return { act: "retry", uploads: failed.length > 0 ? failed : list.filter((upload) => upload.state === "cancelled") };
 }
 

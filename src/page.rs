@@ -35,12 +35,16 @@ macro_rules! module {
 }
 
 /// Path, media type and text of each file.
-const FILES: [(&str, &str, &str); 14] = [
+const FILES: [(&str, &str, &str); 19] = [
     ("/", HTML, include_str!("../client/page.html")),
     ("/dumbwaiter.css", STYLE, include_str!("../client/page.css")),
     module!("copy"),
     module!("dom"),
     module!("dumbwaiter"),
+    module!("dumbwaiter.de"),
+    module!("dumbwaiter.en"),
+    module!("dumbwaiter.es"),
+    module!("dumbwaiter.fr"),
     module!("intake"),
     module!("lift"),
     module!("limits"),
@@ -49,12 +53,19 @@ const FILES: [(&str, &str, &str); 14] = [
     module!("say"),
     module!("thumbs"),
     module!("total"),
+    module!("unfinished"),
     module!("words"),
 ];
 
 /// What any page may use, those of other origins too: the module and its languages. A browser loads a module of another
 /// origin only with a leave to read it (HTML, "fetch a single module script"), whatever the page then sends.
-const PUBLIC: [&str; 1] = ["/dumbwaiter.js"];
+const PUBLIC: [&str; 5] = [
+    "/dumbwaiter.js",
+    "/dumbwaiter.de.js",
+    "/dumbwaiter.en.js",
+    "/dumbwaiter.es.js",
+    "/dumbwaiter.fr.js",
+];
 
 /// What else stays where another page stands in for ours: what answers to forms without script look like; so do their
 /// icons.
