@@ -161,7 +161,7 @@ export class Progress extends EventTarget {
 
   /** Whole percent of what the server has, at most 99 until done. */
   get percent() {
-    return this.state === "done" ? 100 : Math.min(99, Math.floor(100 * this.kept));
+    return this.state === "done" ? 100 : Math.min(99, Math.floor(100 * (this.blind ? this.gone : this.kept)));
   }
 
   /** Whether bytes move, or the server works. */
@@ -220,6 +220,8 @@ const DEAD_MS = 60_000;
 const ANSWER_MS = 3000;
 /** After so long without a byte a line is silent. A slow one lets some through in that time. */
 const SILENT_MS = 5000;
+/** So long the server has to begin to tell; then what was sent is shown in its place. */
+const BLIND_MS = 3000;
 /** How often an upload begins anew that the server forgot. */
 const LOST_MOST = 3;
 /** Bytes in a request that says their checksum: they are read into memory, and none is kept of one that is cut. */
@@ -267,6 +269,8 @@ export class Upload extends Progress {
   #word = deferred();
   /** When a byte was last known to move. */
   #moved = 0;
+  /** When the present try began. */
+  #begun = 0;
   /** Under which name it is noted for other pages of this origin; empty if it is not. */
   #note = "";
 
@@ -311,7 +315,7 @@ export class Upload extends Progress {
   }
 
   get blind() {
-    return !this.live && this.state === "uploading" && this.#way === "form";
+    return !this.live && this.state === "uploading" && performance.now() - this.#begun >= BLIND_MS;
   }
 
   get stale() {
@@ -385,7 +389,7 @@ export class Upload extends Progress {
     const leave = await enter(this, signal);
     for (let [failed, since, kept] = [0, Date.now(), 0]; !signal.aborted; failed += 1) {
       try {
-        this.#moved = performance.now();
+        this.#moved = this.#begun = performance.now();
         if (this.#offline) throw new UploadError("connection_lost");
         this.set("uploading", this.reason === "restarted" ? this.reason : "");
         const record = await this.#attempt(signal);
@@ -400,7 +404,7 @@ export class Upload extends Progress {
           break;
         }
         this.live = false;
-        this.set("interrupted", this.#offline ? "offline" : error.code);
+        this.set(this.#url || this.sent > 0 ? "interrupted" : "waiting", this.#offline ? "offline" : error.code);
         await this.#rest(failed, error, signal);
       }
     }
