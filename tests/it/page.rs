@@ -204,7 +204,13 @@ fn our_strict_policy_is_for_our_page_alone_and_no_foreign_page_frames_either() {
 }
 
 /// The module and its languages.
-const MODULE: [&str; 1] = ["/dumbwaiter.js"];
+const MODULE: [&str; 5] = [
+    "/dumbwaiter.js",
+    "/dumbwaiter.de.js",
+    "/dumbwaiter.en.js",
+    "/dumbwaiter.es.js",
+    "/dumbwaiter.fr.js",
+];
 
 #[test]
 fn pages_of_every_origin_may_load_the_module_and_nothing_else_of_the_page() {
