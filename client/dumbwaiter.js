@@ -595,6 +595,8 @@ export class Upload extends Progress {
     let told = false;
     this.#word.promise.then(() => sleep(ANSWER_MS)).then(() => (told = true) && cut());
     signal.addEventListener("abort", cut);
+    // What can go on need not wait until a dead line shows that it is one.
+    if (this.#url) addEventListener("offline", () => this.#offline && cut(), stop);
     try {
       const digest = this.options.checksum && body instanceof Blob ? await digestOf(body, this.#way) : {};
       const reply = await this.#ask(method, url, { ...fields, ...digest }, body, stop.signal, onprogress);
@@ -606,6 +608,7 @@ export class Upload extends Progress {
     } finally {
       clearTimeout(dead);
       signal.removeEventListener("abort", cut);
+      cut();
     }
   }
 
@@ -1180,7 +1183,8 @@ export function errorWords(progress) {
 
 /** Whether trying once more makes sense. @param {UploadError} error */
 export function canRetry({ code, early, status }) {
-  return !early && code !== "file_unreadable" && (!status || [408, 410, 425, 429].includes(status) || status >= 499);
+  const passing = status < 400 || status >= 499 || [408, 410, 425, 429].includes(status) || BROKEN.includes(code);
+  return passing && !early && code !== "file_unreadable";
 }
 
 /** One line of an error as a sentence. @param {string} line */

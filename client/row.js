@@ -68,7 +68,7 @@ export class Row {
 
   /** What can be pressed or followed now, if anything. */
   get control() {
-    return [this.link, this.copier, this.rest, this.again, this.away].find((one) => !one.hidden && one.ariaDisabled !== "true");
+    return [this.link, this.copier, this.again, this.away, this.rest].find((one) => !one.hidden && one.ariaDisabled !== "true");
   }
 
   /** Draws what is known. Texts stay as they are while the state does, unless `tick` lets them change. */

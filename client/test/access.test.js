@@ -95,11 +95,11 @@ test("every control is reached by the Tab key and says what it does to which fil
   await page.getByRole("button", { name: "Cancel two.bin" }).click();
   await page.locator("#file").focus();
   const reached = [];
-  for (let i = 0; i < 3; i++) {
+  for (let i = 0; i < 4; i++) {
     await page.keyboard.press("Tab");
     reached.push(await page.evaluate(() => document.activeElement.getAttribute("aria-label") ?? document.activeElement.textContent));
   }
-  assert.deepEqual(reached, ["Cancel one.bin", "Retry two.bin", "Remove two.bin"]);
+  assert.deepEqual(reached, ["Pause one.bin", "Cancel one.bin", "Retry two.bin", "Remove two.bin"]);
 });
 
 test("a bar tells its file's name and whole percent, and no value while the server stores", async (t) => {

@@ -2,13 +2,15 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { after, before, test } from "node:test";
+import english from "../dumbwaiter.en.js";
+import { canRetry, errorWords, setWords } from "../dumbwaiter.js";
 import { Limits } from "../limits.js";
-import { canRetry, errorWords } from "../words.js";
 import { MB, browser, file, folder, open, row, rowIs, serve, until, watch, words } from "./support.js";
 
 let chrome;
 before(async () => { chrome = await browser(); });
 after(() => chrome?.close());
+setWords(english);
 
 test("only what is sure to be refused is refused beforehand", () => {
   const refused = (limits, size, type = "") => new Limits(limits).refuse({ size, type })?.code ?? null;
@@ -95,16 +97,17 @@ test("every code that a sent file can meet has words of the page's own, and an a
     "missing_progress_id", "missing_file", "not_kept", "bad_request", "host_not_allowed", "origin_not_allowed", "head_too_large", "head_timeout", "loop", "too_many_watchers", "too_many_tunnels"];
   assert.ok(codes.length > 35, `${codes.length} codes`);
   for (const code of codes.filter((code) => !strange.includes(code))) {
-    const said = errorWords({ error: { code, message: "THE SERVER'S LINE", early: false }, whole: false });
+    const said = errorWords({ error: { code, message: "THE SERVER'S LINE", early: false }, state: "error", whole: false });
     assert.ok(!said.includes("THE SERVER'S LINE"), `${code} has no words`);
   }
   for (const code of strange) assert.ok(codes.includes(code), `${code} is a code no more`);
 });
 
 test("retry is offered where it may help", () => {
-  const offers = (code, early = false) => canRetry({ code, early });
-  for (const code of ["connection_lost", "disk_full", "too_many_uploads", "http_502", "http_500", "stalled", "truncated_form"]) assert.equal(offers(code), "Retry", code);
-  for (const code of ["name_taken", "upload_too_large", "type_not_allowed", "file_unreadable", "refused", "http_413", "unauthorized"]) assert.equal(offers(code), "", code);
-  assert.equal(offers("type_not_allowed", true), "Send anyway");
-  assert.equal(offers("file_too_large", true), "");
+  const offers = (code, status, early = false) => canRetry({ code, status, early });
+  for (const [code, status] of [["connection_lost", 0], ["disk_full", 507], ["too_many_uploads", 503], ["http_502", 502], ["http_500", 500], ["stalled", 408], ["truncated_form", 400], ["foreign_answer", 200]])
+    assert.ok(offers(code, status), code);
+  for (const [code, status] of [["name_taken", 409], ["upload_too_large", 413], ["type_not_allowed", 415], ["file_unreadable", 0], ["refused", 422], ["http_413", 413], ["unauthorized", 401]])
+    assert.ok(!offers(code, status), code);
+  assert.ok(!offers("file_too_large", 0, true));
 });

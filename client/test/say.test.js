@@ -1,12 +1,15 @@
 /** What is announced, when, and how seldom. */
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
-import { Voice } from "../say.js";
+import english from "../dumbwaiter.en.js";
+import { setWords } from "../dumbwaiter.js";
+import { PageVoice } from "../say.js";
 import { MB, browser, file, folder, open, rowIs, serve, slow, watch } from "./support.js";
 
 let chrome;
 before(async () => { chrome = await browser(); });
 after(() => chrome?.close());
+setWords(english);
 
 /** A voice whose clock the test moves; what it says comes with the second at which it was said. */
 function listen() {
@@ -19,7 +22,7 @@ function listen() {
     now += ms;
     for (const [at, act] of waiting.splice(0)) at <= now ? act() : waiting.push([at, act]);
   };
-  return { voice: new Voice(region("status"), region("alert"), clock), heard, pass };
+  return { voice: new PageVoice(region("status"), region("alert"), clock), heard, pass };
 }
 
 const running = (percent, more = {}) => ({ files: 3, percent, busy: true, storing: false, ending: "", ...more });

@@ -71,7 +71,8 @@ async function start(t, dir, flags) {
 
 /** A wire to the server that can be cut and mended: the address to open, and what breaks every connection over it. */
 export async function wire(t, server) {
-  const { hostname, port, pathname } = new URL(server.url);
+  const { hostname, pathname } = new URL(server.url);
+  let { port } = new URL(server.url);
   const [ends, pairs] = [new Set(), new Set()];
   let whole = true;
   const between = createServer((near) => {
@@ -101,12 +102,14 @@ export async function wire(t, server) {
     for (const end of ends) end.resetAndDestroy();
     return closed;
   };
+  /** Leads to another server from now on, one that was started again say. */
+  const lead = (other) => { ({ port } = new URL(other.url)); };
   const listen = () => new Promise((resolve) => between.listen(own, "127.0.0.1", resolve));
   t.after(() => {
     cut();
     between.close();
   });
-  return { url: `http://${hostname}:${own}${pathname}`, cut, mend, close, listen, hold, flow };
+  return { url: `http://${hostname}:${own}${pathname}`, cut, mend, close, listen, lead, hold, flow };
 }
 
 /** A server under a name that is not this machine's: plain http without a secure context, and a way that can be offline. */

@@ -2,7 +2,11 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";
-import { EtaWords, countFiles, errorWords, formatBytes, formatLimit, joinParts } from "../words.js";
+import english from "../dumbwaiter.en.js";
+import { EtaWords, errorWords, formatBytes, setWords } from "../dumbwaiter.js";
+import { countFiles, formatLimit, joinParts } from "../words.js";
+
+setWords(english);
 
 const plain = (text) => text.replaceAll("\u00a0", " ");
 
@@ -41,7 +45,7 @@ test("an estimate shrinks at once and grows only when it has stayed a fifth high
 });
 
 test("an error says what happened, what is kept and what to do", () => {
-  const say = (code, message = "", whole = false) => errorWords({ error: { code, message }, whole });
+  const say = (code, message = "", whole = false) => errorWords({ error: { code, message }, state: "error", whole });
   assert.equal(say("disk_full"), "The disk here is full. Nothing of it is kept. Try again later.");
   assert.equal(say("refused", "programs are not taken here"),
     "Programs are not taken here. Nothing of it is kept. Choose another file, or ask who runs this page.");
