@@ -97,6 +97,11 @@ function errorOf({ code, message, status }) {
 
 // ---- How far an upload has come --------------------------------------------------------------------------------
 
+/** Bytes that the server has; what cannot be resumed counts as it comes. @param {UploadRecord | null} record */
+function keptOf(record) {
+  return record?.offset ?? record?.received ?? 0;
+}
+
 /** One upload, as far as it is known: sent from here, or watched. Says `change` after each change. */
 export class Progress extends EventTarget {
   /** @type {State} */
@@ -150,8 +155,7 @@ export class Progress extends EventTarget {
   /** The part that the server has, from 0 to 1. */
   get kept() {
     if (this.state === "done") return 1;
-    const { offset = null, received = 0 } = this.record ?? {};
-    return this.length ? Math.min(1, (offset ?? received) / this.length) : 0;
+    return this.length ? Math.min(1, keptOf(this.record) / this.length) : 0;
   }
 
   /** The part that is on its way or there, from 0 to 1; never less than `kept`. */
@@ -181,16 +185,19 @@ export class Progress extends EventTarget {
 
   /** Takes what the server says. @param {UploadRecord | null} record `null` when it knows nothing of it any more @param {boolean} [live] */
   told(record, live = true) {
+    if (this.ended) return;
     if (!record) {
+      this.live = false;
       this.error = new UploadError("gone");
-      return this.set(this.ended ? this.state : "error");
+      return this.set("error", "");
     }
-    const { error, state, received } = record;
-    if (state === "uploading" && received < (this.record?.received ?? 0)) this.reason = "restarted";
-    else if (state !== "uploading") this.reason = "";
+    const { error, state } = record;
+    const fell = keptOf(record) < keptOf(this.record);
     this.know(record, live);
     if (error) this.error = errorOf(error);
-    this.set(error?.code === "cancelled" ? "cancelled" : state === "starting" ? "waiting" : state);
+    // What stood in the bar is lost, and is sent again.
+    const reason = fell ? "restarted" : state === "starting" || state === "uploading" ? this.reason : "";
+    this.set(error?.code === "cancelled" ? "cancelled" : state === "starting" ? "waiting" : state, error ? "" : reason);
   }
 
   /** @param {UploadRecord | null} record @param {boolean} live @protected */
@@ -883,56 +890,70 @@ export async function forget({ key, url, way }, options = {}) {
 
 // ---- Watching --------------------------------------------------------------------------------------------------
 
-/** New names are gathered so long before the stream is opened anew. */
+/** New names are gathered so long before the server is asked anew. */
 const GATHER_MS = 100;
-/** A stream says at least a comment every 15 s (`--watch-comment`): one that is silent for so long is dead, or held back by a proxy. */
+/** A stream speaks at once: one that says nothing for so long is held back by a proxy … */
+const FIRST_MS = 5000;
+/** … and then at least every 15 s (`--watch-comment`): after so long it is dead, or the machine has slept. */
 const DUMB_MS = 20_000;
 /** For so long no other stream is tried then. */
 const POOR_MS = 60_000;
-/** How often is asked where no stream can be had; of a page that nobody sees more seldom. */
+/** How often is asked where no stream can be had; of a page that nobody sees more seldom, and so where nothing is new. */
 const POLL_MS = 1000;
 const HIDDEN_MS = 5000;
+const POLL_MOST_MS = 10_000;
+/** So long a poll waits for an upload that is not there yet, as a stream does (`--watch-wait`). */
+const COMING_MS = 60_000;
+/** Most names in one request (`--max-watched`). */
+const NAMES_MOST = 100;
 
-/** @typedef {{name: string, live: boolean}} About the name that was asked for, and whether the server tells of it now */
+/** @typedef {{name: string, live: boolean}} About the name as it was asked for, and whether the server tells of it now */
 /** @typedef {(record: UploadRecord | null, about: About) => void} Listener `null` when the server knows nothing of it any more */
 /** @typedef {Partial<Pick<Options, "server" | "headers" | "ticket" | "credentials">>} WatchOptions */
+/** @typedef {(record: UploadRecord | null, live: boolean) => void} Tell */
 
-/** What is known under a name, and who wants to know it. @typedef {{value: string, record: UploadRecord | null, listeners: Set<Listener>}} Watched */
+/** What is known under a name, who wants to know it, and what of it was `seen` in the words of `Last-Event-ID`. @typedef {{record: UploadRecord | null, live: boolean, seen: string, since: number, tells: Set<Tell>}} Watched */
 
-/** One event stream for all that are watched at a server with the same rights. */
-class Stream {
+/** Names that are watched at one server with the same rights. */
+class Group {
   /** @type {Map<string, Watched>} */
-  #names = new Map();
+  names = new Map();
   #turn = new AbortController();
-  #running = false;
+  /** Whether a request is on its way that has no answer yet: it is not given up for a name that joins. */
+  #asking = false;
+  #joined = false;
   #poorUntil = 0;
-  #options;
+  /** What the last poll said. */
+  #said = "";
 
-  /** @param {Options} options */
-  constructor(options) {
-    this.#options = options;
+  /** @param {Options} options @param {string | symbol} key */
+  constructor(options, key) {
+    this.options = options;
+    this.key = key;
+    groups.add(this);
+    this.#run();
   }
 
-  /** @param {string} name @param {Listener} listener */
-  add(name, listener) {
-    const value = decodeURIComponent(name.slice(name.indexOf("=") + 1));
-    const watched = this.#names.get(name) ?? { value, record: null, listeners: new Set() };
-    if (!this.#names.has(name)) {
-      this.#names.set(name, watched);
-      this.anew();
-      this.#run();
-    } else if (watched.record) queueMicrotask(() => listener(watched.record, { name: value, live: true }));
-    watched.listeners.add(listener);
+  /** @param {string} name @param {Tell} tell */
+  add(name, tell) {
+    const watched = this.names.get(name) ?? { record: null, live: false, seen: "0", since: Date.now(), tells: new Set() };
+    watched.tells.add(tell);
+    if (watched.record) queueMicrotask(() => tell(watched.record, watched.live));
+    if (!this.names.has(name)) {
+      this.names.set(name, watched);
+      this.#joined = true;
+      if (!this.#asking) this.anew();
+    }
     return () => {
-      watched.listeners.delete(listener);
-      if (watched.listeners.size === 0) this.#drop(name, watched);
+      watched.tells.delete(tell);
+      if (!watched.tells.size && this.names.get(name) === watched) this.#drop(name);
     };
   }
 
-  /** @param {string} name @param {Watched} watched */
-  #drop(name, watched) {
-    if (this.#names.get(name) === watched) this.#names.delete(name);
-    if (this.#names.size === 0) this.#turn.abort();
+  /** @param {string} name */
+  #drop(name) {
+    this.names.delete(name);
+    if (!this.names.size) this.anew();
   }
 
   /** Asks anew: names have joined, or what was open may be dead. */
@@ -941,90 +962,134 @@ class Stream {
   }
 
   async #run() {
-    if (this.#running) return;
-    this.#running = true;
-    for (let failed = 0; this.#names.size > 0; ) {
+    for (let calm = 0; ; ) {
       await sleep(GATHER_MS);
+      if (!this.names.size) break;
       const { signal } = (this.#turn = new AbortController());
-      const poor = document.hidden || Date.now() < this.#poorUntil;
-      const told = await this.#ask(poor, signal).catch(() => false);
+      [this.#asking, this.#joined] = [true, false];
+      const news = await this.#ask(signal).catch(() => null);
+      this.#asking = false;
       if (signal.aborted) continue;
-      failed = told ? 0 : failed + 1;
-      if (!told) for (const { value, record, listeners } of this.#names.values()) if (record) for (const listener of listeners) listener(record, { name: value, live: false });
-      await sleep(Math.min(WAIT_MOST_MS, (document.hidden ? HIDDEN_MS : POLL_MS) * 2 ** Math.max(0, failed - 1)), signal);
+      calm = news ? 0 : calm + 1;
+      if (news === null) for (const [name, { record }] of this.names) if (record) this.#tell(name, record, false);
+      await sleep(Math.min(POLL_MOST_MS, (document.hidden ? HIDDEN_MS : POLL_MS) * 2 ** calm) * (1 + Math.random() / 4), signal);
     }
-    this.#running = false;
+    groups.delete(this);
   }
 
-  /** Whether anything was told. @param {boolean} poor @param {AbortSignal} signal */
-  async #ask(poor, signal) {
-    const { server, credentials } = this.#options;
+  /** A browser opens six connections to a server of HTTP/1.1: only one group, of a page that is seen, takes one for good. */
+  get #polls() {
+    const [first] = [...groups].filter(({ options }) => options.server === this.options.server);
+    return first !== this || document.hidden || Date.now() < this.#poorUntil;
+  }
+
+  /** Follows the stream to its end, or polls once. Gives whether there was news. @param {AbortSignal} signal */
+  async #ask(signal) {
+    const polls = this.#polls;
     const stop = new AbortController();
     const end = () => stop.abort();
     signal.addEventListener("abort", end);
-    let dead = setTimeout(end, DUMB_MS);
+    let [heardAt, patience] = [Date.now(), polls ? DUMB_MS : FIRST_MS];
+    // By the clock on the wall, which goes on while the machine sleeps.
+    const look = setInterval(() => {
+      if (Date.now() - heardAt < patience) return;
+      this.#poorUntil = Date.now() + POOR_MS;
+      end();
+    }, 1000);
+    const heard = () => {
+      [heardAt, patience, this.#asking] = [Date.now(), DUMB_MS, false];
+      if (this.#joined) this.anew();
+    };
     try {
-      const answer = await fetch(`${server}uploads?${[...this.#names.keys()].join("&")}`, {
-        headers: { ...(await rightsOf(this.#options)), Accept: poor ? "application/json" : "text/event-stream" },
-        signal: stop.signal, cache: "no-store", credentials: credentials ? "include" : "same-origin",
-      });
-      if (poor) return answer.ok && this.#list(await answer.json());
-      const reader = answer.headers.get("Content-Type")?.startsWith("text/event-stream") ? answer.body?.getReader() : null;
-      if (!reader) return void (this.#poorUntil = Date.now() + POOR_MS);
-      const decoder = new TextDecoder();
-      for (let rest = ""; ; ) {
-        const { value, done } = await reader.read();
-        if (done) return true;
-        clearTimeout(dead);
-        dead = setTimeout(end, DUMB_MS);
-        const events = (rest + decoder.decode(value, { stream: true })).split("\n\n");
-        rest = events.pop() ?? "";
-        for (const event of events) this.#event(event);
-      }
+      const asked = [...this.names];
+      const answer = await this.#fetch(asked, polls, stop.signal);
+      if (polls) return await this.#list(asked, answer);
+      // All that was seen of them is all there was, and is forgotten.
+      if (answer.status === 204) for (const [name] of asked) this.#tell(name, null);
+      else if (!answer.body || !/^text\/event-stream/.test(answer.headers.get("Content-Type") ?? "")) throw (this.#poorUntil = Date.now() + POOR_MS);
+      else for await (const event of eventsOf(answer.body, heard)) this.#event(asked, event);
+      return true;
     } finally {
-      clearTimeout(dead);
-      if (stop.signal.aborted && !signal.aborted) this.#poorUntil = Date.now() + POOR_MS;
+      clearInterval(look);
       signal.removeEventListener("abort", end);
     }
   }
 
-  /** @param {string} event */
-  #event(event) {
-    const data = /^data: ?(.*)$/m.exec(event)?.[1];
-    if (!data) return;
+  /** @param {[string, Watched][]} asked @param {boolean} polls @param {AbortSignal} signal */
+  async #fetch(asked, polls, signal) {
+    const { server, credentials } = this.options;
+    /** @type {Record<string, string>} */
+    const headers = { ...(await rightsOf(this.options)), Accept: polls ? "application/json" : "text/event-stream" };
+    const seen = asked.map(([, { seen }]) => seen).join(".");
+    if (/[^0.]/.test(seen)) headers["Last-Event-ID"] = seen;
+    const query = asked.map(([name]) => name).join("&");
+    return fetch(`${server}uploads?${query}`, { headers, signal, cache: "no-store", credentials: credentials ? "include" : "same-origin" });
+  }
+
+  /** @param {[string, Watched][]} asked @param {Record<string, string>} event */
+  #event(asked, { event, id = "", data = "{}" }) {
     const record = JSON.parse(data);
-    const gone = /^event: ?gone$/m.test(event);
-    for (const [name, watched] of [...this.#names]) {
-      const meant = name.startsWith("id=") ? [record.id, record.watch] : [record.progress_id];
-      if (meant.includes(watched.value)) this.#tell(name, watched, gone ? null : record);
+    for (const [name] of asked) {
+      const value = decodeURIComponent(name.slice(name.indexOf("=") + 1));
+      if ((name.startsWith("id=") ? [record.id, record.watch] : [record.progress_id]).includes(value)) this.#tell(name, event === "gone" ? null : record);
     }
+    const seen = id.split(".");
+    if (seen.length === asked.length) asked.forEach(([, watched], at) => (watched.seen = seen[at] ?? "0"));
   }
 
-  /** @param {(UploadRecord | null)[]} records in the order of the names */
-  #list(records) {
-    for (const [at, [name, watched]] of [...this.#names].entries()) {
-      const record = records[at];
+  /** @param {[string, Watched][]} asked @param {Response} answer */
+  async #list(asked, answer) {
+    const text = await answer.text();
+    if (!answer.ok) throw answer;
+    const records = JSON.parse(text);
+    for (const [at, [name, { record, since }]] of asked.entries()) {
+      const told = records[at];
       // One that was never seen may be yet to come.
-      if (record || watched.record) this.#tell(name, watched, record ?? null);
+      if (told || (told === null && (record || Date.now() - since > COMING_MS))) this.#tell(name, told);
     }
-    return true;
+    const news = text !== this.#said;
+    this.#said = text;
+    return news;
   }
 
-  /** @param {string} name @param {Watched} watched @param {UploadRecord | null} record */
-  #tell(name, watched, record) {
-    const { value, listeners } = watched;
-    watched.record = record;
+  /** @param {string} name @param {UploadRecord | null} record */
+  #tell(name, record, live = true) {
+    const watched = this.names.get(name);
+    if (!watched) return;
+    Object.assign(watched, { record, live });
     // Nothing more will come.
-    if (!record || record.state === "done" || record.error) this.#drop(name, watched);
-    for (const listener of [...listeners]) listener(record, { name: value, live: true });
+    if (!record || record.state === "done" || record.error) this.#drop(name);
+    // Each by itself, so that one that throws stops nobody else's.
+    for (const tell of watched.tells) queueMicrotask(() => watched.tells.has(tell) && tell(record, live));
   }
 }
 
-/** @type {Map<string, Stream>} */
-const streams = new Map();
+/** @type {Set<Group>} */
+const groups = new Set();
 
-/** What is open may have died while the page or the machine slept. */
-for (const event of ["visibilitychange", "online", "pageshow"]) globalThis.addEventListener?.(event, () => streams.forEach((stream) => stream.anew()), true);
+/** What is open may have died while the page slept, and a page that is hidden gives its stream back. */
+for (const event of ["visibilitychange", "online"]) globalThis.addEventListener?.(event, () => groups.forEach((group) => group.anew()), true);
+
+/** The events of a stream (HTML, 9.2.6) as they come. @param {ReadableStream<Uint8Array>} body @param {() => void} heard at each sign of life */
+async function* eventsOf(body, heard) {
+  const [reader, decoder] = [body.getReader(), new TextDecoder()];
+  /** @type {Record<string, string>} */
+  let event = {};
+  for (let rest = ""; ; ) {
+    const { value, done } = await reader.read();
+    if (done) return;
+    heard();
+    const lines = (rest + decoder.decode(value, { stream: true })).split(/\r?\n/);
+    rest = lines.pop() ?? "";
+    for (const line of lines) {
+      const [field = "", text = ""] = line.split(/: ?(.*)/s);
+      event[field] = text;
+      if (line) continue;
+      if (event.data) yield event;
+      event = {};
+    }
+  }
+}
 
 /**
  * Follows uploads, with one event stream for all; the caller's own function gets each record.
@@ -1033,10 +1098,14 @@ for (const event of ["visibilitychange", "online", "pageshow"]) globalThis.addEv
  */
 export function watch(names, listener, options = {}) {
   const all = { ...defaults, ...options };
-  const key = JSON.stringify([all.server, all.headers, all.credentials, typeof all.ticket === "function" ? streams.size : all.ticket]);
-  const stream = streams.get(key) ?? new Stream(all);
-  streams.set(key, stream);
-  const stops = [names].flat().map((name) => stream.add(name.includes("=") ? name : `id=${encodeURIComponent(name)}`, listener));
+  all.server = absolute(all.server);
+  // A function may give each its own ticket.
+  const key = typeof all.ticket === "function" ? Symbol() : JSON.stringify([all.server, all.headers, all.credentials, all.ticket]);
+  const stops = [names].flat().map((name) => {
+    const asked = name.includes("=") ? name : `id=${encodeURIComponent(name)}`;
+    const group = [...groups].find((one) => one.key === key && (one.names.has(asked) || one.names.size < NAMES_MOST)) ?? new Group(all, key);
+    return group.add(asked, (record, live) => listener(record, { name, live }));
+  });
   return () => stops.forEach((stop) => stop());
 }
 
