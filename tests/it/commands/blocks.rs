@@ -16,16 +16,27 @@ use crate::support::{Server, eventually, form, part, post};
 
 /// What a block may be in, besides `sh`. `text` is for drawings, which nothing can hold to anything.
 pub(super) const LANGUAGES: &[&str] = &[
-    "html", "ini", "js", "json", "nginx", "php", "python", "rust", "text", "toml", "xml",
+    "html", "ini", "js", "json", "jsx", "nginx", "php", "python", "rust", "text", "toml", "ts",
+    "vue", "xml",
+];
+
+/// Pages whose blocks are run as they stand by tests in a browser, which hold that none is left out.
+const BROWSERS: [&str; 4] = [
+    "README.md",
+    "client/README.md",
+    "docs/browser.md",
+    "docs/clients.md",
 ];
 
 pub(super) fn check(shown: &Shown, language: &str, text: &str) {
     // What follows a comma is for rustdoc.
     match language.split(',').next().unwrap_or_default() {
+        "html" | "js" | "jsx" | "ts" | "vue" if BROWSERS.contains(&shown.page()) => {
+            the_browsers_run_it(shown);
+        }
         "html" | "python" => stands_in_the_project(shown, language, text),
         "ini" => the_unit_starts_a_server(text),
         "js" | "php" if shown.page() == "docs/apps.md" => it_stands_there_as_it_runs(shown),
-        "js" if shown.page() == "docs/clients.md" => the_browsers_run_it(shown),
         "js" => the_script_uploads(text),
         "json" => is_shaped_like_an_answer(shown, text),
         "nginx" => nginx_takes_it(shown, text),
@@ -126,8 +137,10 @@ fn the_script_uploads(text: &str) {
 
 /// Clients that need a browser have one in the tests of the page.
 fn the_browsers_run_it(shown: &Shown) {
-    let run = std::fs::read_to_string(root().join("client/test/guide.test.js")).unwrap();
-    assert!(run.contains(&format!("../../{}", shown.page())), "{shown}");
+    let mut run = Vec::new();
+    below(&root().join("client/test"), "js", &mut run);
+    let named = format!("../../{}\"", shown.page());
+    assert!(run.iter().any(|test| test.contains(&named)), "{shown}");
 }
 
 /// The apps of that page are started, and asked, by a test of their own.

@@ -86,7 +86,7 @@ pub(super) fn root() -> &'static Path {
 /// Pages, and examples, which begin with the commands that run them.
 fn files() -> Vec<PathBuf> {
     let examples = entries(Path::new("examples"));
-    let mut folders = vec![PathBuf::new(), "docs".into()];
+    let mut folders = vec![PathBuf::new(), "client".into(), "docs".into()];
     folders.extend(
         examples
             .iter()
