@@ -252,7 +252,7 @@ impl Dumbwaiter {
     }
 
     /// Serves a page of your own in place of ours, at `/` and below it. Its files go out as they are: what they link to
-    /// must fit the base. `/dumbwaiter.js` stays, unless the site has a file of that name.
+    /// must fit the base. `/dumbwaiter.js` and its languages stay, unless the site has files of these names.
     ///
     /// Each of its HTML files gives a browser the cookie by which its uploads belong to it, as our page does. They come
     /// without our page's strict `Content-Security-Policy`, since their author says what they may load, in a `<meta>`;

@@ -8,7 +8,7 @@ import { build } from "vite";
 import { folder } from "../support.js";
 
 const CLIENT = fileURLToPath(new URL("../../", import.meta.url));
-const POLICY = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; require-trusted-types-for 'script'";
+const POLICY = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; require-trusted-types-for 'script'";
 
 /** What a program prints; it must end well. */
 function run(program, args, cwd) {
