@@ -23,6 +23,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, Status
 use tokio::sync::oneshot;
 use tokio::time::timeout;
 
+use super::redirect;
 use super::reference::{self, Reference, Target};
 use super::replay::{self, Pump};
 use super::working::{Word, Working};
@@ -124,10 +125,14 @@ impl Forms {
         asked: &Asked,
         body: Body,
     ) -> Response<ResponseBody> {
+        let fields = &asked.head.headers;
         let told = self.hand(inbound, limits, asked, body).await;
-        told.unwrap_or_else(|error| {
-            answer::refused(&asked.head.headers, "", &error).map(Into::into)
-        })
+        let mut told =
+            told.unwrap_or_else(|error| answer::refused(fields, "", &error).map(Into::into));
+        if redirect::is_asked(fields) {
+            redirect::tell(&mut told);
+        }
+        told
     }
 
     async fn hand(&self, inbound: &Inbound, limits: PartLimits, asked: &Asked, body: Body) -> Told {

@@ -2,6 +2,7 @@
 
 mod forged;
 mod form;
+mod redirect;
 mod reference;
 mod replay;
 mod told;

@@ -219,6 +219,38 @@ fn while_the_app_works_the_upload_is_processing_and_the_articles_poll_stops_shor
 }
 
 #[test]
+fn a_page_that_asks_is_told_where_the_app_redirects_to_and_its_browser_does_not_follow_unseen() {
+    let app = App::start();
+    let server = before(&app, &[]);
+    let body = form(&[part("f", Some("a"), b"x")]);
+    let asks = "Dumbwaiter-Redirect: ?1\r\n";
+    for (status, asks, location, told) in [
+        (301, asks, None, Some("https://login.example/?next=1")),
+        (302, asks, None, Some("https://login.example/?next=1")),
+        (303, asks, None, Some("https://login.example/?next=1")),
+        // The form itself goes there: that is for the browser to do.
+        (307, asks, Some("https://login.example/?next=1"), None),
+        (308, asks, Some("https://login.example/?next=1"), None),
+        (201, asks, Some("https://login.example/?next=1"), None),
+        (302, "", Some("https://login.example/?next=1"), None),
+        (
+            302,
+            "Dumbwaiter-Redirect: ?0\r\n",
+            Some("https://login.example/?next=1"),
+            None,
+        ),
+    ] {
+        let headers = "Location: https://login.example/?next=1\r\nDumbwaiter-Location: /forged\r\nSet-Cookie: a=1\r\n";
+        app.answers(status, headers, b"there");
+        let reply = server.post("/upload", asks, &body);
+        assert_eq!((reply.status, reply.text()), (status, "there"));
+        assert_eq!(reply.header("location"), location, "{status} {asks}");
+        assert_eq!(reply.header("dumbwaiter-location"), told, "{status} {asks}");
+        assert_eq!(reply.header("set-cookie"), Some("a=1"));
+    }
+}
+
+#[test]
 fn the_apps_status_says_how_the_upload_ends_and_the_client_gets_its_answer_all_the_same() {
     let app = App::start();
     let server = before(&app, &["--app-refuses", "409,450-599"]);
