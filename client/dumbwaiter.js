@@ -1160,7 +1160,7 @@ export function formatBytes(bytes) {
   // 999.6 kB would round to 1000 kB.
   for (; number >= (at ? 999.5 : 1000) && UNITS[at + 1]; at += 1) number /= 1000;
   const digits = at && number < 9.95 ? 1 : 0;
-  return measure(number, UNITS[at] ?? "", { minimumFractionDigits: digits, maximumFractionDigits: digits, ...(at ? {} : { unitDisplay: "long" }) });
+  return measure(number, UNITS[at] ?? "", { minimumFractionDigits: digits, maximumFractionDigits: digits, useGrouping: false, ...(at ? {} : { unitDisplay: "long" }) });
 }
 
 /** An estimate that grows has to stay this much higher … */

@@ -186,7 +186,7 @@ class Page {
   /** One line on top says why nothing moves, not one in each row. */
   #connected() {
     const was = this.#hindrance;
-    const away = this.#uploads.some(({ state, reason }) => state === "interrupted" && reason !== "offline");
+    const away = this.#uploads.some(({ state, reason }) => (state === "interrupted" || state === "waiting") && !["", "offline"].includes(reason));
     this.#awaySince = away ? (this.#awaySince ?? performance.now()) : null;
     const long = this.#awaySince !== null && performance.now() - this.#awaySince >= AWAY_MS;
     this.#hindrance = isOffline() ? OFFLINE : long ? UNREACHABLE : "";

@@ -263,7 +263,7 @@ test("a line without a byte for some seconds is said to be silent, and shows no 
   line.hold();
   await until(() => words(page, "long.bin"), (text) => /^Waiting for the connection\. · \S+ [kM]B of 30 MB$/.test(text));
   await until(() => page.locator("#total .words").innerText(), (text) => !text.includes("/s"));
-  assert.match(await row(page, "long.bin").locator(".bar").getAttribute("aria-valuetext"), /^waiting for the connection$/);
+  assert.match(await row(page, "long.bin").locator(".bar").getAttribute("aria-valuetext"), /^Waiting for the connection\.$/);
   line.flow();
   await until(() => words(page, "long.bin"), (text) => /^[1-9].* of 30 MB · .*\/s/.test(text));
 });

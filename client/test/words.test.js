@@ -26,7 +26,7 @@ test("one is a file, all else are files", () => {
 });
 
 test("time left is told in rounded words", () => {
-  const cases = [[3, "a few seconds"], [11, "about 20 s"], [49, "about 50 s"], [55, "about 1 min"], [150, "about 3 min"], [3500, "about 1 h"], [7300, "about 2 h"]];
+  const cases = [[3, "a few seconds"], [11, "about 20 sec"], [49, "about 50 sec"], [55, "about 1 min"], [150, "about 3 min"], [3500, "about 1 hr"], [7300, "about 2 hr"]];
   for (const [seconds, text] of cases) assert.equal(plain(new EtaWords().of(seconds, 0).seen), text);
   assert.equal(new EtaWords().of(60, 0).spoken, "about 1 minute left");
   assert.equal(new EtaWords().of(null, 0).seen, "");
