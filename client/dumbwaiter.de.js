@@ -1,3 +1,93 @@
-import english from "./dumbwaiter.en.js";
+/** Was das Modul sagt, auf Deutsch: die Schlüssel sind die von `dumbwaiter.en.js`. */
 
-export default { ...english, language: "de" };
+const LATER = "Versuchen Sie es später noch einmal.";
+const BACK = "Versuchen Sie es noch einmal, sobald sie wieder da ist.";
+const AGAIN = "Versuchen Sie es noch einmal.";
+const SMALLER = "Wählen Sie eine kleinere.";
+const OTHER = "Wählen Sie eine andere Datei.";
+const RENAME = "Benennen Sie Ihre um und wählen Sie sie neu.";
+const ASK = "Fragen Sie, wer diese Seite betreibt.";
+const FASTER = "Versuchen Sie es noch einmal über eine schnellere Verbindung.";
+
+/** @type {import("./dumbwaiter.js").Words} */
+const words = {
+  language: "de",
+  waiting: "Wartet",
+  uploading: "",
+  interrupted: "Wartet auf die Verbindung.",
+  offline: "Sie sind offline.",
+  elsewhere: "Ein anderer Tab sendet sie.",
+  restarted: "Von vorn begonnen",
+  paused: "Angehalten.",
+  processing: "Alles empfangen, wird gespeichert",
+  done: "Angekommen",
+  error: "Fehlgeschlagen",
+  cancelled: "Abgebrochen.",
+  stale: "Stand: {0}.",
+  kept: "{0} bleiben erhalten.",
+  none: "Davon bleibt nichts erhalten.",
+  unsure: "Gesendet wurde alles, sie kann also trotzdem angekommen sein.",
+  unsent: "Gesendet wurde nichts.",
+  of: "{0} von {1}",
+  sent: "{0} gesendet",
+  few: "ein paar Sekunden",
+  about: "etwa {0}",
+  left: "noch {0}",
+  percent: "{0} Prozent",
+  failed: "bei {0} Prozent fehlgeschlagen",
+  saySending: "{0} wird gesendet.",
+  sayPart: "{0} Prozent von {1}.",
+  sayStoring: "Alles ist empfangen und wird gespeichert.",
+  sayDone: "{0} ist angekommen.",
+  pause: "Anhalten",
+  resume: "Fortsetzen",
+  retry: "Erneut versuchen",
+  cancel: "Abbrechen",
+  errors: {
+    app_failed: ["Der Server hinter dieser Seite hat versagt.", ASK],
+    app_refused: ["Der Server hinter dieser Seite nimmt die Datei nicht an.", ASK],
+    app_timeout: ["Der Server hinter dieser Seite antwortet nicht.", LATER],
+    app_unreachable: ["Der Server hinter dieser Seite antwortet nicht.", LATER],
+    ask_failed: ["Der Server konnte nicht klären, ob Sie senden dürfen.", LATER],
+    bad_ticket: ["Ihr Recht zu senden ist abgelaufen.", "Laden Sie diese Seite neu."],
+    cancelled: ["Das Hochladen wurde auf dem Server beendet.", ASK],
+    client_gone: ["Die Verbindung zum Server ist abgebrochen.", BACK],
+    connection_lost: ["Die Verbindung zum Server ist abgebrochen.", BACK],
+    disk_full: ["Die Festplatte hier ist voll.", LATER],
+    expired: ["Das Hochladen wurde nicht rechtzeitig fertig.", AGAIN],
+    file_too_large: ["Die Datei ist größer, als dieser Server annimmt.", SMALLER],
+    file_unreadable: ["Die Datei hat sich geändert oder lässt sich nicht mehr lesen.", "Wählen Sie sie neu."],
+    foreign_answer: ["Etwas unterwegs hat anstelle des Servers geantwortet.", "Versuchen Sie es noch einmal, sobald Sie daran vorbei sind; an der Anmeldung eines Netzes etwa."],
+    forbidden: ["Von dort, wo Sie sind, werden keine Dateien angenommen.", ASK],
+    gone: ["Der Server weiß nichts mehr davon.", ASK],
+    hand_off_failed: ["Die Datei ist hier, und der Server hinter dieser Seite hat sie nicht übernommen.", ASK],
+    http_413: ["Ein Server unterwegs nimmt keine so große Datei an.", SMALLER],
+    http_502: ["Der Server hinter dieser Seite antwortet nicht.", LATER],
+    http_503: ["Der Server hat zu viel zu tun.", LATER],
+    http_504: ["Der Server hinter dieser Seite antwortet nicht.", LATER],
+    limit_exceeded: ["Das Formular enthält mehr, als dieser Server annimmt.", "Senden Sie weniger auf einmal."],
+    name_taken: ["Eine Datei dieses Namens gibt es hier schon.", RENAME],
+    not_found: ["Hier werden keine Dateien mehr angenommen.", "Laden Sie diese Seite neu."],
+    other: ["", "Wählen Sie eine andere Datei, oder fragen Sie, wer diese Seite betreibt."],
+    owner_limit: ["Sie haben hier keinen Platz mehr.", ASK],
+    processing_timeout: ["Der Server hinter dieser Seite hat nicht gesagt, was aus der Datei geworden ist.", ASK],
+    request_too_large: ["Die Datei ist größer, als dieser Server auf einmal annimmt.", SMALLER],
+    shutting_down: ["Der Server wird gerade beendet.", LATER],
+    stalled: ["Von der Datei kam zu lange nichts an.", "Versuchen Sie es noch einmal, sobald die Verbindung wieder da ist."],
+    store_failed: ["Der Server konnte die Datei nicht speichern.", LATER],
+    store_limit: ["Hier ist kein Platz mehr.", LATER],
+    superseded: ["Sie wurde von anderswo gesendet.", AGAIN],
+    took_too_long: ["Das Senden hat länger gedauert, als dieser Server wartet.", FASTER],
+    too_many_from_address: ["Aus Ihrem Netz werden zu viele Dateien zugleich gesendet.", LATER],
+    too_many_unfinished: ["Zu viele Ihrer Dateien sind erst halb da.", "Versuchen Sie es noch einmal, sobald eine davon fertig ist."],
+    too_many_uploads: ["Der Server hat zu viel zu tun.", LATER],
+    too_slow: ["Die Datei kam zu langsam an.", FASTER],
+    truncated_form: ["Die Datei kam nicht vollständig an.", AGAIN],
+    type_not_allowed: ["Dateien dieser Art werden hier nicht angenommen.", OTHER],
+    unauthorized: ["Der Server fragt, wer Sie sind.", "Laden Sie diese Seite neu und melden Sie sich an."],
+    unusable_name: ["Der Name der Datei ist hier nicht zu gebrauchen.", RENAME],
+    upload_too_large: ["Die Datei ist größer, als dieser Server annimmt.", SMALLER],
+  },
+};
+
+export default words;

@@ -1,3 +1,93 @@
-import english from "./dumbwaiter.en.js";
+/** Lo que dice el módulo, en español: las claves son las de `dumbwaiter.en.js`. */
 
-export default { ...english, language: "es" };
+const LATER = "Inténtelo de nuevo más tarde.";
+const BACK = "Inténtelo de nuevo cuando vuelva.";
+const AGAIN = "Inténtelo de nuevo.";
+const SMALLER = "Elija uno más pequeño.";
+const OTHER = "Elija otro archivo.";
+const RENAME = "Cambie el nombre del suyo y elíjalo de nuevo.";
+const ASK = "Consulte a los responsables de esta página.";
+const FASTER = "Inténtelo de nuevo con una conexión más rápida.";
+
+/** @type {import("./dumbwaiter.js").Words} */
+const words = {
+  language: "es",
+  waiting: "En espera",
+  uploading: "",
+  interrupted: "Esperando la conexión.",
+  offline: "No tiene conexión.",
+  elsewhere: "Lo envía otra pestaña.",
+  restarted: "Empezado de nuevo",
+  paused: "En pausa.",
+  processing: "Todo recibido, se está guardando",
+  done: "Recibido",
+  error: "Error",
+  cancelled: "Cancelado.",
+  stale: "Situación a las {0}.",
+  kept: "Se conservan {0}.",
+  none: "No se conserva nada.",
+  unsure: "Se envió todo, así que puede haber llegado de todos modos.",
+  unsent: "No se ha enviado nada.",
+  of: "{0} de {1}",
+  sent: "{0} enviados",
+  few: "unos segundos",
+  about: "alrededor de {0}",
+  left: "tiempo restante: {0}",
+  percent: "{0} por ciento",
+  failed: "error al {0} por ciento",
+  saySending: "Enviando {0}.",
+  sayPart: "{0} por ciento de {1}.",
+  sayStoring: "Todo se ha recibido y se está guardando.",
+  sayDone: "{0} ha llegado.",
+  pause: "Pausar",
+  resume: "Reanudar",
+  retry: "Reintentar",
+  cancel: "Cancelar",
+  errors: {
+    app_failed: ["El servidor que hay detrás de esta página ha fallado.", ASK],
+    app_refused: ["El servidor que hay detrás de esta página no acepta el archivo.", ASK],
+    app_timeout: ["El servidor que hay detrás de esta página no responde.", LATER],
+    app_unreachable: ["El servidor que hay detrás de esta página no responde.", LATER],
+    ask_failed: ["El servidor no ha podido averiguar si usted tiene permiso.", LATER],
+    bad_ticket: ["Su permiso de envío ha caducado.", "Recargue esta página."],
+    cancelled: ["El envío se terminó en el servidor.", ASK],
+    client_gone: ["Se ha cortado la conexión con el servidor.", BACK],
+    connection_lost: ["Se ha cortado la conexión con el servidor.", BACK],
+    disk_full: ["Aquí el disco está lleno.", LATER],
+    expired: ["El envío no se terminó a tiempo.", AGAIN],
+    file_too_large: ["El archivo es más grande de lo que acepta este servidor.", SMALLER],
+    file_unreadable: ["El archivo ha cambiado o ya no se puede leer.", "Elíjalo de nuevo."],
+    foreign_answer: ["Algo en el camino ha respondido en lugar del servidor.", "Inténtelo de nuevo cuando lo haya superado; puede ser la página de acceso de una red."],
+    forbidden: ["No se aceptan archivos desde donde está usted.", ASK],
+    gone: ["El servidor ya no sabe nada de este envío.", ASK],
+    hand_off_failed: ["El archivo está aquí, pero el servidor que hay detrás de esta página no lo ha recogido.", ASK],
+    http_413: ["Un servidor en el camino no acepta archivos tan grandes.", SMALLER],
+    http_502: ["El servidor que hay detrás de esta página no responde.", LATER],
+    http_503: ["El servidor tiene demasiado trabajo.", LATER],
+    http_504: ["El servidor que hay detrás de esta página no responde.", LATER],
+    limit_exceeded: ["El formulario contiene más de lo que acepta este servidor.", "Envíe menos de una vez."],
+    name_taken: ["Aquí ya hay un archivo con ese nombre.", RENAME],
+    not_found: ["Aquí ya no se aceptan archivos.", "Recargue esta página."],
+    other: ["", "Elija otro archivo o consulte a los responsables de esta página."],
+    owner_limit: ["Ya no le queda espacio aquí.", ASK],
+    processing_timeout: ["El servidor que hay detrás de esta página no ha dicho qué ha sido del archivo.", ASK],
+    request_too_large: ["El archivo es más grande de lo que este servidor acepta de una vez.", SMALLER],
+    shutting_down: ["El servidor está a punto de detenerse.", LATER],
+    stalled: ["Durante demasiado tiempo no llegó nada del archivo.", "Inténtelo de nuevo cuando vuelva la conexión."],
+    store_failed: ["El servidor no ha podido guardar el archivo.", LATER],
+    store_limit: ["Aquí ya no queda espacio.", LATER],
+    superseded: ["Se envió desde otro lugar.", AGAIN],
+    took_too_long: ["El envío ha durado más de lo que espera este servidor.", FASTER],
+    too_many_from_address: ["Hay demasiados envíos en curso desde su red.", LATER],
+    too_many_unfinished: ["Tiene demasiados envíos sin terminar.", "Inténtelo de nuevo cuando termine uno de ellos."],
+    too_many_uploads: ["El servidor tiene demasiado trabajo.", LATER],
+    too_slow: ["El archivo llegaba con demasiada lentitud.", FASTER],
+    truncated_form: ["El archivo no ha llegado entero.", AGAIN],
+    type_not_allowed: ["Aquí no se aceptan archivos de este tipo.", OTHER],
+    unauthorized: ["El servidor pregunta quién es usted.", "Recargue esta página e identifíquese."],
+    unusable_name: ["El nombre del archivo no se puede usar aquí.", RENAME],
+    upload_too_large: ["El archivo es más grande de lo que acepta este servidor.", SMALLER],
+  },
+};
+
+export default words;

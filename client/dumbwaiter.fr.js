@@ -1,3 +1,93 @@
-import english from "./dumbwaiter.en.js";
+/** Ce que dit le module, en français : les clés sont celles de `dumbwaiter.en.js`. */
 
-export default { ...english, language: "fr" };
+const LATER = "Réessayez plus tard.";
+const BACK = "Réessayez quand elle sera rétablie.";
+const AGAIN = "Réessayez.";
+const SMALLER = "Choisissez-en un plus petit.";
+const OTHER = "Choisissez un autre fichier.";
+const RENAME = "Renommez le vôtre et choisissez-le à nouveau.";
+const ASK = "Adressez-vous aux responsables de cette page.";
+const FASTER = "Réessayez avec une connexion plus rapide.";
+
+/** @type {import("./dumbwaiter.js").Words} */
+const words = {
+  language: "fr",
+  waiting: "En attente",
+  uploading: "",
+  interrupted: "En attente de la connexion.",
+  offline: "Vous êtes hors ligne.",
+  elsewhere: "Un autre onglet l’envoie.",
+  restarted: "Repris depuis le début",
+  paused: "En pause.",
+  processing: "Tout est reçu, enregistrement en cours",
+  done: "Arrivé",
+  error: "Échec",
+  cancelled: "Annulé.",
+  stale: "Situation à {0}.",
+  kept: "{0} sont conservés.",
+  none: "Rien n’en est conservé.",
+  unsure: "Tout a été envoyé\u00a0: il se peut qu’il soit arrivé malgré tout.",
+  unsent: "Rien n’a été envoyé.",
+  of: "{0} sur {1}",
+  sent: "{0} envoyés",
+  few: "quelques secondes",
+  about: "environ {0}",
+  left: "encore {0}",
+  percent: "{0} pour cent",
+  failed: "échec à {0} pour cent",
+  saySending: "Envoi de {0}.",
+  sayPart: "{0} pour cent de {1}.",
+  sayStoring: "Tout est reçu, l’enregistrement est en cours.",
+  sayDone: "{0} est arrivé.",
+  pause: "Suspendre",
+  resume: "Reprendre",
+  retry: "Réessayer",
+  cancel: "Annuler",
+  errors: {
+    app_failed: ["Le serveur derrière cette page a échoué.", ASK],
+    app_refused: ["Le serveur derrière cette page n’accepte pas le fichier.", ASK],
+    app_timeout: ["Le serveur derrière cette page ne répond pas.", LATER],
+    app_unreachable: ["Le serveur derrière cette page ne répond pas.", LATER],
+    ask_failed: ["Le serveur n’a pas pu vérifier si vous y êtes autorisé.", LATER],
+    bad_ticket: ["Votre autorisation d’envoi n’est plus valable.", "Rechargez cette page."],
+    cancelled: ["L’envoi a été arrêté sur le serveur.", ASK],
+    client_gone: ["La connexion au serveur a été coupée.", BACK],
+    connection_lost: ["La connexion au serveur a été coupée.", BACK],
+    disk_full: ["Le disque est plein ici.", LATER],
+    expired: ["L’envoi n’a pas été terminé à temps.", AGAIN],
+    file_too_large: ["Le fichier est plus grand que ce serveur ne l’accepte.", SMALLER],
+    file_unreadable: ["Le fichier a changé ou ne peut plus être lu.", "Choisissez-le à nouveau."],
+    foreign_answer: ["Autre chose a répondu à la place du serveur.", "Réessayez une fois cet obstacle passé, par exemple la page de connexion d’un réseau."],
+    forbidden: ["Aucun fichier n’est accepté depuis l’endroit où vous êtes.", ASK],
+    gone: ["Le serveur ne sait plus rien de cet envoi.", ASK],
+    hand_off_failed: ["Le fichier est ici, mais le serveur derrière cette page ne l’a pas pris.", ASK],
+    http_413: ["Un serveur en chemin n’accepte pas de fichier aussi grand.", SMALLER],
+    http_502: ["Le serveur derrière cette page ne répond pas.", LATER],
+    http_503: ["Le serveur a trop à faire.", LATER],
+    http_504: ["Le serveur derrière cette page ne répond pas.", LATER],
+    limit_exceeded: ["Le formulaire contient plus que ce serveur n’accepte.", "Envoyez-en moins à la fois."],
+    name_taken: ["Il y a déjà ici un fichier de ce nom.", RENAME],
+    not_found: ["Aucun fichier n’est plus accepté ici.", "Rechargez cette page."],
+    other: ["", "Choisissez un autre fichier, ou adressez-vous aux responsables de cette page."],
+    owner_limit: ["Vous n’avez plus de place ici.", ASK],
+    processing_timeout: ["Le serveur derrière cette page n’a pas dit ce que le fichier est devenu.", ASK],
+    request_too_large: ["Le fichier est plus grand que ce serveur ne l’accepte en une fois.", SMALLER],
+    shutting_down: ["Le serveur est sur le point de s’arrêter.", LATER],
+    stalled: ["Rien du fichier n’est arrivé pendant trop longtemps.", "Réessayez quand la connexion sera rétablie."],
+    store_failed: ["Le serveur n’a pas pu enregistrer le fichier.", LATER],
+    store_limit: ["Il n’y a plus de place ici.", LATER],
+    superseded: ["Il a été envoyé depuis un autre endroit.", AGAIN],
+    took_too_long: ["L’envoi a duré plus longtemps que ce serveur n’attend.", FASTER],
+    too_many_from_address: ["Trop d’envois sont en cours depuis votre réseau.", LATER],
+    too_many_unfinished: ["Vous avez trop d’envois inachevés.", "Réessayez quand l’un d’eux sera terminé."],
+    too_many_uploads: ["Le serveur a trop à faire.", LATER],
+    too_slow: ["Le fichier arrivait trop lentement.", FASTER],
+    truncated_form: ["Le fichier n’est pas arrivé en entier.", AGAIN],
+    type_not_allowed: ["Les fichiers de ce type ne sont pas acceptés ici.", OTHER],
+    unauthorized: ["Le serveur demande qui vous êtes.", "Rechargez cette page et identifiez-vous."],
+    unusable_name: ["Le nom du fichier ne peut pas servir ici.", RENAME],
+    upload_too_large: ["Le fichier est plus grand que ce serveur ne l’accepte.", SMALLER],
+  },
+};
+
+export default words;
