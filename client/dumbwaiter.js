@@ -673,7 +673,8 @@ export class Upload extends Progress {
     this.#stop();
     this.error = error;
     this.#outcome.reject(error);
-    this.set("error", "");
+    // Another tab, or the app, has given it up.
+    this.set(error.code === "cancelled" ? "cancelled" : "error", "");
   }
 
   #stop() {

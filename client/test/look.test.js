@@ -57,7 +57,7 @@ test("on a phone nothing scrolls sideways and every target is 44 px", async (t) 
   await rowIs(page, "running.bin", "uploading");
   assert.ok(await page.evaluate(() => document.documentElement.scrollWidth <= innerWidth));
   const controls = await page.locator(".row button:visible, .row a:visible, #file").all();
-  assert.equal(controls.length, 7);
+  assert.equal(controls.length, 8);
   for (const control of controls) {
     const { width, height } = await control.boundingBox();
     assert.ok(width >= 44 && height >= 44, `${await control.innerText()} is ${width} × ${height}`);

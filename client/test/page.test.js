@@ -175,3 +175,33 @@ test("a name that is cut keeps its end, and the row its whole name for who canno
   assert.ok(await one.locator(".stem").evaluate((stem) => stem.scrollWidth > stem.clientWidth));
   assert.equal(await one.getByRole("progressbar").getAttribute("aria-label"), name);
 });
+
+test("what an earlier visit left unfinished is offered, goes on when its file is chosen again, and can be given up", async (t) => {
+  const server = await serve(t);
+  const page = await open(t, chrome, server.url);
+  await slow(page, 2 * MB);
+  const dir = folder(t);
+  const files = ["paella.bin", "soup.bin"].map((name) => file(dir, name, 12 * MB));
+  await page.setInputFiles("#file", files.map((one) => one.path));
+  for (const { name } of files) await until(() => words(page, name), (text) => /^[1-9]\.\d MB of 12 MB · /.test(text));
+  page.on("dialog", (dialog) => dialog.accept());
+  await page.reload();
+  // The page that is gone said a moment ago that it sends them.
+  await until(async () => { await page.reload(); return page.locator(".row.paused").count(); }, (count) => count === 2);
+  for (const { name } of files) assert.match(await words(page, name), /^❙❙ \d+(\.\d)? MB of 12 MB are kept\. Choose the file again to go on\.$/);
+  assert.ok(await page.locator("#total").isHidden());
+  await page.getByRole("button", { name: "Remove soup.bin" }).click();
+  assert.equal(await row(page, "soup.bin").count(), 0);
+  assert.equal(await page.evaluate(() => document.activeElement.id), "file");
+  const heads = [];
+  page.on("request", (request) => request.method() === "PATCH" && heads.push(Number(request.headers()["upload-offset"])));
+  const [chooser] = await Promise.all([page.waitForEvent("filechooser"), page.getByRole("button", { name: "Choose paella.bin again" }).click()]);
+  await chooser.setFiles(files[0].path);
+  await rowIs(page, "paella.bin", "done");
+  assert.equal(await page.locator(".row").count(), 1);
+  assert.ok(heads[0] > MB && heads.length === 1, `it went on at ${heads}`);
+  assert.ok(server.read("paella.bin").equals(files[0].bytes));
+  await until(server.stored, (names) => names.length === 1);
+  await page.reload();
+  assert.equal(await page.locator(".row").count(), 0);
+});

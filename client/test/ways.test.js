@@ -184,7 +184,7 @@ test("the lift rises with the total, its dome is lifted at the end, and the tab'
     new MutationObserver(() => window.icons.push(document.getElementById("icon").getAttribute("href"))).observe(document.getElementById("icon"), { attributes: true });
   });
   await slow(page, 2 * MB);
-  await page.setInputFiles("#file", file(folder(t), "dish.bin", 6 * MB).path);
+  await page.setInputFiles("#file", file(folder(t), "dish.bin", 14 * MB).path);
   await rowIs(page, "dish.bin", "done");
   await page.locator(".lift.served").waitFor();
   const { ups, icons } = await page.evaluate(() => ({ ups: window.ups, icons: window.icons }));
