@@ -350,7 +350,7 @@ export class Upload extends Progress {
   pause() {
     if (this.#over || this.state === "paused") return;
     this.#stop();
-    notes.change(this.#note, { paused: true, at: 0 });
+    notes.rest(this.#note, true);
     this.set("paused", "");
   }
 
@@ -604,6 +604,7 @@ export class Upload extends Progress {
     signal.addEventListener("abort", cut);
     // What can go on need not wait until a dead line shows that it is one.
     if (this.#url) addEventListener("offline", () => this.#offline && cut(), stop);
+    addEventListener("pagehide", () => notes.rest(this.#note, false), stop);
     try {
       const digest = this.options.checksum && body instanceof Blob ? await digestOf(body, this.#way) : {};
       const reply = await this.#ask(method, url, { ...fields, ...digest }, body, stop.signal, onprogress);
@@ -859,6 +860,11 @@ const notes = {
   change(key, change) {
     const noted = this.get(key);
     if (noted) this.set(key, { ...noted, ...change });
+  },
+
+  /** Says that no page sends it now. @param {string} key @param {boolean} paused */
+  rest(key, paused) {
+    this.change(key, { paused, at: Date.now() - LEASE_MS });
   },
 
   /** All that are not too old, the newest first. @returns {[string, Noted][]} */

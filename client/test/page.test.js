@@ -185,10 +185,10 @@ test("what an earlier visit left unfinished is offered, goes on when its file is
   await page.setInputFiles("#file", files.map((one) => one.path));
   for (const { name } of files) await until(() => words(page, name), (text) => /^[1-9]\.\d MB of 12 MB · /.test(text));
   page.on("dialog", (dialog) => dialog.accept());
+  await page.getByRole("button", { name: "Pause soup.bin" }).click();
   await page.reload();
-  // The page that is gone said a moment ago that it sends them.
-  await until(async () => { await page.reload(); return page.locator(".row.paused").count(); }, (count) => count === 2);
-  for (const { name } of files) assert.match(await words(page, name), /^❙❙ \d+(\.\d)? MB of 12 MB are kept\. Choose the file again to go on\.$/);
+  assert.equal(await page.locator(".row.paused").count(), 2);
+  for (const { name } of files) assert.match(await words(page, name), /^❙❙ \d+(\.\d)? [kM]B of 12 MB are kept\. Choose the file again to go on\.$/);
   assert.ok(await page.locator("#total").isHidden());
   await page.getByRole("button", { name: "Remove soup.bin" }).click();
   assert.equal(await row(page, "soup.bin").count(), 0);
@@ -199,7 +199,7 @@ test("what an earlier visit left unfinished is offered, goes on when its file is
   await chooser.setFiles(files[0].path);
   await rowIs(page, "paella.bin", "done");
   assert.equal(await page.locator(".row").count(), 1);
-  assert.ok(heads[0] > MB && heads.length === 1, `it went on at ${heads}`);
+  assert.ok(heads[0] > 0.5 * MB && heads.length === 1, `it went on at ${heads}`);
   assert.ok(server.read("paella.bin").equals(files[0].bytes));
   await until(server.stored, (names) => names.length === 1);
   await page.reload();
