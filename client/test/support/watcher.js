@@ -65,11 +65,11 @@ function doing(page) {
       }, options);
     }, [names, options]),
     told: () => page.evaluate(() => window.told),
-    /** Waits until the progress of that name is in that state, or whatever else is wished of it. */
+    /** Waits until the progress of that name is told to be in that state, or whatever else is wished of it. */
     becomes: (name, wish) => page.waitForFunction(([name, wish]) => {
       const progress = window.progress[name];
       return Object.entries(wish).every(([key, value]) => (key === "received" ? progress.record?.received : progress[key]) === value);
-    }, [name, typeof wish === "string" ? { state: wish } : wish]),
+    }, [name, typeof wish === "string" ? { state: wish, live: wish !== "error" } : wish]),
   };
 }
 
