@@ -6,7 +6,7 @@ import { fileURLToPath } from "node:url";
 import { folder, open, serve } from "../support.js";
 
 const MODULE = fileURLToPath(new URL("../../dumbwaiter.js", import.meta.url));
-const POLICY = "default-src 'none'; script-src 'self'; connect-src 'self'; style-src 'self'; img-src data:; require-trusted-types-for 'script'";
+const POLICY = "default-src 'none'; script-src 'self'; connect-src 'self' http://127.0.0.1:*; style-src 'self'; img-src data:; require-trusted-types-for 'script'";
 const PAGE = `<!doctype html><meta charset="utf-8"><meta http-equiv="Content-Security-Policy" content="${POLICY}">
 <title>A page that watches</title><link rel="icon" href="data:,">`;
 
