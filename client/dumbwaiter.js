@@ -163,9 +163,15 @@ export class Progress extends EventTarget {
     return Math.max(this.kept, this.length ? Math.min(1, (this.record?.received ?? 0) / this.length) : 0);
   }
 
-  /** Whole percent of what the server has, at most 99 until done. */
+  /** How far the app's own step has come, from 0 to 1, where it tells. @returns {number | null} */
+  get phase() {
+    const { done, total } = (this.state === "processing" && this.record?.phase) || {};
+    return total ? Math.min(1, (done ?? 0) / total) : null;
+  }
+
+  /** Whole percent of what the server has, or of the app's own step; at most 99 until done. */
   get percent() {
-    return this.state === "done" ? 100 : Math.min(99, Math.floor(100 * (this.blind ? this.gone : this.kept)));
+    return this.state === "done" ? 100 : Math.min(99, Math.floor(100 * (this.phase ?? (this.blind ? this.gone : this.kept))));
   }
 
   /** Whether bytes move, or the server works. */
@@ -1334,15 +1340,17 @@ const TEXTS_EVERY_MS = 1000;
 /** Glyph of each state; colour and words say the same. @type {Record<State, string>} */
 const GLYPHS = { waiting: "○", uploading: "", interrupted: "❙❙", paused: "❙❙", processing: "", done: "✓", error: "!", cancelled: "×" };
 
+/** Light and dark of each colour. @type {Record<string, string>} */
+const COLOURS = { fill: "8F5310E3A857", track: "E9E4DA332E28", trail: "D9B98C735933", edge: "857C6E8A8173", soft: "625B51B5ADA1", ok: "2A6B457FCF9E", hold: "46586FA8B8CE", err: "B3261EFF8F85", focus: "0B57D08AB4F8" };
+
 /** Light or dark as the page's `color-scheme` says; every colour is a property of the page's to set. */
-const STYLE = `
-:host{display:block;--fill:var(--dumbwaiter-fill,light-dark(#8F5310,#E3A857));--track:var(--dumbwaiter-track,light-dark(#E9E4DA,#332E28));--trail:var(--dumbwaiter-trail,light-dark(#D9B98C,#735933));--edge:var(--dumbwaiter-edge,light-dark(#857C6E,#8A8173));--soft:var(--dumbwaiter-soft,light-dark(#625B51,#B5ADA1));--ok:var(--dumbwaiter-ok,light-dark(#2A6B45,#7FCF9E));--hold:var(--dumbwaiter-hold,light-dark(#46586F,#A8B8CE));--err:var(--dumbwaiter-err,light-dark(#B3261E,#FF8F85));--focus:var(--dumbwaiter-focus,light-dark(#0B57D0,#8AB4F8));font:16px/24px system-ui}
+const STYLE = `:host{display:block;position:relative;font:16px/24px system-ui;${Object.keys(COLOURS).map((name) => `--${name}:var(--dumbwaiter-${name},light-dark(#${COLOURS[name]?.replace(/.{6}$/, ",#$&")}))`).join(";")}}
 [hidden],:host([hidden]){display:none!important}
-p{display:flex;flex-wrap:wrap;gap:4px 12px;margin:0;justify-content:space-between;font-variant-numeric:tabular-nums}
+p{display:flex;flex-wrap:wrap;gap:4px 12px;margin:0;font-variant-numeric:tabular-nums}
 [part=name]{flex:1;min-width:0;overflow:hidden;text-overflow:ellipsis;white-space:pre}
 [part=status]{flex:1 1 12rem;font-size:14px;line-height:20px;color:var(--soft)}
 [part=bar]{position:relative;height:8px;margin:6px 0;overflow:hidden;border-radius:4px;background:var(--track);outline:1px solid var(--edge);outline-offset:-1px}
-i{position:absolute;inset:0 auto;inset-inline-start:0;transition:width .2s linear;width:var(--kept);background:var(--fill)}
+i{position:absolute;inset-block:0;inset-inline-start:0;transition:width .2s linear;width:var(--kept);background:var(--fill)}
 [part=sent]{width:var(--sent);background:repeating-linear-gradient(45deg,var(--trail) 0 3px,var(--track) 3px 6px)}
 button{min-height:32px;margin-inline-start:8px;padding:3px 12px;border:1px solid var(--edge);border-radius:8px;background:none;color:inherit;font:inherit;font-size:14px}
 :focus-visible{outline:2px solid var(--focus);outline-offset:2px}
@@ -1351,8 +1359,7 @@ code{font-size:12px}
 [role=status],[role=alert]{position:absolute;width:1px;height:1px;overflow:hidden;clip-path:inset(50%)}
 @media(any-pointer:coarse){button{min-height:44px}}
 @media(prefers-reduced-motion){i{transition:none}}
-@media(forced-colors:active){[part=bar]{forced-color-adjust:none;background:Canvas;outline-color:CanvasText;--fill:CanvasText;--track:Canvas;--trail:CanvasText}}
-`;
+@media(forced-colors:active){[part=bar]{forced-color-adjust:none;--fill:CanvasText;--track:Canvas;--trail:GrayText;--edge:CanvasText}}`;
 
 /** A page that is made on a server has no elements yet. */
 const Base = globalThis.HTMLElement ?? /** @type {typeof HTMLElement} */ (/** @type {unknown} */ (class {}));
@@ -1364,13 +1371,14 @@ export class DumbwaiterProgress extends Base {
   #progress = new Progress();
   #stop = () => {};
   #eta = new EtaWords();
-  #drawnAt = -Infinity;
+  #drawnAt = 0;
   #shown = "";
-  /** @type {Record<string, HTMLElement>} */
+  /** @type {State} */
+  #was = "waiting";
+  /** Its elements by their part. @type {Record<string, any>} */
   #parts = {};
-  /** @type {Voice | null} */
-  #voice = null;
   #draw = () => this.#paint();
+  #anew = () => this.#paint(true);
 
   /** What is shown: an `Upload` sent from here, or whatever else makes progress. */
   get progress() {
@@ -1380,104 +1388,117 @@ export class DumbwaiterProgress extends Base {
   set progress(progress) {
     this.#progress.removeEventListener("change", this.#draw);
     this.#progress = progress;
+    if (!this.isConnected) return;
     progress.addEventListener("change", this.#draw);
-    this.#drawnAt = -Infinity;
-    this.#paint();
+    this.#anew();
   }
 
   connectedCallback() {
-    this.#build();
-    this.#watch();
+    if (!this.shadowRoot) this.#build();
+    speakers.add(this.#anew);
     this.progress = this.#progress;
+    this.attributeChangedCallback();
   }
 
   disconnectedCallback() {
     this.#stop();
+    speakers.delete(this.#anew);
     this.#progress.removeEventListener("change", this.#draw);
   }
 
   attributeChangedCallback() {
-    if (this.isConnected) this.#watch();
-  }
-
-  #watch() {
     this.#stop();
-    const id = this.getAttribute("upload");
-    if (!id) return;
+    const [id, server] = [this.getAttribute("upload"), this.getAttribute("server")];
+    if (!id || !this.isConnected) return;
     const progress = new Progress();
-    const server = this.getAttribute("server");
     this.#stop = watch(id, (record, { live }) => progress.told(record, live), server ? { server: new URL(server, document.baseURI).href } : {});
     this.progress = progress;
   }
 
   #build() {
-    if (this.shadowRoot) return;
     const root = this.attachShadow({ mode: "open" });
     const sheet = new CSSStyleSheet();
     sheet.replaceSync(STYLE);
     root.adoptedStyleSheets = [sheet];
     const make = (/** @type {string} */ tag, /** @type {string} */ part, /** @type {HTMLElement[]} */ ...inner) => {
-      const element = document.createElement(tag);
+      const element = (this.#parts[part] = document.createElement(tag));
       element.setAttribute("part", part);
       element.append(...inner);
-      return (this.#parts[part] = element);
+      return element;
     };
-    const button = (/** @type {"pause" | "resume" | "cancel"} */ act) => {
-      const one = make("button", `button ${act}`);
-      one.setAttribute("type", "button");
-      one.onclick = () => /** @type {Upload} */ (this.#progress)[act]();
-      return one;
-    };
-    const box = make("div", "box",
-      make("p", "line", make("span", "name"), make("span", "percent")),
-      make("div", "bar", make("i", "sent"), make("i", "kept")),
-      make("p", "line below", make("span", "status"), make("code", "code"), make("span", "acts", button("pause"), button("resume"), button("cancel"))));
-    const [status, alert] = ["status", "alert"].map((role) => Object.assign(document.createElement("div"), { className: "unseen", role }));
-    root.append(box, /** @type {Node} */ (status), /** @type {Node} */ (alert));
-    for (const [name, value] of [["role", "progressbar"], ["aria-valuemin", "0"], ["aria-valuemax", "100"]]) this.#parts.bar?.setAttribute(/** @type {string} */ (name), /** @type {string} */ (value));
-    this.#voice = new Voice(/** @type {HTMLElement} */ (status), /** @type {HTMLElement} */ (alert));
+    const [go, cancel] = [make("button", "button go"), make("button", "button cancel")];
+    // The second click of a double click may fall on the button that has taken the first one's place.
+    go.onclick = ({ detail }) => detail < 2 && this.#act(this.#progress.ended || this.#progress.state === "paused" ? "resume" : "pause");
+    cancel.onclick = ({ detail }) => detail < 2 && this.#act("cancel");
+    root.append(
+      make("div", "box",
+        make("p", "line", make("span", "name"), make("span", "percent")),
+        make("div", "bar", make("i", "sent"), make("i", "kept")),
+        make("p", "line below", make("span", "status"), make("code", "code"), make("span", "acts", go, cancel))),
+      make("div", "spoken"), make("div", "aloud"));
+    const { bar, spoken, aloud } = this.#parts;
+    Object.assign(bar, { role: "progressbar", ariaValueMin: "0", ariaValueMax: "100" });
+    [spoken.role, aloud.role] = ["status", "alert"];
+    this.#parts.voice = new Voice(spoken, aloud);
   }
 
-  #paint() {
-    const { box, bar, name, percent, status, code } = this.#parts;
-    if (!box || !bar || !name || !percent || !status || !code) return;
+  /** @param {"pause" | "resume" | "cancel"} act */
+  #act(act) {
+    /** @type {Upload} */ (this.#progress)[act]();
+    // A button that is gone gives the focus to the one that is left.
+    if (this.#parts["button cancel"].hidden) this.#parts["button go"].focus();
+  }
+
+  /** Draws what is known; the texts only if it is time for them, or something has happened. */
+  #paint(now = false) {
     const progress = this.#progress;
-    const { state, error } = progress;
-    bar.style.setProperty("--kept", `${100 * progress.kept}%`);
-    bar.style.setProperty("--sent", `${100 * (progress.ended ? progress.kept : progress.gone)}%`);
-    const shown = `${state} ${progress.reason} ${progress.live}`;
-    if (shown === this.#shown && performance.now() - this.#drawnAt < TEXTS_EVERY_MS) return;
+    const { state, error, phase, name } = progress;
+    const { bar, status, percent, code, box, voice } = this.#parts;
+    bar.style.setProperty("--kept", `${100 * (phase ?? progress.kept)}%`);
+    bar.style.setProperty("--sent", `${100 * (progress.ended ? progress.kept : phase === null ? progress.gone : 1)}%`);
+    const shown = [state, progress.reason, progress.live, progress.silent].join();
+    if (!now && shown === this.#shown && performance.now() - this.#drawnAt < TEXTS_EVERY_MS) return;
     [this.#shown, this.#drawnAt] = [shown, performance.now()];
     box.className = state;
     this.setAttribute("state", state);
-    name.textContent = progress.name;
-    bar.setAttribute("aria-label", progress.name || "…");
-    percent.textContent = state === "waiting" || state === "cancelled" ? "" : `${progress.percent}\u00a0%`;
+    this.#parts.name.textContent = name;
+    percent.textContent = state === "waiting" || state === "cancelled" || error?.early ? "" : `${progress.percent}\u00a0%`;
     const said = statusWords(progress, this.#eta);
     status.textContent = [`${GLYPHS[state]} ${said.text}`.trim(), said.size, said.speed, said.left].filter(Boolean).join(" · ");
     code.textContent = error?.code ?? "";
-    bar.setAttribute("aria-valuetext", said.spoken);
-    if (state === "processing") bar.removeAttribute("aria-valuenow");
-    else bar.setAttribute("aria-valuenow", `${progress.percent}`);
+    bar.ariaLabel = name || "…";
+    bar.ariaValueText = said.spoken;
+    bar.ariaValueNow = state === "processing" && phase === null ? null : progress.percent;
     this.#offer();
-    if (error && state === "error") this.#voice?.alert(`${progress.name}: ${said.text}`);
-    this.#voice?.follow({ what: progress.name, percent: progress.percent, busy: !progress.ended, storing: state === "processing", ending: state === "done" ? say("sayDone", progress.name) : "" });
+    this.#speak(voice, said);
+  }
+
+  /** @param {Voice} voice @param {{text: string, spoken: string}} said */
+  #speak(voice, { text, spoken }) {
+    const { state, ended, name, percent } = this.#progress;
+    const [was, rests] = [this.#was, ["interrupted", "paused"]];
+    this.#was = state;
+    if (state === "error") {
+      if (was !== state) voice.alert(`${name}: ${text}`);
+    } else if (state !== was && rests.includes(state)) voice.say(`${name}: ${spoken}`);
+    else if (state === "uploading" && rests.includes(was)) voice.say(say("saySending", name));
+    voice.follow({ what: name, percent, busy: !ended && state !== "waiting", storing: state === "processing", ending: state === "done" ? say("sayDone", name) : "" });
   }
 
   /** Shows the buttons that can do something. */
   #offer() {
-    const progress = this.#progress;
-    const { state, error } = progress;
-    const own = progress instanceof Upload;
-    const again = state === "cancelled" || (state === "error" && error !== null && canRetry(error));
-    const shown = { pause: state === "uploading" || state === "interrupted", resume: state === "paused" || again, cancel: !progress.ended && state !== "processing" };
-    for (const [act, can] of Object.entries(shown)) {
-      const button = this.#parts[`button ${act}`];
-      if (!button) continue;
-      button.hidden = !own || !can;
-      button.textContent = say(act === "resume" && again ? "retry" : /** @type {"pause" | "resume" | "cancel"} */ (act));
-      button.setAttribute("aria-label", `${button.textContent} ${progress.name}`);
-    }
+    const { state, error, ended, name } = this.#progress;
+    const own = this.#progress instanceof Upload;
+    const again = state === "cancelled" || (state === "error" && error && canRetry(error));
+    const runs = own && !ended && state !== "processing";
+    const offer = (/** @type {string} */ part, /** @type {boolean} */ can, /** @type {"pause" | "resume" | "retry" | "cancel"} */ act) => {
+      const button = this.#parts[`button ${part}`];
+      button.hidden = !can;
+      button.textContent = say(act);
+      button.ariaLabel = `${say(act)} ${name}`;
+    };
+    offer("go", runs || (own && !!again), again ? "retry" : state === "paused" ? "resume" : "pause");
+    offer("cancel", runs, "cancel");
   }
 }
 
