@@ -69,7 +69,7 @@ export const defaults = {
 
 /** By form, by the IETF's protocol or by tus. @typedef {"form" | "ietf" | "tus"} Way */
 
-/** The server's answer to a request. `body` is parsed where it is JSON, else text. @typedef {{method: string, status: number, body: any, url: string, redirected: boolean, field: (name: string) => string | null}} Reply */
+/** The server's answer to a request. `body` is parsed where it is JSON, else text; a page that answers an enhanced form is in `page`. @typedef {{method: string, status: number, body: any, page: Document | null, url: string, redirected: boolean, field: (name: string) => string | null}} Reply */
 
 /** An upload that ended badly, or cannot go on. `code` is stable, `message` is one line for people; the rest is for whoever asks why. */
 export class UploadError extends Error {
@@ -245,7 +245,10 @@ const BROKEN = ["client_gone", "stalled", "truncated_form", "offset_mismatch", "
 const PASSING = [408, 425, 429, 502, 503, 504];
 /** A server on this machine is there without any network. */
 const LOOPBACK = /^(localhost|.*\.localhost|127\.[\d.]+|\[::1\])$/;
-const ACCEPT = "application/json, text/html;q=0.9, */*;q=0.8";
+/** An app is asked for what a form asks for; of what is equally liked, Dumbwaiter itself gives JSON. */
+const ACCEPT = "text/html,application/json,application/problem+json,*/*;q=.8";
+/** Asks to be told where the app redirects to (docs/hand-off.md). */
+const BROWSED = "Dumbwaiter-Redirect";
 const TUS = { "Tus-Resumable": "1.0.0" };
 
 /** A file or a whole form on its way up. Made by `upload`. */
@@ -287,11 +290,11 @@ export class Upload extends Progress {
   /** Under which name it is noted for other pages of this origin; empty if it is not. */
   #note = "";
 
-  /** @param {File | FormData} what @param {Partial<Options> & {action?: string}} options */
+  /** @param {File | FormData} what @param {Partial<Options> & {action?: string, browse?: boolean}} options `browse`: the answer is one for the browser to show */
   constructor(what, options = {}) {
     super();
     const all = { ...defaults, ...options };
-    /** @type {Options & {action: string}} */
+    /** @type {Options & {action: string, browse?: boolean}} */
     this.options = { ...all, server: absolute(all.server), action: absolute(options.action ?? `${all.server}upload`) };
     this.what = what;
     /** @type {File[]} */
@@ -434,14 +437,14 @@ export class Upload extends Progress {
   /** Sends all of it in one request. @param {AbortSignal} signal */
   async #post(signal) {
     if (this.sent > 0) [this.progressId, this.reason] = [randomId(), "restarted"];
-    const { server, action, field, fields } = this.options;
+    const { server, action, field, fields, browse } = this.options;
     const url = new URL(action);
     url.searchParams.set("X-Progress-ID", this.progressId);
     this.#total = this.sent = 0;
     this.know(null, false);
     this.#follow();
     const form = this.what instanceof File ? formOf({ ...fields, [field]: this.what }) : this.what;
-    const reply = await this.#carry("POST", url.href, {}, form, signal).catch(async (fault) => {
+    const reply = await this.#carry("POST", url.href, browse ? { [BROWSED]: "?1" } : {}, form, signal).catch(async (fault) => {
       // The answer may be lost, and not what was sent.
       if (fault instanceof UploadError || !this.whole || !(await this.#look())) throw fault;
       return null;
@@ -614,7 +617,7 @@ export class Upload extends Progress {
     try {
       const digest = this.options.checksum && body instanceof Blob ? await digestOf(body, this.#way) : {};
       const reply = await this.#ask(method, url, { ...fields, ...digest }, body, stop.signal, onprogress);
-      if (reply.status >= 300) throw refusal(reply);
+      if (reply.status >= 400) throw refusal(reply);
       return (this.answer = reply);
     } catch (fault) {
       if (told) return null;
@@ -758,7 +761,9 @@ function request(method, url, fields, credentials, body, signal, onprogress) {
     xhr.withCredentials = credentials;
     for (const [name, value] of Object.entries({ Accept: ACCEPT, ...fields })) xhr.setRequestHeader(name, value);
     if (onprogress) xhr.upload.onprogress = onprogress;
-    xhr.onload = () => resolve({ method, status: xhr.status, body: parsed(xhr.responseText), url: xhr.responseURL, redirected: xhr.responseURL !== url, field: (name) => xhr.getResponseHeader(name) });
+    // A page that is to be shown is parsed by the browser, which knows its charset; under Trusted Types no script may.
+    xhr.onreadystatechange = () => xhr.readyState === 2 && BROWSED in fields && /^text\/html/i.test(xhr.getResponseHeader("Content-Type") ?? "") && (xhr.responseType = "document");
+    xhr.onload = () => resolve({ method, status: xhr.status, body: xhr.responseType ? "" : parsed(xhr.responseText), page: xhr.responseType ? xhr.responseXML : null, url: xhr.responseURL, redirected: xhr.responseURL !== url, field: (name) => xhr.getResponseHeader(name) });
     xhr.onerror = xhr.onabort = reject;
     signal?.addEventListener("abort", () => xhr.abort());
     signal?.aborted ? reject() : xhr.send(body);
@@ -1509,7 +1514,7 @@ globalThis.customElements?.define("dumbwaiter-progress", DumbwaiterProgress);
 /** @typedef {Partial<Options> & {progress?: DumbwaiterProgress}} FormOptions `progress` is the bar to use; unless said, one in the form, or a new one at its end */
 
 /**
- * Gives a form a bar: it is sent by script from now on, and then does what it would have done without.
+ * Gives a form a bar: it is sent by script from now on, and then the browser does what it would have done without.
  *
  * On the form, and bubbling from there: `dumbwaiter-start`, `dumbwaiter-done` and `dumbwaiter-error`. Whoever prevents the
  * default of one of the last two does himself what comes after. The same as the attribute `data-dumbwaiter`.
@@ -1525,59 +1530,78 @@ export function enhance(form, options = {}) {
 function submitted(event, form, options) {
   const { submitter } = event;
   const said = (/** @type {string} */ name) => submitter?.getAttribute(`form${name}`) ?? form.getAttribute(name) ?? "";
-  if (event.defaultPrevented || said("method").toLowerCase() !== "post" || !["", "_self"].includes(said("target"))) return;
+  if (event.defaultPrevented || !/^post$/i.test(said("method")) || !/^(_self)?$/i.test(said("target"))) return;
   event.preventDefault();
-  const bar = options.progress ?? form.querySelector("dumbwaiter-progress") ?? form.appendChild(document.createElement("dumbwaiter-progress"));
-  if (!(bar instanceof DumbwaiterProgress)) return;
-  // Pressed twice.
-  if (bar.progress instanceof Upload && !bar.progress.ended) return;
-  const data = new FormData(form);
-  if (submitter?.getAttribute("name")) data.append(submitter.getAttribute("name") ?? "", submitter.getAttribute("value") ?? "");
-  const upload = new Upload(data, { ...options, action: new URL(said("action"), document.baseURI).href });
+  const bar = /** @type {DumbwaiterProgress} */ (options.progress ?? form.querySelector("dumbwaiter-progress") ?? form.appendChild(document.createElement("dumbwaiter-progress")));
+  const { progress } = bar;
+  if (progress instanceof Upload && !progress.ended) {
+    // Pressed twice; but one that rests gives way to what the form says now.
+    if (progress.state !== "paused") return;
+    progress.cancel();
+  }
+  const action = new URL(said("action") || document.URL, document.baseURI);
+  action.hash = "";
+  const data = new FormData(form, submitter);
+  const upload = new Upload(data, { ...options, action: action.href, browse: true });
+  if (data.get("X-Progress-ID") === "") data.set("X-Progress-ID", upload.progressId);
   bar.progress = upload;
   tell(form, "start", { upload });
-  const next = `${data.get("next") ?? ""}`;
-  upload.done.then((record) => arrived(form, upload, record, next), (error) => refused(form, upload, error));
+  upload.addEventListener("change", () => {
+    // By then its place in the queue is free, and nobody asks whether to leave the page.
+    if (upload.state === "done" || upload.state === "error") queueMicrotask(() => answered(form, upload, `${data.get("next") ?? ""}`, action.href));
+  });
 }
 
-/** Whether nobody prevented what comes after. @param {HTMLFormElement} form @param {string} what @param {object} detail */
-function tell(form, what, detail) {
-  return form.dispatchEvent(new CustomEvent(`dumbwaiter-${what}`, { bubbles: true, cancelable: true, detail }));
+/** Whether nobody prevented what comes after. @param {Element} element @param {string} what @param {object} detail */
+function tell(element, what, detail) {
+  return element.dispatchEvent(new CustomEvent(`dumbwaiter-${what}`, { bubbles: true, cancelable: true, detail }));
 }
 
-/** What a browser does with an answer. @param {HTMLFormElement} form @param {Upload} upload @param {UploadRecord} record @param {string} next */
-function arrived(form, upload, record, next) {
-  const { answer } = upload;
-  if (!tell(form, "done", { upload, record, answer })) return;
-  if (answer?.redirected) location.assign(answer.url);
-  else if (answer && isPage(answer)) show(answer.body);
+/** What a browser does with an answer. @param {HTMLFormElement} form @param {Upload} upload @param {string} next @param {string} action */
+function answered(form, upload, next, action) {
+  const { record, answer, error } = upload;
+  if (!(error ? tell(form, "error", { upload, error }) : tell(form, "done", { upload, record, answer }))) return;
+  const reply = error?.reply ?? answer;
+  const to = reply?.field("Dumbwaiter-Location") ?? (reply?.redirected ? reply.url : "");
+  if (to) go(new URL(to, action));
+  // An app's words on what it does not take; what is out of order, the bar says better.
+  else if (reply?.page && reply.status < 500 && reply.status !== 413) show(reply.page, action);
+  else if (error) return;
   // As the server itself does for a form without script: only to a path of this origin.
-  else if (/^\/(?![/\\])/.test(next)) location.assign(next);
+  else if (/^\/(?![/\\])/.test(next)) go(new URL(next, action));
   else form.reset();
 }
 
-/** An app shows its form again with what is wrong in it; other refusals are told by the bar. @param {HTMLFormElement} form @param {Upload} upload @param {UploadError} error */
-function refused(form, upload, error) {
-  const { reply } = error;
-  if (tell(form, "error", { upload, error }) && reply && reply.status < 500 && reply.status !== 413 && isPage(reply)) show(reply.body);
+/** @param {URL} url */
+function go(url) {
+  const here = isHere(url.href);
+  location.assign(url);
+  // Otherwise the page that is there would only be scrolled.
+  if (here && url.hash) location.reload();
 }
 
-/** @param {Reply} reply */
-function isPage({ body, field }) {
-  return typeof body === "string" && /^text\/html/.test(field("Content-Type") ?? "");
+/** @param {string} url */
+function isHere(url) {
+  return url.split("#")[0] === location.href.split("#")[0];
 }
 
-/** Shows a page in the place of this one. Its scripts do not run; what listens to the document goes on. @param {string} text */
-function show(text) {
-  const page = new DOMParser().parseFromString(text, "text/html");
+/** Shows a page in the place of this one. Its scripts do not run; those that are here go on. @param {Document} page @param {string} url */
+function show(page, url) {
+  if (!isHere(url) && new URL(url).origin === location.origin) history.pushState(null, "", url);
+  // Back is another page, which is no longer here.
+  addEventListener("popstate", () => isHere(url) || location.reload());
+  for (const style of page.querySelectorAll("head>style,head>link[rel=stylesheet]"))
+    if (![...document.head.children].some((one) => one.isEqualNode(style))) document.head.append(style);
   document.title = page.title;
   document.body.replaceWith(page.body);
   scrollTo(0, 0);
+  /** @type {HTMLElement | null} */ (document.querySelector("[aria-invalid=true],[autofocus]"))?.focus();
+  tell(document.body, "shown", {});
 }
 
 globalThis.document?.addEventListener("submit", (event) => {
   const form = event.target;
-  if (!(form instanceof HTMLFormElement) || form.dataset.dumbwaiter === undefined) return;
+  if (!(form instanceof HTMLFormElement)) return;
   const server = form.dataset.dumbwaiter;
-  submitted(event, form, server ? { server: new URL(server, document.baseURI).href } : {});
+  if (server !== undefined) submitted(event, form, server ? { server } : {});
 });
