@@ -1205,10 +1205,9 @@ export class EtaWords {
 
 /** @param {number} seconds */
 function timeWords(seconds) {
-  if (seconds < 10) return { seen: say("few").replace(/ /g, "\u00a0"), spoken: say("left", say("few")) };
   const [number, unit] = seconds < 50 ? [Math.ceil(seconds / 10) * 10, "second"] : seconds < 3420 ? [Math.round(seconds / 60), "minute"] : [Math.round(seconds / 3600), "hour"];
-  const seen = say("about", measure(number, unit)).replace(/ /g, "\u00a0");
-  return { seen, spoken: say("left", say("about", measure(number, unit, { unitDisplay: "long" }).replace("\u00a0", " "))) };
+  const about = (/** @type {"short" | "long"} */ unitDisplay) => (seconds < 10 ? say("few") : say("about", measure(number, unit, { unitDisplay })));
+  return { seen: about("short").replace(/ /g, "\u00a0"), spoken: say("left", about("long")).replace("\u00a0", " ") };
 }
 
 /**
@@ -1216,26 +1215,20 @@ function timeWords(seconds) {
  * @param {Progress} progress @param {EtaWords} eta its own, kept from one time to the next
  */
 export function statusWords(progress, eta) {
-  const { state, size, record, reason } = progress;
-  const percent = say("percent", progress.percent);
-  const left = eta.of(state === "uploading" && progress.live ? (record?.eta ?? null) : null);
-  const said = { text: "", size: "", speed: "", left: "", spoken: percent };
+  const { state, size, record, reason, blind, silent, live, gone, kept, percent } = progress;
+  const moves = state === "uploading" && !silent && !progress.stale;
+  const left = eta.of(moves && live && record ? record.eta : null);
   const whole = size === null ? "" : formatBytes(size);
-  if (state === "uploading") {
-    const bytes = formatBytes((size ?? 0) * (progress.blind ? progress.gone : progress.kept));
-    const part = size === null ? formatBytes(record?.received ?? 0) : say("of", bytes, whole);
-    said.size = progress.blind ? say("sent", part) : part;
-    said.text = progress.silent ? say("interrupted") : reason ? reasonWords(reason) : "";
-    if (progress.silent) return { ...said, spoken: said.text };
-    said.speed = record?.rate && progress.live ? `${formatBytes(record.rate)}/s` : "";
-    said.left = left.seen;
-    if (left.spoken) said.spoken = `${percent}, ${left.spoken}`;
-    return said;
-  }
-  said.text = stateWords(progress);
-  if (state === "waiting" || state === "done") said.size = whole;
-  said.spoken = state === "error" ? say("failed", progress.percent) : said.text;
-  return said;
+  const part = size === null ? formatBytes(record?.received ?? 0) : say("of", formatBytes(size * (blind ? gone : kept)), whole);
+  const text = moves ? reason && reasonWords(reason) : stateWords(progress);
+  const far = say("percent", percent);
+  return {
+    text,
+    size: state === "uploading" ? (blind ? say("sent", part) : part) : state === "waiting" || state === "done" ? whole : "",
+    speed: moves && live && record?.rate ? `${formatBytes(record.rate)}/s` : "",
+    left: left.seen,
+    spoken: moves ? (left.spoken ? `${far}, ${left.spoken}` : far) : state === "error" ? say("failed", percent) : text,
+  };
 }
 
 /** @param {Progress} progress @returns {string} */
@@ -1244,9 +1237,9 @@ function stateWords(progress) {
   if (state === "error") return errorWords(progress);
   if (state === "processing") return record?.phase?.name ?? say("processing");
   if (state === "done" || state === "waiting") return say(state);
-  const why = state === "uploading" || state === "interrupted" ? reasonWords(reason || "interrupted") : say(state);
-  const old = progress.stale && toldAt ? say("stale", new Date(toldAt).toLocaleTimeString(words.language)) : "";
-  return [why, old, keptWords(progress)].join(" ");
+  if (progress.stale && toldAt) return say("stale", new Date(toldAt).toLocaleTimeString(words.language));
+  if (state === "uploading") return say("interrupted");
+  return `${state === "interrupted" ? reasonWords(reason) : say(state)} ${keptWords(progress)}`;
 }
 
 /** @param {string} reason a key of the words, or a code */
