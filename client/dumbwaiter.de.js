@@ -15,7 +15,6 @@ const words = {
   waiting: "Wartet",
   uploading: "",
   interrupted: "Wartet auf die Verbindung.",
-  offline: "Sie sind offline.",
   elsewhere: "Ein anderer Tab sendet sie.",
   restarted: "Von vorn begonnen",
   paused: "Angehalten.",

@@ -14,7 +14,6 @@ export default {
   waiting: "Waiting",
   uploading: "",
   interrupted: "Waiting for the connection.",
-  offline: "You are offline.",
   elsewhere: "Another tab sends it.",
   restarted: "Started again",
   paused: "Paused.",

@@ -15,7 +15,6 @@ const words = {
   waiting: "En espera",
   uploading: "",
   interrupted: "Esperando la conexión.",
-  offline: "No tiene conexión.",
   elsewhere: "Lo envía otra pestaña.",
   restarted: "Empezado de nuevo",
   paused: "En pausa.",

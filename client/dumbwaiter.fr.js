@@ -15,7 +15,6 @@ const words = {
   waiting: "En attente",
   uploading: "",
   interrupted: "En attente de la connexion.",
-  offline: "Vous êtes hors ligne.",
   elsewhere: "Un autre onglet l’envoie.",
   restarted: "Repris depuis le début",
   paused: "En pause.",

@@ -1244,7 +1244,8 @@ function stateWords(progress) {
 
 /** @param {string} reason a key of the words, or a code */
 function reasonWords(reason) {
-  return words.errors?.[reason]?.[0] ?? say(reason in words ? /** @type {"offline"} */ (reason) : "interrupted");
+  if (reason === "elsewhere" || reason === "restarted") return say(reason);
+  return (reason !== "connection_lost" && words.errors?.[reason]?.[0]) || say("interrupted");
 }
 
 /** What is kept of an upload that rests or ended early. @param {Progress} progress */

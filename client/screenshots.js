@@ -66,6 +66,18 @@ async function trouble(page, files, dir, line) {
   await rowIs(page, "paella.jpg", "interrupted");
 }
 
+/** What an earlier visit left, beside a file that rests. */
+async function rest(page, files) {
+  await slow(page, MB);
+  await page.setInputFiles("#file", files);
+  await until(() => words(page, "paella.jpg"), (text) => /\/s · /.test(text));
+  await page.reload();
+  await page.setInputFiles("#file", files[1]);
+  await until(() => words(page, "gazpacho.jpg"), (text) => /\/s · /.test(text));
+  await page.getByRole("button", { name: "Pause gazpacho.jpg" }).click();
+  await page.waitForTimeout(1500);
+}
+
 const STATES = {
   empty: async () => {},
   over: async (page) => {
@@ -76,7 +88,7 @@ const STATES = {
     });
     await page.dispatchEvent("#drop", "dragover", { dataTransfer });
   },
-  underWay, refused, done, trouble,
+  underWay, refused, done, trouble, rest,
 };
 
 const DESK = { viewport: { width: 760, height: 900 }, deviceScaleFactor: 1 };

@@ -239,7 +239,7 @@ test("what the break of the line cut waits, says so and what is kept, and goes o
   await until(() => words(page, "long.bin"), (text) => /^[4-9]\.\d MB of 12 MB · /.test(text));
   await page.context().setOffline(true);
   await rowIs(page, "long.bin", "interrupted");
-  assert.match(await words(page, "long.bin"), /^❙❙ You are offline\. \d+(\.\d)? MB are kept\.$/);
+  assert.match(await words(page, "long.bin"), /^❙❙ Waiting for the connection\. \d+(\.\d)? MB are kept\.$/);
   assert.ok(await page.locator(".lift.still").isVisible());
   const heads = [];
   page.on("request", (request) => request.method() === "PATCH" && heads.push(Number(request.headers()["upload-offset"])));
