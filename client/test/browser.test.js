@@ -183,6 +183,21 @@ test("htmx: the form's bytes go up with a bar, and htmx swaps in what the app an
   assert.equal(await page.locator("#dishes li").count(), 2);
 });
 
+test("Watching: what has come of an upload stands beside its name on anybody's page", async (t) => {
+  const form = new FormData();
+  form.append("file", new Blob(["12345"]), "paella.jpg");
+  const files = { "watch.js": block("Watching", "js"), "index.html": html(`${block("Watching", "html")}<script type="module" src="/watch.js"></script>`) };
+  const server = await site(t, files);
+  const { watch, received } = await (await fetch(`${server.url}upload`, { method: "POST", body: form, headers: { accept: "application/json" } })).json();
+  const page = await open(t, chrome, "about:blank");
+  await page.route(server.url, async (route) => {
+    const response = await route.fetch();
+    return route.fulfill({ response, body: (await response.text()).replace("NAME", watch) });
+  });
+  await page.goto(server.url);
+  await page.getByText(`The picture: done, ${received} of ${received} bytes`, { exact: true }).waitFor();
+});
+
 test("what the package's own page shows sends a file", async (t) => {
   const lines = block("dumbwaiter-client", "js");
   const [imported, ...rest] = lines.split("\n");

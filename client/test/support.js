@@ -26,10 +26,10 @@ process.on("exit", () => { for (const child of children) child.kill("SIGKILL"); 
 for (const [signal, status] of [["SIGHUP", 129], ["SIGINT", 130], ["SIGTERM", 143]]) process.once(signal, () => process.exit(status));
 
 /** Starts Chromium, or says what is missing. */
-export function browser() {
+export function browser(more = {}) {
   if (!existsSync(CHROMIUM))
     throw new Error(`no Chromium at ${CHROMIUM}: install it (Debian: apt-get install chromium) or set CHROME_PATH`);
-  return chromium.launch({ executablePath: CHROMIUM, args: FLAGS });
+  return chromium.launch({ executablePath: CHROMIUM, args: FLAGS, ...more });
 }
 
 /** A folder of its own for one test, gone at its end. */

@@ -1,6 +1,7 @@
 /** Watching over what breaks: the server, the line, the sleep of a machine, a page that nobody sees. */
 import assert from "node:assert/strict";
 import { createServer } from "node:http";
+import { Writable } from "node:stream";
 import { after, before, test } from "node:test";
 import { browser, until } from "./support.js";
 import { line } from "./support/line.js";
@@ -127,6 +128,29 @@ async function proxy(t, server, stream) {
   });
   return { url: `http://127.0.0.1:${between.address().port}/` };
 }
+
+test("a page that the browser keeps for its back button holds no stream, and goes on when it is back", async (t) => {
+  const keeping = await browser({ ignoreDefaultArgs: ["--disable-back-forward-cache"] });
+  t.after(() => keeping.close());
+  const server = await serveSite(t);
+  const way = await proxy(t, server, async (request, response) => {
+    const stop = new AbortController();
+    response.on("close", () => stop.abort());
+    const { body } = await fetch(new URL(request.url, server.url), { headers: { accept: "text/event-stream" }, signal: stop.signal });
+    response.writeHead(200, { "content-type": "text/event-stream" });
+    await body.pipeTo(Writable.toWeb(response)).catch(() => {});
+  });
+  const { id, send } = await begin(server, 1000);
+  const page = await watcher(t, keeping, way.url);
+  await page.watch(id);
+  await page.becomes(id, "waiting");
+  await page.evaluate(() => addEventListener("pageshow", ({ persisted }) => { window.persisted = persisted; }));
+  await page.goto(`${way.url}?other`);
+  await send(400);
+  await page.goBack({ waitUntil: "commit" });
+  await page.waitForFunction(() => window.persisted);
+  await page.becomes(id, { received: 400, live: true });
+});
 
 test("behind a proxy that keeps streams back it polls", async (t) => {
   const server = await serveSite(t);
