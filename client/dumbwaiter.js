@@ -53,6 +53,7 @@ export const defaults = {
  * @property {string} [id]
  * @property {string} [watch]
  * @property {string | null} progress_id
+ * @property {string} [protocol]
  * @property {"starting" | "uploading" | "interrupted" | "processing" | "done" | "error"} state
  * @property {number | null} length body bytes in all
  * @property {number} received body bytes off the wire
@@ -240,9 +241,13 @@ const LOST_MOST = 3;
 /** Bytes in a request that says their checksum: they are read into memory, and none is kept of one that is cut. */
 const CHECKED_BYTES = 4 << 20;
 /** Codes that say that a line broke and nothing was kept, or that it has to be asked anew where to go on. */
-const BROKEN = ["client_gone", "stalled", "truncated_form", "offset_mismatch", "restarted"];
+const BROKEN = ["client_gone", "stalled", "truncated_form", "digest_mismatch", "restarted"];
 /** The answers after which the same may succeed later (RFC 9110, 15.5 and 15.6; RFC 6585, 4). */
 const PASSING = [408, 425, 429, 502, 503, 504];
+/** Those after which is asked where to go on: gone, at another place, locked by an older request, hurt on the way. */
+const ASKING = [404, 409, 410, 423, 460];
+/** What says for sure that nothing was taken. */
+const REFUSING = [429, 503];
 /** A server on this machine is there without any network. */
 const LOOPBACK = /^(localhost|.*\.localhost|127\.[\d.]+|\[::1\])$/;
 /** An app is asked for what a form asks for; of what is equally liked, Dumbwaiter itself gives JSON. */
@@ -285,6 +290,10 @@ export class Upload extends Progress {
   #word = deferred();
   /** When a byte was last known to move. */
   #moved = 0;
+  /** Whether the server has seen bytes of this try: what it said before is of an older one. */
+  #seen = false;
+  /** Whether it was begun, and nobody said how that ended. */
+  #doubt = false;
   /** When the present try began. */
   #begun = 0;
   /** Under which name it is noted for other pages of this origin; empty if it is not. */
@@ -390,13 +399,16 @@ export class Upload extends Progress {
 
   /** @param {UploadRecord | null} record @param {boolean} [live] */
   told(record, live = true) {
-    if (!this.#turn || !record) return;
+    if (!this.#turn) return;
+    // It was there, and is no more: how it ended is not known.
+    if (!record) return void (this.record && this.#word.reject(new UploadError("connection_lost")));
     const { state, error, received } = record;
     if (received !== this.record?.received) this.#moved = performance.now();
     this.know(record, live);
     if (state === "done" || error) this.#word.resolve(record);
+    this.#seen ||= state === "uploading";
     // All of it is on its way, and the server has given up waiting: the line is dead.
-    if (state === "interrupted" && this.whole) this.#cut();
+    if (state === "interrupted" && this.whole && this.#seen) this.#cut();
     this.set(state === "processing" && this.running ? state : this.state);
   }
 
@@ -405,6 +417,7 @@ export class Upload extends Progress {
     const leave = await enter(this, signal);
     for (let [failed, since, kept] = [0, Date.now(), 0]; !signal.aborted; failed += 1) {
       try {
+        this.#seen = false;
         this.#moved = this.#begun = performance.now();
         if (this.#offline) throw new UploadError("connection_lost");
         this.set("uploading", this.reason === "restarted" ? this.reason : "");
@@ -413,7 +426,8 @@ export class Upload extends Progress {
         break;
       } catch (fault) {
         if (signal.aborted) break;
-        if (this.#offset > kept) [failed, since, kept] = [0, Date.now(), this.#offset];
+        // A try of some length has moved bytes: else it had been cut.
+        if (this.#offset > kept || performance.now() - this.#begun > 2 * DEAD_MS) [failed, since, kept] = [0, Date.now(), this.#offset];
         const error = fault instanceof UploadError ? fault : await this.#broken();
         if (!this.#passes(error) || Date.now() - since > this.options.retryFor) {
           this.#fail(error);
@@ -436,6 +450,12 @@ export class Upload extends Progress {
 
   /** Sends all of it in one request. @param {AbortSignal} signal */
   async #post(signal) {
+    if (this.whole) {
+      // The answer may be lost, and not what was sent: never twice.
+      const record = await this.#find();
+      if (!record) throw new UploadError("connection_lost", undefined, null, 404);
+      if (!BROKEN.includes(record.error?.code ?? "")) return this.#settled(record);
+    }
     if (this.sent > 0) [this.progressId, this.reason] = [randomId(), "restarted"];
     const { server, action, field, fields, browse } = this.options;
     const url = new URL(action);
@@ -444,11 +464,7 @@ export class Upload extends Progress {
     this.know(null, false);
     this.#follow();
     const form = this.what instanceof File ? formOf({ ...fields, [field]: this.what }) : this.what;
-    const reply = await this.#carry("POST", url.href, browse ? { [BROWSED]: "?1" } : {}, form, signal).catch(async (fault) => {
-      // The answer may be lost, and not what was sent.
-      if (fault instanceof UploadError || !this.whole || !(await this.#look())) throw fault;
-      return null;
-    });
+    const reply = await this.#carry("POST", url.href, browse ? { [BROWSED]: "?1" } : {}, form, signal);
     // A network's login page, or a proxy's, answers 200 to everything, and has nothing of the file.
     if (reply && action === `${server}upload` && !reply.body?.state) throw new UploadError("foreign_answer", undefined, reply);
     return this.#recordOf(reply);
@@ -459,6 +475,10 @@ export class Upload extends Progress {
     const { name, type, size } = /** @type {File} */ (this.what);
     const noted = notes.get(this.#note);
     if (noted) return void ([this.#url, this.#way] = [noted.url, noted.way]);
+    // The answer that told its name was lost: no second one is begun.
+    const begun = this.#doubt ? await this.#find() : null;
+    this.#doubt = true;
+    if (begun?.id && !begun.error) return void ([this.#url, this.#way] = [absolute(`${this.options.server}files/${begun.id}`), begun.protocol === "tus" ? "tus" : "ietf"]);
     const said = Object.entries({ filename: name, filetype: type, ...this.options.fields }).filter(([, value]) => value);
     const metadata = said.map(([key, value]) => `${key} ${base64(new TextEncoder().encode(value))}`).join();
     const about = { "Upload-Length": `${size}`, "Upload-Metadata": metadata, "X-Progress-ID": this.progressId };
@@ -470,16 +490,25 @@ export class Upload extends Progress {
       this.#way = "tus";
       reply = await begin(TUS);
     }
+    this.#doubt = false;
     const location = reply.field("Location");
     if ([404, 405, 501].includes(reply.status)) this.#way = "form";
     else if (reply.status !== 201 || !location) throw refusal(reply);
     else {
-      this.#url = new URL(location, reply.url).href;
-      this.#most = Number(/max-append-size=(\d+)/.exec(reply.field("Upload-Limit") ?? "")?.[1] ?? Infinity);
+      const url = new URL(location, reply.url).href;
+      // Stopped meanwhile: nothing is in it, and another may have been begun.
+      if (signal.aborted) return this.#end(url);
+      this.#url = url;
+      this.#limit(reply);
       this.#offset = this.sent = 0;
       this.#fresh = true;
-      signal.aborted && this.state === "cancelled" ? this.#remove() : this.#hold();
+      this.#hold();
     }
+  }
+
+  /** Learns how much one request may carry. @param {Reply} reply */
+  #limit(reply) {
+    this.#most = Number(/max-append-size=(\d+)/.exec(reply.field("Upload-Limit") ?? "")?.[1] ?? Infinity);
   }
 
   /** Sends what is missing. @param {AbortSignal} signal */
@@ -511,16 +540,18 @@ export class Upload extends Progress {
     const tus = this.#way === "tus";
     const reply = await this.#ask("HEAD", this.#url, tus ? TUS : {}, null, signal);
     const offset = reply.field("Upload-Offset");
-    if (reply.status === 404 || reply.status === 410) await this.#unknown(reply);
+    if ((reply.status === 404 || reply.status === 410) && (await this.#unknown(reply))) return true;
     if (offset === null) throw refusal(reply);
+    this.#limit(reply);
     this.#offset = this.sent = Number(offset);
     this.#hold();
     return tus ? this.#offset === this.#total : reply.field("Upload-Complete") === "?1";
   }
 
-  /** The server knows nothing of it any more: it begins anew, unless its record says how it ended. @param {Reply} reply */
+  /** The server knows nothing of it any more: it begins anew, unless its record says how it ended. Gives whether it is done. @param {Reply} reply */
   async #unknown(reply) {
-    const record = await this.#look();
+    const record = await this.#find();
+    if (record?.state === "done") return true;
     this.#forget();
     this.#url = this.#way = null;
     if (record?.error) throw errorOf(record.error);
@@ -528,7 +559,7 @@ export class Upload extends Progress {
     this.#lost += 1;
     this.reason = "restarted";
     this.#offset = this.sent = 0;
-    if (this.#lost < LOST_MOST) throw new UploadError("restarted", undefined, reply);
+    throw new UploadError(this.#lost < LOST_MOST ? "restarted" : "not_found", undefined, this.#lost < LOST_MOST ? null : reply);
   }
 
   /** Follows an upload that another tab sends, until that one is gone; the record if it came to its end. @param {AbortSignal} signal */
@@ -561,15 +592,29 @@ export class Upload extends Progress {
   /** Ends it on the server too. */
   #remove() {
     this.#forget();
-    if (this.#url) this.#ask("DELETE", this.#url, this.#way === "tus" ? TUS : {}).catch(() => {});
-    if (this.#url) this.#url = this.#way = null;
-    this.#offset = 0;
+    if (this.#url) {
+      this.#end(this.#url);
+      this.#url = this.#way = null;
+    }
+    this.know(null, false);
+    this.#offset = this.sent = 0;
   }
 
-  /** What the server knows of it. @returns {Promise<UploadRecord | null>} */
-  async #look() {
-    const reply = await this.#ask("GET", `${this.options.server}uploads?${this.#watched}`, {}).catch(() => null);
-    return reply?.body?.[0]?.state ? reply.body[0] : null;
+  /** @param {string} url */
+  #end(url) {
+    this.#ask("DELETE", url, this.#way === "tus" ? TUS : {}).catch(() => {});
+  }
+
+  /** What the server knows of it, if it can be asked. @returns {Promise<UploadRecord | null>} */
+  #look() {
+    return this.#find().catch(() => null);
+  }
+
+  /** What the server knows of it; rejected when it does not answer. @returns {Promise<UploadRecord | null>} */
+  async #find() {
+    const reply = await this.#ask("GET", `${this.options.server}uploads?${this.#watched}`, {});
+    if (PASSING.includes(reply.status)) throw refusal(reply);
+    return reply.body?.[0]?.state ? reply.body[0] : null;
   }
 
   /** The name under which the server tells of it. */
@@ -600,16 +645,15 @@ export class Upload extends Progress {
     const cut = (this.#cut = () => stop.abort());
     const from = this.#offset;
     const onprogress = (/** @type {ProgressEvent} */ { loaded, total }) => {
-      clearTimeout(dead);
-      if (loaded < total) dead = setTimeout(cut, DEAD_MS);
+      if (signal.aborted) return;
       if (!this.live) this.#moved = performance.now();
       if (this.#way === "form") this.#total = total;
       this.sent = from + loaded;
       this.set(this.state);
     };
-    let dead = setTimeout(cut, DEAD_MS);
-    let told = false;
-    this.#word.promise.then(() => sleep(ANSWER_MS)).then(() => (told = true) && cut());
+    // Of what is there whole the server tells; where it does not, it is asked, but for a form, which may take its time.
+    const dead = setInterval(() => performance.now() - this.#moved > DEAD_MS && !(this.whole && (this.live || !this.#url)) && cut(), 1000);
+    this.#word.promise.then(() => sleep(ANSWER_MS)).then(cut, cut);
     signal.addEventListener("abort", cut);
     // What can go on need not wait until a dead line shows that it is one.
     if (this.#url) addEventListener("offline", () => this.#offline && cut(), stop);
@@ -617,13 +661,15 @@ export class Upload extends Progress {
     try {
       const digest = this.options.checksum && body instanceof Blob ? await digestOf(body, this.#way) : {};
       const reply = await this.#ask(method, url, { ...fields, ...digest }, body, stop.signal, onprogress);
+      if (REFUSING.includes(reply.status)) this.sent = from;
       if (reply.status >= 400) throw refusal(reply);
       return (this.answer = reply);
     } catch (fault) {
-      if (told) return null;
+      // How it ended is known, though not in the words of the answer.
+      if (!(fault instanceof UploadError) && (this.record?.state === "done" || this.record?.error)) return null;
       throw fault;
     } finally {
-      clearTimeout(dead);
+      clearInterval(dead);
       signal.removeEventListener("abort", cut);
       cut();
     }
@@ -642,10 +688,10 @@ export class Upload extends Progress {
 
   /** Whether another try may help, and can do no harm. @param {UploadError} error */
   #passes({ code, status }) {
-    if (BROKEN.includes(code) || (code === "superseded" && this.#note)) return true;
-    if (status ? !PASSING.includes(status) : code !== "connection_lost") return false;
-    // Of a form that was sent whole nobody knows whether it was taken; 429 and 503 say that it was not.
-    return this.#way !== "form" || !this.whole || status === 429 || status === 503;
+    if (BROKEN.includes(code) || (code === "superseded" && this.#note) || (this.#url && ASKING.includes(status))) return true;
+    if (status ? !PASSING.includes(status) : !["connection_lost", "no_ticket"].includes(code)) return false;
+    // Of a form that was sent whole the record is asked for; who passed it on may not know.
+    return this.#way !== "form" || !this.whole || !status;
   }
 
   get #offline() {
@@ -654,13 +700,14 @@ export class Upload extends Progress {
 
   /** Waits for the next try. @param {number} failed @param {UploadError} error @param {AbortSignal} signal */
   #rest(failed, { code, reply }, signal) {
-    const asked = 1000 * Number(reply?.field("Retry-After") ?? 0) || 0;
-    const wait = code === "restarted" ? 0 : Math.min(WAIT_MOST_MS, Math.max(asked, WAIT_FIRST_MS * 2 ** failed)) * (1 + Math.random() / 4);
-    const hurried = new Promise((resolve) => {
-      this.#hurry = () => resolve(undefined);
-      addEventListener("online", this.#hurry, { once: true });
-    });
-    return Promise.race([hurried, sleep(this.#offline ? WAIT_MOST_MS : wait, signal)]);
+    // Seconds, or a date (RFC 9110, 10.2.3).
+    const after = reply?.field("Retry-After") ?? 0;
+    const asked = Math.min(this.options.retryFor, 1000 * Number(after) || Date.parse(`${after}`) - Date.now() || 0);
+    const wait = code === "restarted" ? 0 : Math.max(asked, Math.min(WAIT_MOST_MS, WAIT_FIRST_MS * 2 ** failed) * (1 + Math.random() / 4));
+    const turn = new AbortController();
+    const end = (this.#hurry = () => turn.abort());
+    signal.addEventListener("abort", end, turn);
+    return sleep(this.#offline ? WAIT_MOST_MS : wait, turn.signal).then(end);
   }
 
   #follow() {
@@ -748,8 +795,13 @@ function deferred() {
 
 /** The caller's own fields, and the ticket. @param {Options} options */
 async function rightsOf({ headers, ticket }) {
-  const text = typeof ticket === "function" ? await ticket() : ticket;
+  const text = typeof ticket === "function" ? await Promise.resolve().then(ticket).catch(noTicket) : ticket;
   return text ? { ...headers, Authorization: `Bearer ${text}` } : headers;
+}
+
+/** A page that cannot get a ticket now may later; where not, it throws an `UploadError`. @param {unknown} fault @returns {never} */
+function noTicket(fault) {
+  throw fault instanceof UploadError ? fault : new UploadError("no_ticket", String(fault));
 }
 
 /** One request; rejected only when no answer comes. @param {string} method @param {string} url @param {Record<string, string>} fields @param {boolean} credentials
@@ -764,8 +816,11 @@ function request(method, url, fields, credentials, body, signal, onprogress) {
     // A page that is to be shown is parsed by the browser, which knows its charset; under Trusted Types no script may.
     xhr.onreadystatechange = () => xhr.readyState === 2 && BROWSED in fields && /^text\/html/i.test(xhr.getResponseHeader("Content-Type") ?? "") && (xhr.responseType = "document");
     xhr.onload = () => resolve({ method, status: xhr.status, body: xhr.responseType ? "" : parsed(xhr.responseText), page: xhr.responseType ? xhr.responseXML : null, url: xhr.responseURL, redirected: xhr.responseURL !== url, field: (name) => xhr.getResponseHeader(name) });
-    xhr.onerror = xhr.onabort = reject;
-    signal?.addEventListener("abort", () => xhr.abort());
+    xhr.onerror = xhr.onabort = xhr.ontimeout = reject;
+    if (!body) xhr.timeout = DEAD_MS;
+    const abort = () => xhr.abort();
+    signal?.addEventListener("abort", abort);
+    xhr.onloadend = () => signal?.removeEventListener("abort", abort);
     signal?.aborted ? reject() : xhr.send(body);
   });
 }
@@ -787,22 +842,24 @@ function refusal(reply) {
 
 // ---- In turn ---------------------------------------------------------------------------------------------------
 
-/** Those that are sent or try to be. */
+/** A turn of an upload. @typedef {{upload: Upload, start: () => void}} Turn */
+
+/** Those that are sent or try to be. @type {Set<Turn>} */
 const sending = new Set();
-/** Those that wait for their turn, in order. @type {{upload: Upload, start: () => void}[]} */
-let waiting = [];
+/** Those that wait for their turn, in order. @type {Set<Turn>} */
+const waiting = new Set();
 
 /** Waits for a place; gives what frees it. @param {Upload} upload @param {AbortSignal} signal @returns {Promise<() => void>} */
 function enter(upload, signal) {
   return new Promise((resolve) => {
     const leave = () => {
-      sending.delete(upload);
-      waiting = waiting.filter((one) => one.upload !== upload);
+      sending.delete(own);
+      waiting.delete(own);
       turn();
     };
-    const start = () => resolve(leave);
-    signal.addEventListener("abort", () => (leave(), start()));
-    waiting.push({ upload, start });
+    const own = { upload, start: () => resolve(leave) };
+    signal.addEventListener("abort", () => (leave(), own.start()));
+    waiting.add(own);
     // The caller gets to know an upload before its first change is told.
     queueMicrotask(turn);
   });
@@ -810,20 +867,24 @@ function enter(upload, signal) {
 
 /** Lets those begin for which there is room. */
 function turn() {
-  for (;;) {
-    const [first] = waiting;
-    if (!first || sending.size >= first.upload.options.atOnce) break;
-    waiting.shift();
-    sending.add(first.upload);
+  for (const first of waiting) {
+    if (sending.size >= first.upload.options.atOnce) break;
+    waiting.delete(first);
+    sending.add(first);
     first.start();
   }
   removeEventListener("beforeunload", ask);
-  if (sending.size + waiting.length > 0) addEventListener("beforeunload", ask);
+  if (sending.size + waiting.size > 0) addEventListener("beforeunload", ask);
 }
 
-/** Leaving would cut what is under way, so the browser asks. @param {Event} event */
+/** Those that wait to try again do so as soon as there is a network. */
+globalThis.addEventListener?.("online", () => sending.forEach(({ upload }) => upload.resume()));
+
+/** Leaving would cut what is under way, so the browser asks. @param {BeforeUnloadEvent} event */
 function ask(event) {
   event.preventDefault();
+  // Chromium before 119 asks only so.
+  event.returnValue = true;
 }
 
 // ---- Over reloads and tabs -------------------------------------------------------------------------------------
