@@ -1397,26 +1397,26 @@ export class Voice {
 
 /** Texts change no more often, so that they can be read. */
 const TEXTS_EVERY_MS = 1000;
-/** Glyph of each state; colour and words say the same. @type {Record<State, string>} */
-const GLYPHS = { waiting: "○", uploading: "", interrupted: "❙❙", paused: "❙❙", processing: "", done: "✓", error: "!", cancelled: "×" };
+/** Glyph of each state that has one; colour and words say the same. @type {Partial<Record<State, string>>} */
+const GLYPHS = { waiting: "○", interrupted: "❙❙", paused: "❙❙", done: "✓", error: "!", cancelled: "×" };
 
-/** Light and dark of each colour. @type {Record<string, string>} */
-const COLOURS = { fill: "8F5310E3A857", track: "E9E4DA332E28", trail: "D9B98C735933", edge: "857C6E8A8173", soft: "625B51B5ADA1", ok: "2A6B457FCF9E", hold: "46586FA8B8CE", err: "B3261EFF8F85", focus: "0B57D08AB4F8" };
+/** Each colour, light and dark; the page may set every one of them. */
+const COLOURS = "fill8F5310E3A857 trackE9E4DA332E28 trailD9B98C735933 edge857C6E8A8173 soft625B51B5ADA1 ok2A6B457FCF9E hold46586FA8B8CE errB3261EFF8F85 focus0B57D08AB4F8";
 
-/** Light or dark as the page's `color-scheme` says; every colour is a property of the page's to set. */
-const STYLE = `:host{display:block;position:relative;font:16px/24px system-ui;${Object.keys(COLOURS).map((name) => `--${name}:var(--dumbwaiter-${name},light-dark(#${COLOURS[name]?.replace(/.{6}$/, ",#$&")}))`).join(";")}}
-[hidden],:host([hidden]){display:none!important}
+/** Light or dark as the page's `color-scheme` says. */
+const STYLE = `:host{display:block;position:relative;font:16px/24px system-ui;${COLOURS.replace(/([a-z]+)(.{6})(.{6}) ?/g, "--$1:var(--dumbwaiter-$1,light-dark(#$2,#$3));")}}
+:host([hidden]){display:none}
 p{display:flex;flex-wrap:wrap;gap:4px 12px;margin:0;font-variant-numeric:tabular-nums}
 [part=name]{flex:1;min-width:0;overflow:hidden;text-overflow:ellipsis;white-space:pre}
-[part=status]{flex:1 1 12rem;font-size:14px;line-height:20px;color:var(--soft)}
-[part=bar]{position:relative;height:8px;margin:6px 0;overflow:hidden;border-radius:4px;background:var(--track);outline:1px solid var(--edge);outline-offset:-1px}
+p:last-child{font-size:14px;line-height:20px}
+[part=status]{flex:1 12rem;color:var(--soft)}
+[part=bar]{position:relative;height:6px;margin:6px 0;overflow:hidden;border-radius:4px;background:var(--track);border:1px solid var(--edge)}
 i{position:absolute;inset-block:0;inset-inline-start:0;transition:width .2s linear;width:var(--kept);background:var(--fill)}
 [part=sent]{width:var(--sent);background:repeating-linear-gradient(45deg,var(--trail) 0 3px,var(--track) 3px 6px)}
-button{min-height:32px;margin-inline-start:8px;padding:3px 12px;border:1px solid var(--edge);border-radius:8px;background:none;color:inherit;font:inherit;font-size:14px}
+button{margin-inline-start:8px;padding:5px 12px;border:1px solid var(--edge);border-radius:8px;background:none;color:inherit;font:inherit}
 :focus-visible{outline:2px solid var(--focus);outline-offset:2px}
-code{font-size:12px}
+em{position:absolute;inset:0;overflow:hidden;clip-path:inset(50%)}
 .done{--fill:var(--ok);--soft:var(--ok)}.error{--fill:var(--err);--soft:var(--err)}.interrupted{--fill:var(--hold);--soft:var(--hold)}.paused,.cancelled{--fill:var(--edge)}
-[role=status],[role=alert]{position:absolute;width:1px;height:1px;overflow:hidden;clip-path:inset(50%)}
 @media(any-pointer:coarse){button{min-height:44px}}
 @media(prefers-reduced-motion){i{transition:none}}
 @media(forced-colors:active){[part=bar]{forced-color-adjust:none;--fill:CanvasText;--track:Canvas;--trail:GrayText;--edge:CanvasText}}`;
@@ -1432,6 +1432,8 @@ export class DumbwaiterProgress extends Base {
   #stop = () => {};
   #eta = new EtaWords();
   #drawnAt = 0;
+  /** When the texts are drawn that had to wait. @type {ReturnType<typeof setTimeout> | undefined} */
+  #later;
   #shown = "";
   /** @type {State} */
   #was = "waiting";
@@ -1494,11 +1496,10 @@ export class DumbwaiterProgress extends Base {
       make("div", "box",
         make("p", "line", make("span", "name"), make("span", "percent")),
         make("div", "bar", make("i", "sent"), make("i", "kept")),
-        make("p", "line below", make("span", "status"), make("code", "code"), make("span", "acts", go, cancel))),
-      make("div", "spoken"), make("div", "aloud"));
+        make("p", "line", make("span", "status"), make("code", "code"), make("span", "acts", go, cancel))),
+      make("em", "spoken"), make("em", "aloud"));
     const { bar, spoken, aloud } = this.#parts;
-    Object.assign(bar, { role: "progressbar", ariaValueMin: "0", ariaValueMax: "100" });
-    [spoken.role, aloud.role] = ["status", "alert"];
+    [bar.role, spoken.role, aloud.role] = ["progressbar", "status", "alert"];
     this.#parts.voice = new Voice(spoken, aloud);
   }
 
@@ -1513,51 +1514,52 @@ export class DumbwaiterProgress extends Base {
   #paint(now = false) {
     const progress = this.#progress;
     const { state, error, phase, name } = progress;
-    const { bar, status, percent, code, box, voice } = this.#parts;
+    const { bar, status, percent, code, box } = this.#parts;
     bar.style.setProperty("--kept", `${100 * (phase ?? progress.kept)}%`);
     bar.style.setProperty("--sent", `${100 * (progress.ended ? progress.kept : phase === null ? progress.gone : 1)}%`);
-    const shown = [state, progress.reason, progress.live, progress.silent].join();
-    if (!now && shown === this.#shown && performance.now() - this.#drawnAt < TEXTS_EVERY_MS) return;
+    const shown = [state, progress.reason, progress.live, progress.silent, progress.resumable].join();
+    const wait = this.#drawnAt + TEXTS_EVERY_MS - performance.now();
+    if (!now && shown === this.#shown && wait > 0) return void (this.#later ??= setTimeout(this.#anew, wait));
+    clearTimeout(this.#later);
+    this.#later = undefined;
     [this.#shown, this.#drawnAt] = [shown, performance.now()];
     box.className = state;
     this.setAttribute("state", state);
     this.#parts.name.textContent = name;
     percent.textContent = state === "waiting" || state === "cancelled" || error?.early ? "" : `${progress.percent}\u00a0%`;
     const said = statusWords(progress, this.#eta);
-    status.textContent = [`${GLYPHS[state]} ${said.text}`.trim(), said.size, said.speed, said.left].filter(Boolean).join(" · ");
+    status.textContent = [`${GLYPHS[state] ?? ""} ${said.text}`.trim(), said.size, said.speed, said.left].filter(Boolean).join(" · ");
     code.textContent = error?.code ?? "";
     bar.ariaLabel = name || "…";
     bar.ariaValueText = said.spoken;
     bar.ariaValueNow = state === "processing" && phase === null ? null : progress.percent;
     this.#offer();
-    this.#speak(voice, said);
+    this.#speak(said);
   }
 
-  /** @param {Voice} voice @param {{text: string, spoken: string}} said */
-  #speak(voice, { text, spoken }) {
+  /** @param {{text: string, spoken: string}} said */
+  #speak({ text, spoken }) {
     const { state, ended, name, percent } = this.#progress;
-    const [was, rests] = [this.#was, ["interrupted", "paused"]];
+    const [was, voice] = [this.#was, this.#parts.voice];
     this.#was = state;
-    if (state === "error") {
-      if (was !== state) voice.alert(`${name}: ${text}`);
-    } else if (state !== was && rests.includes(state)) voice.say(`${name}: ${spoken}`);
-    else if (state === "uploading" && rests.includes(was)) voice.say(say("saySending", name));
-    voice.follow({ what: name, percent, busy: !ended && state !== "waiting", storing: state === "processing", ending: state === "done" ? say("sayDone", name) : "" });
+    if (state !== was && state === "error") voice.alert(`${name}: ${text}`);
+    // What changes on the way: it rests, goes on, is being stored.
+    else if (state !== was && was !== "waiting" && !ended) voice.say(`${name}: ${spoken}`);
+    voice.follow({ what: name, percent, busy: !ended && state !== "waiting", storing: false, ending: state === "done" ? say("sayDone", name) : "" });
   }
 
-  /** Shows the buttons that can do something. */
+  /** Shows the buttons that can do something. What cannot be resumed would begin anew after a pause. */
   #offer() {
-    const { state, error, ended, name } = this.#progress;
+    const { state, error, ended, name, resumable } = this.#progress;
     const own = this.#progress instanceof Upload;
     const again = state === "cancelled" || (state === "error" && error && canRetry(error));
-    const runs = own && !ended && state !== "processing";
-    const offer = (/** @type {string} */ part, /** @type {boolean} */ can, /** @type {"pause" | "resume" | "retry" | "cancel"} */ act) => {
+    const runs = !ended && state !== "processing";
+    const offer = (/** @type {string} */ part, /** @type {unknown} */ can, /** @type {"pause" | "resume" | "retry" | "cancel"} */ act) => {
       const button = this.#parts[`button ${part}`];
-      button.hidden = !can;
-      button.textContent = say(act);
-      button.ariaLabel = `${say(act)} ${name}`;
+      button.hidden = !own || !can;
+      button.ariaLabel = `${(button.textContent = say(act))} ${name}`;
     };
-    offer("go", runs || (own && !!again), again ? "retry" : state === "paused" ? "resume" : "pause");
+    offer("go", again || state === "paused" || (runs && resumable), again ? "retry" : state === "paused" ? "resume" : "pause");
     offer("cancel", runs, "cancel");
   }
 }
