@@ -1589,27 +1589,27 @@ function submitted(event, form, options) {
   const said = (/** @type {string} */ name) => submitter?.getAttribute(`form${name}`) ?? form.getAttribute(name) ?? "";
   if (event.defaultPrevented || !/^post$/i.test(said("method")) || !/^(_self)?$/i.test(said("target"))) return;
   event.preventDefault();
-  const bar = /** @type {DumbwaiterProgress} */ (options.progress ?? form.querySelector("dumbwaiter-progress") ?? form.appendChild(document.createElement("dumbwaiter-progress")));
+  const tag = "dumbwaiter-progress";
+  const bar = /** @type {DumbwaiterProgress} */ (options.progress ?? form.querySelector(tag) ?? form.appendChild(document.createElement(tag)));
   const { progress } = bar;
   if (progress instanceof Upload && !progress.ended) {
     // Pressed twice; but one that rests gives way to what the form says now.
     if (progress.state !== "paused") return;
     progress.cancel();
   }
-  const action = new URL(said("action") || document.URL, document.baseURI);
-  action.hash = "";
+  const action = bare(new URL(said("action") || document.URL, document.baseURI));
   const data = new FormData(form, submitter);
-  const upload = new Upload(data, { ...options, action: action.href, browse: true });
+  const upload = new Upload(data, { ...options, action, browse: true });
   if (data.get("X-Progress-ID") === "") data.set("X-Progress-ID", upload.progressId);
   bar.progress = upload;
   tell(form, "start", { upload });
   upload.addEventListener("change", () => {
     // By then its place in the queue is free, and nobody asks whether to leave the page.
-    if (upload.state === "done" || upload.state === "error") queueMicrotask(() => answered(form, upload, `${data.get("next") ?? ""}`, action.href));
+    if (upload.state === "done" || upload.state === "error") queueMicrotask(() => answered(form, upload, `${data.get("next")}`, action));
   });
 }
 
-/** Whether nobody prevented what comes after. @param {Element} element @param {string} what @param {object} detail */
+/** Whether nobody prevented what comes after. @param {Element} element @param {string} what @param {object} [detail] */
 function tell(element, what, detail) {
   return element.dispatchEvent(new CustomEvent(`dumbwaiter-${what}`, { bubbles: true, cancelable: true, detail }));
 }
@@ -1617,12 +1617,12 @@ function tell(element, what, detail) {
 /** What a browser does with an answer. @param {HTMLFormElement} form @param {Upload} upload @param {string} next @param {string} action */
 function answered(form, upload, next, action) {
   const { record, answer, error } = upload;
-  if (!(error ? tell(form, "error", { upload, error }) : tell(form, "done", { upload, record, answer }))) return;
+  if (!tell(form, error ? "error" : "done", error ? { upload, error } : { upload, record, answer })) return;
   const reply = error?.reply ?? answer;
-  const to = reply?.field("Dumbwaiter-Location") ?? (reply?.redirected ? reply.url : "");
+  const to = reply?.field("Dumbwaiter-Location") ?? (reply?.redirected && reply.url);
   if (to) go(new URL(to, action));
   // An app's words on what it does not take; what is out of order, the bar says better.
-  else if (reply?.page && reply.status < 500 && reply.status !== 413) show(reply.page, action);
+  else if (reply?.page?.body.firstChild && reply.status < 500 && reply.status !== 413) show(reply.page, action);
   else if (error) return;
   // As the server itself does for a form without script: only to a path of this origin.
   else if (/^\/(?![/\\])/.test(next)) go(new URL(next, action));
@@ -1631,34 +1631,33 @@ function answered(form, upload, next, action) {
 
 /** @param {URL} url */
 function go(url) {
-  const here = isHere(url.href);
+  const here = bare(url) === bare(location);
   location.assign(url);
   // Otherwise the page that is there would only be scrolled.
   if (here && url.hash) location.reload();
 }
 
-/** @param {string} url */
-function isHere(url) {
-  return url.split("#")[0] === location.href.split("#")[0];
+/** An address without its fragment. @param {URL | Location} url */
+function bare({ href }) {
+  return href.replace(/#.*/, "");
 }
 
 /** Shows a page in the place of this one. Its scripts do not run; those that are here go on. @param {Document} page @param {string} url */
 function show(page, url) {
-  if (!isHere(url) && new URL(url).origin === location.origin) history.pushState(null, "", url);
+  if (bare(location) !== url && url.startsWith(`${location.origin}/`)) history.pushState(null, "", url);
   // Back is another page, which is no longer here.
-  addEventListener("popstate", () => isHere(url) || location.reload());
-  for (const style of page.querySelectorAll("head>style,head>link[rel=stylesheet]"))
+  addEventListener("popstate", () => bare(location) === url || location.reload());
+  for (const style of page.querySelectorAll("style,[rel=stylesheet]"))
     if (![...document.head.children].some((one) => one.isEqualNode(style))) document.head.append(style);
   document.title = page.title;
   document.body.replaceWith(page.body);
   scrollTo(0, 0);
   /** @type {HTMLElement | null} */ (document.querySelector("[aria-invalid=true],[autofocus]"))?.focus();
-  tell(document.body, "shown", {});
+  tell(document.body, "shown");
 }
 
 globalThis.document?.addEventListener("submit", (event) => {
-  const form = event.target;
-  if (!(form instanceof HTMLFormElement)) return;
+  const form = /** @type {HTMLFormElement} */ (event.target);
   const server = form.dataset.dumbwaiter;
   if (server !== undefined) submitted(event, form, server ? { server } : {});
 });
