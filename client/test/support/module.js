@@ -2,7 +2,7 @@
  * A page of somebody's own with the module in it: served by the real binary under a policy that lets in nothing inline,
  * opened in Chromium over a line that can be cut.
  */
-import { copyFileSync, mkdirSync, readdirSync, writeFileSync } from "node:fs";
+import { copyFileSync, readdirSync, writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { file, folder, open, serve } from "../support.js";
 import { patiently } from "./follow.js";
@@ -52,7 +52,6 @@ export async function stage(t, chrome, { flags = [], context, ...page } = {}) {
 
 /** A file of random bytes to choose. */
 export function dish({ files }, name, size) {
-  mkdirSync(files, { recursive: true });
   return file(files, name, size);
 }
 
