@@ -379,6 +379,7 @@ export class Upload extends Progress {
     if (this.ended) this.#outcome = deferred();
     this.error = this.answer = null;
     notes.change(this.#note, { paused: false });
+    this.#adopt();
     this.#turn = new AbortController();
     this.set("waiting", "");
     this.#run(this.#turn.signal);
@@ -473,8 +474,7 @@ export class Upload extends Progress {
   /** Begins an upload that can be resumed, goes on with an earlier one, or finds out that this server has none. @param {AbortSignal} signal */
   async #begin(signal) {
     const { name, type, size } = /** @type {File} */ (this.what);
-    const noted = notes.get(this.#note);
-    if (noted) return void ([this.#url, this.#way] = [noted.url, noted.way]);
+    if (this.#adopt()) return;
     // The answer that told its name was lost: no second one is begun.
     const begun = this.#doubt ? await this.#find() : null;
     this.#doubt = true;
@@ -496,12 +496,13 @@ export class Upload extends Progress {
     else if (reply.status !== 201 || !location) throw refusal(reply);
     else {
       const url = new URL(location, reply.url).href;
-      // Stopped meanwhile: nothing is in it, and another may have been begun.
-      if (signal.aborted) return this.#end(url);
+      // Stopped meanwhile, or begun by another page too: nothing is in it.
+      if (signal.aborted || this.#adopt()) return this.#end(url);
       this.#url = url;
       this.#limit(reply);
       this.#offset = this.sent = 0;
       this.#fresh = true;
+      notes.all();
       this.#hold();
     }
   }
@@ -514,10 +515,10 @@ export class Upload extends Progress {
   /** Sends what is missing. @param {AbortSignal} signal */
   async #append(signal) {
     const file = /** @type {File} */ (this.what);
-    this.#follow();
     let complete = !this.#fresh && (await this.#where(signal));
     this.#fresh = false;
-    const beat = setInterval(() => this.#hold(), BEAT_MS);
+    this.#follow();
+    const beat = setInterval(() => this.#beat(), BEAT_MS);
     /** @type {Reply | null} */
     let reply = null;
     try {
@@ -554,7 +555,8 @@ export class Upload extends Progress {
     if (record?.state === "done") return true;
     this.#forget();
     this.#url = this.#way = null;
-    if (record?.error) throw errorOf(record.error);
+    // What ended before this page knew of it is no answer to a file that is chosen now.
+    if (this.record && record?.error && record.error.code !== "expired") throw errorOf(record.error);
     this.know(null, false);
     this.#lost += 1;
     this.reason = "restarted";
@@ -562,23 +564,39 @@ export class Upload extends Progress {
     throw new UploadError(this.#lost < LOST_MOST ? "restarted" : "not_found", undefined, this.#lost < LOST_MOST ? null : reply);
   }
 
-  /** Follows an upload that another tab sends, until that one is gone; the record if it came to its end. @param {AbortSignal} signal */
+  /** Follows an upload that another page sends, until that one lets go of it; the record if it came to its end. @param {AbortSignal} signal */
   async #elsewhere(signal) {
-    for (let seen = false; !signal.aborted; seen = true) {
-      const noted = notes.get(this.#note);
-      if (!noted || noted.holder === this.progressId || Date.now() - noted.at > LEASE_MS) {
-        if (seen && noted?.paused) this.pause();
-        const record = seen ? await this.#look() : null;
+    for (let followed = ""; ; ) {
+      const noted = this.#adopt();
+      if (followed && noted?.paused) this.pause();
+      signal.throwIfAborted();
+      if (!isHeld(noted) || noted?.holder === this.progressId) {
+        const record = followed ? await this.#look() : null;
         return record?.error || record?.state === "done" ? this.#settled(record) : null;
       }
-      if (!seen) this.#follow();
-      this.set("uploading", "elsewhere");
-      await Promise.race([sleep(BEAT_MS), this.#word.promise]);
+      // The other page may have had to begin it anew.
+      if (followed !== this.#url) this.#follow();
+      followed = /** @type {string} */ (this.#url);
+      if (this.state !== "processing") this.set("uploading", "elsewhere");
+      const record = await Promise.race([sleep(BEAT_MS, signal), this.#word.promise]);
+      if (record) return this.#settled(record);
     }
-    return null;
   }
 
-  /** Says to other tabs that this one sends it. */
+  /** Takes up what is noted of it. */
+  #adopt() {
+    const noted = notes.get(this.#note);
+    if (noted) [this.#url, this.#way] = [noted.url, noted.way];
+    return noted;
+  }
+
+  /** Says to other pages that this one sends it, unless one of them has paused it. */
+  #beat() {
+    const noted = notes.get(this.#note);
+    if (noted?.paused) this.pause();
+    else if (!noted || Date.now() - noted.at >= BEAT_MS) this.#hold();
+  }
+
   #hold() {
     const { name, size, lastModified } = /** @type {File} */ (this.what);
     const { server } = this.options;
@@ -586,7 +604,7 @@ export class Upload extends Progress {
   }
 
   #forget() {
-    notes.set(this.#note, null);
+    if (notes.get(this.#note)?.url === this.#url) notes.set(this.#note, null);
   }
 
   /** Ends it on the server too. */
@@ -649,6 +667,8 @@ export class Upload extends Progress {
       if (!this.live) this.#moved = performance.now();
       if (this.#way === "form") this.#total = total;
       this.sent = from + loaded;
+      // A hidden page's clock may tick once a minute, but its bytes tell in time.
+      if (this.#url) this.#beat();
       this.set(this.state);
     };
     // Of what is there whole the server tells; where it does not, it is asked, but for a form, which may take its time.
@@ -703,7 +723,7 @@ export class Upload extends Progress {
     // Seconds, or a date (RFC 9110, 10.2.3).
     const after = reply?.field("Retry-After") ?? 0;
     const asked = Math.min(this.options.retryFor, 1000 * Number(after) || Date.parse(`${after}`) - Date.now() || 0);
-    const wait = code === "restarted" ? 0 : Math.max(asked, Math.min(WAIT_MOST_MS, WAIT_FIRST_MS * 2 ** failed) * (1 + Math.random() / 4));
+    const wait = code === "restarted" ? 0 : Math.max(asked, Math.min(WAIT_MOST_MS, (code === "superseded" ? BEAT_MS : WAIT_FIRST_MS) * 2 ** failed) * (1 + Math.random() / 4));
     const turn = new AbortController();
     const end = (this.#hurry = () => turn.abort());
     signal.addEventListener("abort", end, turn);
@@ -892,7 +912,7 @@ function ask(event) {
 
 /** How often the page that sends an upload says so to others … */
 const BEAT_MS = 2000;
-/** … and how long it is believed. A hidden page's clock may go slower: taking over from it then does no harm. */
+/** … and how long it is believed. To take over from one that still sends does no harm: it then follows. */
 const LEASE_MS = 6000;
 /** What is noted of an upload is forgotten after so long; servers forget earlier (`--expire-after`). */
 const NOTED_MS = 7 * 86_400_000;
@@ -955,9 +975,14 @@ const notes = {
   },
 };
 
+/** Whether a page says that it sends it. A clock may have been set back. @param {Noted | null} noted */
+function isHeld(noted) {
+  return !!noted && Math.abs(Date.now() - noted.at) < LEASE_MS;
+}
+
 /** Uploads that were begun here and are not sent now: `upload` goes on with one when its file is chosen again. @param {string} [server] */
 export function unfinished(server = defaults.server) {
-  const rest = notes.all().filter(([, noted]) => noted.server === server && Date.now() - noted.at >= LEASE_MS);
+  const rest = notes.all().filter(([, noted]) => noted.server === absolute(server) && !isHeld(noted));
   return rest.map(([key, noted]) => ({ key, ...noted }));
 }
 
