@@ -104,7 +104,7 @@ test("a page of a proxy that says that something is out of order is told by the 
     assert.equal(await tab.title(), "Add");
     if (code === "http_413") await tab.click("#go");
   }
-  await bar(tab, "resume").click();
+  await tab.getByRole("button", { name: /^Retry/ }).click();
   await tab.waitForURL(`${site.url}dishes/1`);
 });
 
@@ -121,7 +121,7 @@ test("a form that was cancelled, or whose line broke, can be sent once more by i
   await tab.click("#go");
   await until(() => bar(tab, "code").innerText(), (code) => code === "app_unreachable");
   await site.listen();
-  await bar(tab, "resume").click();
+  await tab.getByRole("button", { name: /^Retry/ }).click();
   await tab.waitForURL(`${site.url}dishes/1`, { timeout: 60_000 });
   assert.equal(site.posts.length, 1);
 });

@@ -22,7 +22,7 @@ test("a form with data-dumbwaiter is sent by script with a bar, and is the form 
     await page.click("#go");
     if (javaScriptEnabled) {
       await until(async () => Number(await bar(page, "bar").getAttribute("aria-valuenow")), (percent) => percent > 10 && percent < 90);
-      await bar(page, "button").filter({ hasText: "Cancel" }).waitFor();
+      await bar(page, "button").filter({ hasText: "Cancel" }).first().waitFor();
     }
     await page.getByRole("heading", { name: "Thanks" }).waitFor({ timeout: 60_000 });
     assert.equal(page.url(), `${site.url}dishes`);

@@ -59,7 +59,7 @@ export function hear(page) {
   return page.evaluate(() => {
     window.heard = [];
     for (const what of ["start", "done", "error", "shown"]) {
-      document.addEventListener(`dumbwaiter-${what}`, ({ target, detail }) => window.heard.push([what, target.localName, detail.upload?.state ?? "", detail.error?.code ?? detail.answer?.status ?? ""]));
+      document.addEventListener(`dumbwaiter-${what}`, ({ target, detail }) => window.heard.push([what, target.localName, detail?.upload.state ?? "", detail?.error?.code ?? detail?.answer?.status ?? ""]));
     }
   });
 }

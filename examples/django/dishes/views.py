@@ -4,6 +4,7 @@ import json
 import os
 
 from django.conf import settings
+from django.contrib import messages
 from django.core.cache import cache
 from django.forms import ModelForm
 from django.http import FileResponse, HttpResponse
@@ -53,7 +54,9 @@ def add(request):
   """A form for the model. It does not know either that somebody else has received the file."""
   form = DishForm(request.POST or None, request.FILES or None)
   if form.is_valid():
-    return redirect("dish", form.save().id)
+    found = form.save()
+    messages.success(request, f"Dish {found.id} is on the menu.")
+    return redirect("dish", found.id)
   status = 422 if form.errors else 200
   return render(request, "dishes/add.html", {"form": form}, status=status)
 

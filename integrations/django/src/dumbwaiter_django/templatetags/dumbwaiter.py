@@ -18,13 +18,14 @@ def dumbwaiter_form(
     """Makes a form with the CSRF token, the fields of ``form`` (its files among them), a button, and a bar.
 
     ``action`` is where it is sent, one of Dumbwaiter's upload paths; the page's own address where it is not given.
-    ``base`` is where Dumbwaiter itself is. Without script, or without Dumbwaiter, it is a plain form.
+    ``base`` is where Dumbwaiter itself is, which has the script too. Without script, or without Dumbwaiter, it is a plain
+    form.
     """
     return {
         "form": form,
         "action": action,
         "submit": submit,
         "base": base.rstrip("/"),
-        "files": [static(f"dumbwaiter/form.{kind}") for kind in ("css", "js")],
+        "style": static("dumbwaiter/form.css"),
         "csrf_token": context.get("csrf_token"),
     }
