@@ -368,7 +368,7 @@ export class Upload extends Progress {
   pause() {
     if (this.#over || this.state === "paused") return;
     this.#stop();
-    notes.rest(this.#note, true);
+    this.#release(true);
     this.set("paused", "");
   }
 
@@ -600,7 +600,12 @@ export class Upload extends Progress {
   #hold() {
     const { name, size, lastModified } = /** @type {File} */ (this.what);
     const { server } = this.options;
-    if (this.#url && this.#way) notes.set(this.#note, { url: this.#url, way: this.#way, server, name, size, lastModified, kept: Math.round(this.kept * size), at: Date.now(), holder: this.progressId, paused: false });
+    if (this.#url && this.#way) notes.set(this.#note, { url: this.#url, way: this.#way, server, name, size, lastModified, kept: Math.round(this.kept * this.#total), at: Date.now(), holder: this.progressId, paused: false });
+  }
+
+  /** Says that no page sends it now. @param {boolean} paused */
+  #release(paused) {
+    notes.change(this.#note, { paused, kept: Math.round(this.kept * this.#total), at: Date.now() - LEASE_MS });
   }
 
   #forget() {
@@ -677,7 +682,7 @@ export class Upload extends Progress {
     signal.addEventListener("abort", cut);
     // What can go on need not wait until a dead line shows that it is one.
     if (this.#url) addEventListener("offline", () => this.#offline && cut(), stop);
-    addEventListener("pagehide", () => notes.rest(this.#note, false), stop);
+    addEventListener("pagehide", () => this.#release(false), stop);
     try {
       const digest = this.options.checksum && body instanceof Blob ? await digestOf(body, this.#way) : {};
       const reply = await this.#ask(method, url, { ...fields, ...digest }, body, stop.signal, onprogress);
@@ -953,11 +958,6 @@ const notes = {
   change(key, change) {
     const noted = this.get(key);
     if (noted) this.set(key, { ...noted, ...change });
-  },
-
-  /** Says that no page sends it now. @param {string} key @param {boolean} paused */
-  rest(key, paused) {
-    this.change(key, { paused, at: Date.now() - LEASE_MS });
   },
 
   /** All that are not too old, the newest first. @returns {[string, Noted][]} */
