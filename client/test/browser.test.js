@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { after, before, test } from "node:test";
 import react from "@vitejs/plugin-react";
 import vue from "@vitejs/plugin-vue";
-import { MB, browser, file, folder, open, serve, serveByName, until } from "./support.js";
+import { MB, browser, file, folder, open, serve, serveByName, slow, until } from "./support.js";
 import { html, pack, project } from "./support/project.js";
 
 let chrome;
@@ -196,6 +196,23 @@ test("Watching: what has come of an upload stands beside its name on anybody's p
   });
   await page.goto(server.url);
   await page.getByText(`The picture: done, ${received} of ${received} bytes`, { exact: true }).waitFor();
+});
+
+test("Over reloads: what was left unfinished is named after a reload, and can be given up", async (t) => {
+  const files = { "list.js": block("Over reloads and tabs", "js"), "index.html": html(`${block("Over reloads and tabs", "html")}<script type="module" src="/list.js"></script>`) };
+  const server = await site(t, files);
+  const page = await open(t, chrome, server.url);
+  await slow(page, 2 * MB);
+  await page.evaluate(async (size) => {
+    const { upload } = await import("/dumbwaiter.js");
+    window.one = upload(new File([new Uint8Array(size)], "paella.bin"));
+  }, 12 * MB);
+  await page.waitForFunction((bytes) => window.one.record?.offset >= bytes, MB);
+  await page.reload();
+  await page.getByText(/paella\.bin: \d\.\d MB are kept/).waitFor();
+  await page.getByRole("button", { name: "Remove" }).click();
+  await until(server.stored, (names) => names.length === 0);
+  assert.equal(await page.locator("li").count(), 0);
 });
 
 test("what the package's own page shows sends a file", async (t) => {
