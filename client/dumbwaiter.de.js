@@ -9,7 +9,7 @@ const RENAME = "Benennen Sie Ihre um und wählen Sie sie neu.";
 const ASK = "Fragen Sie, wer diese Seite betreibt.";
 const FASTER = "Versuchen Sie es noch einmal über eine schnellere Verbindung.";
 
-/** @type {import("./dumbwaiter.js").Words} */
+/** @type {import("./dumbwaiter.words.js").Words} */
 const words = {
   language: "de",
   waiting: "Wartet",

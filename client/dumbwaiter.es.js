@@ -9,7 +9,7 @@ const RENAME = "Cambie el nombre del suyo y elíjalo de nuevo.";
 const ASK = "Consulte a los responsables de esta página.";
 const FASTER = "Inténtelo de nuevo con una conexión más rápida.";
 
-/** @type {import("./dumbwaiter.js").Words} */
+/** @type {import("./dumbwaiter.words.js").Words} */
 const words = {
   language: "es",
   waiting: "En espera",

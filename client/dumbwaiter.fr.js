@@ -9,7 +9,7 @@ const RENAME = "Renommez le vôtre et choisissez-le à nouveau.";
 const ASK = "Adressez-vous aux responsables de cette page.";
 const FASTER = "Réessayez avec une connexion plus rapide.";
 
-/** @type {import("./dumbwaiter.js").Words} */
+/** @type {import("./dumbwaiter.words.js").Words} */
 const words = {
   language: "fr",
   waiting: "En attente",

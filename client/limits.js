@@ -4,7 +4,7 @@
  * Only what is sure to be refused is refused here. Bytes decide a file's type on the server, and all that a browser
  * knows is its name; so a type that is not taken can be sent anyway.
  */
-import { formatBytes } from "./dumbwaiter.js";
+import { formatBytes } from "./dumbwaiter.words.js";
 import { formatLimit } from "./words.js";
 
 /** @typedef {{code: string, message: string}} Reason the server's code, and one line for people */

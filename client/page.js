@@ -1,8 +1,9 @@
 /** The page: takes files that are dropped, chosen or pasted, sends them, and keeps what is drawn in step. */
 import { copy } from "./copy.js";
 import { byId } from "./dom.js";
-import { isOffline, setWords, upload } from "./dumbwaiter.js";
+import { isOffline, upload } from "./dumbwaiter.js";
 import english from "./dumbwaiter.en.js";
+import { setWords } from "./dumbwaiter.words.js";
 import { Intake } from "./intake.js";
 import { Limits } from "./limits.js";
 import { Row } from "./row.js";

@@ -5,7 +5,7 @@
  * says so; words change at most once a second, so that they can be read.
  */
 import { byId, drawBar, found, writeParts } from "./dom.js";
-import { EtaWords, canRetry, formatBytes, statusWords } from "./dumbwaiter.js";
+import { canRetry, formatBytes, statusWords } from "./dumbwaiter.words.js";
 import { extensionOf, splitName } from "./words.js";
 /** @import { Upload } from "./dumbwaiter.js" */
 
@@ -16,7 +16,6 @@ const GLYPHS = { waiting: "○", uploading: "", interrupted: "❙❙", paused: "
 
 /** One file's row. */
 export class Row {
-  #eta = new EtaWords();
   #shown = "";
   #copied = "";
 
@@ -116,7 +115,7 @@ export class Row {
     const { upload } = this;
     const none = upload.state === "waiting" || upload.state === "cancelled" || (upload.error?.early ?? false);
     this.percent.textContent = none ? "" : `${upload.percent}\u00a0%`;
-    const { spoken, ...seen } = statusWords(upload, this.#eta);
+    const { spoken, ...seen } = statusWords(upload);
     const text = upload.state === "done" ? arrivedWords(upload) : seen.text;
     writeParts(this.words, { ...seen, text, left: this.#copied || seen.left });
     this.bar.setAttribute("aria-valuetext", spoken);

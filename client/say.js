@@ -1,5 +1,5 @@
 /** What the page says of all its uploads together; when and how seldom is the module's `Voice`. */
-import { Voice } from "./dumbwaiter.js";
+import { Voice } from "./dumbwaiter.words.js";
 import { countFiles } from "./words.js";
 
 /** Errors that come together are spoken together. */

@@ -2,7 +2,7 @@
 import { byId, drawBar, found, writeParts } from "./dom.js";
 import { Lift } from "./lift.js";
 import { ofSize } from "./row.js";
-import { EtaWords, canRetry, formatBytes } from "./dumbwaiter.js";
+import { EtaWords, canRetry, formatBytes } from "./dumbwaiter.words.js";
 import { countFiles, joinParts } from "./words.js";
 /** @import { Upload } from "./dumbwaiter.js" */
 /** @import { PageVoice } from "./say.js" */

@@ -1,6 +1,7 @@
 /** What an earlier visit left unfinished: a row for each, until its file is chosen again or it is given up. */
 import { byId, drawBar, found } from "./dom.js";
-import { forget, formatBytes, Progress, unfinished, watch } from "./dumbwaiter.js";
+import { Progress, forget, unfinished, watch } from "./dumbwaiter.js";
+import { formatBytes } from "./dumbwaiter.words.js";
 import { extensionOf, splitName } from "./words.js";
 
 /** @typedef {ReturnType<typeof unfinished>[number]} Noted */

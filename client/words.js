@@ -1,5 +1,5 @@
 /** What the page says besides what the module has words for: counts, limits and names. */
-import { formatBytes } from "./dumbwaiter.js";
+import { formatBytes } from "./dumbwaiter.words.js";
 
 /** A limit in the words of `formatBytes`, cut off: it never promises more than is taken. `src/sizes.rs` does the same. @param {number} bytes */
 export function formatLimit(bytes) {

@@ -35,7 +35,7 @@ macro_rules! module {
 }
 
 /// Path, media type and text of each file.
-const FILES: [(&str, &str, &str); 19] = [
+const FILES: [(&str, &str, &str); 20] = [
     ("/", HTML, include_str!("../client/page.html")),
     ("/dumbwaiter.css", STYLE, include_str!("../client/page.css")),
     module!("copy"),
@@ -45,6 +45,7 @@ const FILES: [(&str, &str, &str); 19] = [
     module!("dumbwaiter.en"),
     module!("dumbwaiter.es"),
     module!("dumbwaiter.fr"),
+    module!("dumbwaiter.words"),
     module!("intake"),
     module!("lift"),
     module!("limits"),
@@ -59,12 +60,13 @@ const FILES: [(&str, &str, &str); 19] = [
 
 /// What any page may use, those of other origins too: the module and its languages. A browser loads a module of another
 /// origin only with a leave to read it (HTML, "fetch a single module script"), whatever the page then sends.
-const PUBLIC: [&str; 5] = [
+const PUBLIC: [&str; 6] = [
     "/dumbwaiter.js",
     "/dumbwaiter.de.js",
     "/dumbwaiter.en.js",
     "/dumbwaiter.es.js",
     "/dumbwaiter.fr.js",
+    "/dumbwaiter.words.js",
 ];
 
 /// What else stays where another page stands in for ours: what answers to forms without script look like; so do their

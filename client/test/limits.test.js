@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { after, before, test } from "node:test";
 import english from "../dumbwaiter.en.js";
-import { canRetry, errorWords, setWords } from "../dumbwaiter.js";
+import { canRetry, errorWords, setWords } from "../dumbwaiter.words.js";
 import { Limits } from "../limits.js";
 import { MB, browser, file, folder, open, row, rowIs, serve, until, watch, words } from "./support.js";
 

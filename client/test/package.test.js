@@ -18,7 +18,8 @@ const TSCONFIG = JSON.stringify({
 
 /** Speaks of all that is exported, and would not be built where a type were missing or too wide. */
 const MAIN = `
-import { UploadError, defaults, enhance, forget, formatBytes, setWords, unfinished, upload, watch } from "dumbwaiter-client";
+import { UploadError, defaults, enhance, forget, unfinished, upload, watch } from "dumbwaiter-client";
+import { formatBytes, setWords } from "dumbwaiter-client/words";
 import type { DumbwaiterProgress, Options, Progress, State, Upload, UploadRecord } from "dumbwaiter-client";
 import german from "dumbwaiter-client/de";
 

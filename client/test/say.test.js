@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import english from "../dumbwaiter.en.js";
-import { setWords } from "../dumbwaiter.js";
+import { setWords } from "../dumbwaiter.words.js";
 import { PageVoice } from "../say.js";
 import { MB, browser, file, folder, open, rowIs, serve, slow, watch } from "./support.js";
 

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";
 import english from "../dumbwaiter.en.js";
-import { EtaWords, errorWords, formatBytes, setWords } from "../dumbwaiter.js";
+import { EtaWords, errorWords, formatBytes, setWords } from "../dumbwaiter.words.js";
 import { countFiles, formatLimit, joinParts } from "../words.js";
 
 setWords(english);
