@@ -995,41 +995,36 @@ export async function forget({ key, url, way }, options = {}) {
 
 // ---- Watching --------------------------------------------------------------------------------------------------
 
-/** New names are gathered so long before the server is asked anew. */
+/** Names that join are gathered so long before the server is asked anew. */
 const GATHER_MS = 100;
 /** A stream speaks at once: one that says nothing for so long is held back by a proxy … */
 const FIRST_MS = 5000;
 /** … and then at least every 15 s (`--watch-comment`): after so long it is dead, or the machine has slept. */
 const DUMB_MS = 20_000;
-/** For so long no other stream is tried then. */
-const POOR_MS = 60_000;
-/** How often is asked where no stream can be had; of a page that nobody sees more seldom, and so where nothing is new. */
+/** For so long is polled after a stream that was refused, held back or broken. */
+const POOR_MS = 30_000;
+/** How often is polled; of a page that nobody sees more seldom. */
 const POLL_MS = 1000;
 const HIDDEN_MS = 5000;
 const POLL_MOST_MS = 10_000;
-/** So long a poll waits for an upload that is not there yet, as a stream does (`--watch-wait`). */
-const COMING_MS = 60_000;
 /** Most names in one request (`--max-watched`). */
 const NAMES_MOST = 100;
 
 /** @typedef {{name: string, live: boolean}} About the name as it was asked for, and whether the server tells of it now */
 /** @typedef {(record: UploadRecord | null, about: About) => void} Listener `null` when the server knows nothing of it any more */
 /** @typedef {Partial<Pick<Options, "server" | "headers" | "ticket" | "credentials">>} WatchOptions */
-/** @typedef {(record: UploadRecord | null, live: boolean) => void} Tell */
 
-/** What is known under a name, who wants to know it, and what of it was `seen` in the words of `Last-Event-ID`. @typedef {{record: UploadRecord | null, live: boolean, seen: string, since: number, tells: Set<Tell>}} Watched */
+/** What is known under a name, and who wants to know it. @typedef {{record: UploadRecord | null, since: number, tells: Set<(record: UploadRecord | null, live: boolean) => void>}} Watched */
 
 /** Names that are watched at one server with the same rights. */
 class Group {
   /** @type {Map<string, Watched>} */
   names = new Map();
   #turn = new AbortController();
-  /** Whether a request is on its way that has no answer yet: it is not given up for a name that joins. */
+  /** Whether a request has no answer yet: it is not given up for a name that joins, or slow lines would never bring one. */
   #asking = false;
   #joined = false;
   #poorUntil = 0;
-  /** What the last poll said. */
-  #said = "";
 
   /** @param {Options} options @param {string | symbol} key */
   constructor(options, key) {
@@ -1039,16 +1034,13 @@ class Group {
     this.#run();
   }
 
-  /** @param {string} name @param {Tell} tell */
+  /** @param {string} name @param {(record: UploadRecord | null, live: boolean) => void} tell */
   add(name, tell) {
-    const watched = this.names.get(name) ?? { record: null, live: false, seen: "0", since: Date.now(), tells: new Set() };
+    const watched = this.names.get(name) ?? { record: null, since: Date.now(), tells: new Set() };
+    this.names.set(name, watched);
     watched.tells.add(tell);
-    if (watched.record) queueMicrotask(() => tell(watched.record, watched.live));
-    if (!this.names.has(name)) {
-      this.names.set(name, watched);
-      this.#joined = true;
-      if (!this.#asking) this.anew();
-    }
+    this.#joined = true;
+    if (!this.#asking) this.anew();
     return () => {
       watched.tells.delete(tell);
       if (!watched.tells.size && this.names.get(name) === watched) this.#drop(name);
@@ -1067,101 +1059,77 @@ class Group {
   }
 
   async #run() {
-    for (let calm = 0; ; ) {
+    for (let failed = 0; ; ) {
       await sleep(GATHER_MS);
       if (!this.names.size) break;
       const { signal } = (this.#turn = new AbortController());
-      [this.#asking, this.#joined] = [true, false];
-      const news = await this.#ask(signal).catch(() => null);
+      this.#joined = !(this.#asking = true);
+      const [first] = [...groups].filter(({ options }) => options.server === this.options.server);
+      const polls = this !== first || document.hidden || Date.now() < this.#poorUntil;
+      const told = await this.#ask(polls, this.#turn).catch(() => false);
       this.#asking = false;
-      if (signal.aborted) continue;
-      calm = news ? 0 : calm + 1;
-      if (news === null) for (const [name, { record }] of this.names) if (record) this.#tell(name, record, false);
-      await sleep(Math.min(POLL_MOST_MS, (document.hidden ? HIDDEN_MS : POLL_MS) * 2 ** calm) * (1 + Math.random() / 4), signal);
+      // Not if it was given up for its silence.
+      if (signal.reason) continue;
+      if (!polls) this.#poorUntil = Date.now() + POOR_MS;
+      failed = told ? 0 : failed + 1;
+      if (failed) for (const [name, { record }] of this.names) if (record) this.#tell(name, record, false);
+      await sleep(Math.min(POLL_MOST_MS, (document.hidden ? HIDDEN_MS : POLL_MS) * 2 ** failed) * (1 + Math.random() / 4), signal);
     }
     groups.delete(this);
   }
 
-  /** A browser opens six connections to a server of HTTP/1.1: only one group, of a page that is seen, takes one for good. */
-  get #polls() {
-    const [first] = [...groups].filter(({ options }) => options.server === this.options.server);
-    return first !== this || document.hidden || Date.now() < this.#poorUntil;
-  }
-
-  /** Follows the stream to its end, or polls once. Gives whether there was news. @param {AbortSignal} signal */
-  async #ask(signal) {
-    const polls = this.#polls;
-    const stop = new AbortController();
-    const end = () => stop.abort();
-    signal.addEventListener("abort", end);
+  /** Polls once, or follows the stream to its end. A browser opens six connections to a server of HTTP/1.1: only one group, of a page that is seen, takes one for good. @param {boolean} polls @param {AbortController} turn */
+  async #ask(polls, turn) {
+    const { server, credentials } = this.options;
     let [heardAt, patience] = [Date.now(), polls ? DUMB_MS : FIRST_MS];
     // By the clock on the wall, which goes on while the machine sleeps.
-    const look = setInterval(() => {
-      if (Date.now() - heardAt < patience) return;
-      this.#poorUntil = Date.now() + POOR_MS;
-      end();
-    }, 1000);
-    const heard = () => {
-      [heardAt, patience, this.#asking] = [Date.now(), DUMB_MS, false];
-      if (this.#joined) this.anew();
-    };
+    const look = setInterval(() => Date.now() - heardAt < patience || turn.abort(0), 1000);
+    const asked = [...this.names];
     try {
-      const asked = [...this.names];
-      const answer = await this.#fetch(asked, polls, stop.signal);
-      if (polls) return await this.#list(asked, answer);
-      // All that was seen of them is all there was, and is forgotten.
-      if (answer.status === 204) for (const [name] of asked) this.#tell(name, null);
-      else if (!answer.body || !/^text\/event-stream/.test(answer.headers.get("Content-Type") ?? "")) throw (this.#poorUntil = Date.now() + POOR_MS);
-      else for await (const event of eventsOf(answer.body, heard)) this.#event(asked, event);
-      return true;
+      const answer = await fetch(`${server}uploads?${asked.map(([name]) => name).join("&")}`, {
+        headers: { ...(await rightsOf(this.options)), Accept: polls ? "application/json" : "text/event-stream" },
+        signal: turn.signal, cache: "no-store", credentials: credentials ? "include" : "same-origin",
+      });
+      if (polls) return answer.ok && this.#list(asked, await answer.json());
+      const reader = /** @type {ReadableStream<Uint8Array>} */ (/^text\/event-stream/.test(answer.headers.get("Content-Type") ?? "") && answer.body).getReader();
+      const decoder = new TextDecoder();
+      for (let rest = ""; ; ) {
+        const { value, done } = await reader.read();
+        if (done) return true;
+        [heardAt, patience, this.#asking] = [Date.now(), DUMB_MS, false];
+        const lines = (rest + decoder.decode(value, { stream: true })).split("\n");
+        rest = lines.pop() ?? "";
+        for (const line of lines) if (line.startsWith("data:")) this.#event(asked, JSON.parse(line.slice(5)));
+        if (this.#joined) this.anew();
+      }
     } finally {
       clearInterval(look);
-      signal.removeEventListener("abort", end);
     }
   }
 
-  /** @param {[string, Watched][]} asked @param {boolean} polls @param {AbortSignal} signal */
-  async #fetch(asked, polls, signal) {
-    const { server, credentials } = this.options;
-    /** @type {Record<string, string>} */
-    const headers = { ...(await rightsOf(this.options)), Accept: polls ? "application/json" : "text/event-stream" };
-    const seen = asked.map(([, { seen }]) => seen).join(".");
-    if (/[^0.]/.test(seen)) headers["Last-Event-ID"] = seen;
-    const query = asked.map(([name]) => name).join("&");
-    return fetch(`${server}uploads?${query}`, { headers, signal, cache: "no-store", credentials: credentials ? "include" : "same-origin" });
-  }
-
-  /** @param {[string, Watched][]} asked @param {Record<string, string>} event */
-  #event(asked, { event, id = "", data = "{}" }) {
-    const record = JSON.parse(data);
+  /** @param {[string, Watched][]} asked @param {UploadRecord} record of one that is gone there is its name alone */
+  #event(asked, record) {
     for (const [name] of asked) {
       const value = decodeURIComponent(name.slice(name.indexOf("=") + 1));
-      if ((name.startsWith("id=") ? [record.id, record.watch] : [record.progress_id]).includes(value)) this.#tell(name, event === "gone" ? null : record);
+      if ((name.startsWith("id=") ? [record.id, record.watch] : [record.progress_id]).includes(value)) this.#tell(name, record.state ? record : null);
     }
-    const seen = id.split(".");
-    if (seen.length === asked.length) asked.forEach(([, watched], at) => (watched.seen = seen[at] ?? "0"));
   }
 
-  /** @param {[string, Watched][]} asked @param {Response} answer */
-  async #list(asked, answer) {
-    const text = await answer.text();
-    if (!answer.ok) throw answer;
-    const records = JSON.parse(text);
+  /** @param {[string, Watched][]} asked @param {(UploadRecord | null)[]} records in the same order */
+  #list(asked, records) {
     for (const [at, [name, { record, since }]] of asked.entries()) {
       const told = records[at];
-      // One that was never seen may be yet to come.
-      if (told || (told === null && (record || Date.now() - since > COMING_MS))) this.#tell(name, told);
+      // One that was never seen may be yet to come, as long as a stream waits for it (`--watch-wait`).
+      if (told || (told === null && (record || Date.now() - since > 60_000))) this.#tell(name, told);
     }
-    const news = text !== this.#said;
-    this.#said = text;
-    return news;
+    return true;
   }
 
   /** @param {string} name @param {UploadRecord | null} record */
   #tell(name, record, live = true) {
     const watched = this.names.get(name);
     if (!watched) return;
-    Object.assign(watched, { record, live });
+    watched.record = record;
     // Nothing more will come.
     if (!record || record.state === "done" || record.error) this.#drop(name);
     // Each by itself, so that one that throws stops nobody else's.
@@ -1174,27 +1142,6 @@ const groups = new Set();
 
 /** What is open may have died while the page slept, and a page that is hidden gives its stream back. */
 for (const event of ["visibilitychange", "online"]) globalThis.addEventListener?.(event, () => groups.forEach((group) => group.anew()), true);
-
-/** The events of a stream (HTML, 9.2.6) as they come. @param {ReadableStream<Uint8Array>} body @param {() => void} heard at each sign of life */
-async function* eventsOf(body, heard) {
-  const [reader, decoder] = [body.getReader(), new TextDecoder()];
-  /** @type {Record<string, string>} */
-  let event = {};
-  for (let rest = ""; ; ) {
-    const { value, done } = await reader.read();
-    if (done) return;
-    heard();
-    const lines = (rest + decoder.decode(value, { stream: true })).split(/\r?\n/);
-    rest = lines.pop() ?? "";
-    for (const line of lines) {
-      const [field = "", text = ""] = line.split(/: ?(.*)/s);
-      event[field] = text;
-      if (line) continue;
-      if (event.data) yield event;
-      event = {};
-    }
-  }
-}
 
 /**
  * Follows uploads, with one event stream for all; the caller's own function gets each record.

@@ -57,20 +57,21 @@ test("two tickets are two rights: one has the stream, the other polls until the 
   await page.becomes(other, "done");
 });
 
-test("a function gives a new ticket where the old one is void", async (t) => {
+test("a function gives each upload its own ticket, and a new one where the old is void", async (t) => {
   const { sign, start, way, page } = await ticketed(t);
-  const { send, record } = await start();
-  const { watch } = await record();
-  await page.exposeFunction("sign", () => sign("--act", "watch", "--watch", watch));
-  await page.evaluate(([watch, server]) => {
-    window.asked = 0;
-    const ticket = () => (window.asked += 1) > 1 ? window.sign() : "void";
-    const progress = (window.progress = { [watch]: new window.module.Progress() })[watch];
-    window.module.watch(watch, (record, { live }) => progress.told(record, live), { ticket, server });
-  }, [watch, way.url]);
-  await page.becomes(watch, "waiting");
-  await send(1000);
-  await page.becomes(watch, "done");
+  await page.exposeFunction("sign", (watch) => sign("--act", "watch", "--watch", watch));
+  for (const { record, send } of [await start(), await start()]) {
+    const { watch } = await record();
+    await page.evaluate(([watch, server]) => {
+      let asked = 0;
+      const ticket = () => ((asked += 1) > 1 ? window.sign(watch) : "void");
+      const progress = ((window.progress ??= {})[watch] = new window.module.Progress());
+      window.module.watch(watch, (record, { live }) => progress.told(record, live), { ticket, server });
+    }, [watch, way.url]);
+    await page.becomes(watch, "waiting");
+    await send(400);
+    await page.becomes(watch, { state: "uploading", percent: 40 });
+  }
 });
 
 test("a page of another origin watches where the server allows it", async (t) => {
@@ -83,7 +84,7 @@ test("a page of another origin watches where the server allows it", async (t) =>
   await page.becomes(id, "waiting");
   await send(400);
   await page.becomes(id, { state: "uploading", percent: 40, live: true });
-  // The stream is opened again for a name that joins, which says what was seen.
+  // For a name that joins the stream is opened again.
   const second = await begin(server, 1000);
   await page.watch(second.id, { server: server.url });
   await page.becomes(second.id, "waiting");
