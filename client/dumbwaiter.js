@@ -1237,7 +1237,7 @@ export class DumbwaiterProgress extends Base {
   set progress(progress) {
     this.#progress.removeEventListener("change", this.#draw);
     this.#progress = progress;
-    if (!this.isConnected) return;
+    if (!this.shadowRoot?.isConnected) return;
     progress.addEventListener("change", this.#draw);
     this.#anew();
   }
@@ -1258,7 +1258,7 @@ export class DumbwaiterProgress extends Base {
   attributeChangedCallback() {
     this.#stop();
     const [id, server] = [this.getAttribute("upload"), this.getAttribute("server")];
-    if (!id || !this.isConnected) return;
+    if (!id || !this.shadowRoot?.isConnected) return;
     const progress = new Progress();
     this.#stop = watch(id, (record, { live }) => progress.told(record, live), server ? { server: new URL(server, document.baseURI).href } : {});
     this.progress = progress;

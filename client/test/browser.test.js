@@ -19,7 +19,7 @@ const BLOCKS = ["../../docs/browser.md", "../../client/README.md", "../../README
 function blocksOf(path) {
   const blocks = [];
   let title = "";
-  for (const [, heading, language, code] of readFileSync(new URL(path, import.meta.url), "utf8").matchAll(/^#+ (.*)$|^```(html|js|jsx|ts|vue)\n([^]*?)^```$/gm)) {
+  for (const [, heading, language, code] of readFileSync(new URL(path, import.meta.url), "utf8").matchAll(/^#+ (.*)$|^```(css|html|js|jsx|ts|vue)\n([^]*?)^```$/gm)) {
     if (heading) title = heading;
     else blocks.push({ title, language, code, taken: false });
   }
@@ -87,6 +87,39 @@ test("a page of another origin sends by the module that stands at the server, an
   const page = await open(t, chrome, origin);
   assert.equal(await page.evaluate(() => isSecureContext), false);
   await sends(t, page, server);
+});
+
+/** An upload that is there: its watch name. */
+async function watchName(server) {
+  const form = new FormData();
+  form.append("picture", new Blob(["dish"]), "paella.jpg");
+  const { watch } = await (await fetch(`${server.url}upload`, { method: "POST", body: form })).json();
+  return watch;
+}
+
+test("The bar: an upload is shown by its watch name alone", async (t) => {
+  const server = await site(t, { "index.html": html(block("The bar", "html")) });
+  const page = await open(t, chrome, "about:blank");
+  const name = await watchName(server);
+  await page.route(server.url, async (route) => {
+    const answer = await route.fetch();
+    await route.fulfill({ response: answer, body: (await answer.text()).replaceAll("NAME", name) });
+  });
+  await page.goto(server.url);
+  await page.locator("dumbwaiter-progress[state=done]").getByText("paella.jpg").waitFor();
+});
+
+test("a file that is chosen gets a bar of its own, in the page's colours and words", async (t) => {
+  const words = block("Words and languages", "js");
+  const files = { "send.js": block("The bar", "js"), "words.js": words, "page.css": block("Styling", "css") };
+  const body = '<link rel="stylesheet" href="page.css"><label>File <input type="file" multiple></label><script type="module" src="send.js"></script><script type="module" src="words.js"></script>';
+  const server = await site(t, { "index.html": html(body), ...files });
+  const page = await open(t, chrome, server.url);
+  await sends(t, page, server, { press: false });
+  const bar = page.locator("dumbwaiter-progress");
+  await bar.getByText("On the table").first().waitFor();
+  assert.equal(await bar.locator("[part=name]").evaluate((name) => getComputedStyle(name).fontWeight), "600");
+  assert.match(await bar.evaluate((element) => getComputedStyle(element).getPropertyValue("--fill")), /rebeccapurple|rgb\(102, 51, 153\)/);
 });
 
 /** A page of a project that is built, in Chromium. */

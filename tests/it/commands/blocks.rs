@@ -16,8 +16,8 @@ use crate::support::{Server, eventually, form, part, post};
 
 /// What a block may be in, besides `sh`. `text` is for drawings, which nothing can hold to anything.
 pub(super) const LANGUAGES: &[&str] = &[
-    "html", "ini", "js", "json", "jsx", "nginx", "php", "python", "rust", "text", "toml", "ts",
-    "vue", "xml",
+    "css", "html", "ini", "js", "json", "jsx", "nginx", "php", "python", "rust", "text", "toml",
+    "ts", "vue", "xml",
 ];
 
 /// Pages whose blocks are run as they stand by tests in a browser, which hold that none is left out.
@@ -31,7 +31,7 @@ const BROWSERS: [&str; 4] = [
 pub(super) fn check(shown: &Shown, language: &str, text: &str) {
     // What follows a comma is for rustdoc.
     match language.split(',').next().unwrap_or_default() {
-        "html" | "js" | "jsx" | "ts" | "vue" if BROWSERS.contains(&shown.page()) => {
+        "css" | "html" | "js" | "jsx" | "ts" | "vue" if BROWSERS.contains(&shown.page()) => {
             the_browsers_run_it(shown);
         }
         "html" | "python" => stands_in_the_project(shown, language, text),
