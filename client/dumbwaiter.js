@@ -377,6 +377,9 @@ export class Upload extends Progress {
     if (this.#turn) return this.#hurry();
     if (this.state === "done") return;
     if (this.ended) this.#outcome = deferred();
+    // How a form ended is known, so that nobody has to look for it before it is sent again.
+    const { error } = this;
+    if (error?.status && this.#way === "form") [this.sent, this.progressId] = [0, randomId()];
     this.error = this.answer = null;
     notes.change(this.#note, { paused: false });
     this.#adopt();
