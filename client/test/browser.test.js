@@ -58,6 +58,23 @@ test("the first lines: a form has a bar by its attribute alone", async (t) => {
   await sends(t, await open(t, chrome, server.url), server);
 });
 
+test("sending a file: it is paused and goes on by a button, and the page says that it is there", async (t) => {
+  const body = `${block("Sending a file", "html")}<script type="module" src="/send.js"></script>`;
+  const server = await site(t, { "index.html": html(body), "send.js": block("Sending a file", "js") });
+  const page = await open(t, chrome, server.url);
+  await slow(page, 500_000);
+  const sent = file(folder(t), "paella.bin", 3 * MB);
+  await page.setInputFiles("input[type=file]", sent.path);
+  await page.locator("dumbwaiter-progress[state=uploading]").waitFor();
+  const button = page.locator("body > button");
+  await button.click();
+  await page.locator("dumbwaiter-progress[state=paused]").waitFor();
+  await slow(page, -1);
+  await button.click();
+  await page.waitForFunction(() => document.title === "paella.bin is there");
+  assert.ok(server.read("paella.bin").equals(sent.bytes));
+});
+
 /** The address of a page that an own little server on this host shows. */
 async function elsewhere(t, host, text) {
   const app = createServer((_, response) => response.setHeader("Content-Type", "text/html").end(text()));
