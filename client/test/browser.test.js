@@ -75,6 +75,15 @@ test("sending a file: it is paused and goes on by a button, and the page says th
   assert.ok(server.read("paella.bin").equals(sent.bytes));
 });
 
+test("Forms: a page that says itself what comes after", async (t) => {
+  const form = `<form data-dumbwaiter action="/upload" method="post"><input type="file" name="picture"><button>Send</button></form>`;
+  const server = await site(t, { "index.html": html(`<script type="module" src="/dumbwaiter.js"></script><script src="own.js"></script>${form}`), "own.js": block("Forms", "js") });
+  const page = await open(t, chrome, server.url);
+  await sends(t, page, server);
+  await page.getByText("Taken: 201").waitFor();
+  assert.notEqual(await page.inputValue("[type=file]"), "");
+});
+
 /** The address of a page that an own little server on this host shows. */
 async function elsewhere(t, host, text) {
   const app = createServer((_, response) => response.setHeader("Content-Type", "text/html").end(text()));

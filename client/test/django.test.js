@@ -98,7 +98,7 @@ test("a form shown again with its words goes up once more with a bar, and one wi
   await page.evaluate(() => { document.querySelector("[name=csrfmiddlewaretoken]").value = "forged"; });
   await send("14");
   await until(() => page.title(), (title) => title === "403 Forbidden");
-  await page.goBack();
+  await page.reload();
   await page.locator("#id_id").waitFor();
   await send("14");
   await page.waitForURL(`${server.url}dishes/14`);
