@@ -246,8 +246,6 @@ const BROKEN = ["client_gone", "stalled", "truncated_form", "digest_mismatch", "
 const PASSING = [408, 425, 429, 502, 503, 504];
 /** Those after which is asked where to go on: gone, at another place, locked by an older request, hurt on the way. */
 const ASKING = [404, 409, 410, 423, 460];
-/** What says for sure that nothing was taken. */
-const REFUSING = [429, 503];
 /** A server on this machine is there without any network. */
 const LOOPBACK = /^(localhost|.*\.localhost|127\.[\d.]+|\[::1\])$/;
 /** An app is asked for what a form asks for; of what is equally liked, Dumbwaiter itself gives JSON. */
@@ -564,7 +562,7 @@ export class Upload extends Progress {
     this.#lost += 1;
     this.reason = "restarted";
     this.#offset = this.sent = 0;
-    throw new UploadError(this.#lost < LOST_MOST ? "restarted" : "not_found", undefined, this.#lost < LOST_MOST ? null : reply);
+    throw this.#lost < LOST_MOST ? new UploadError("restarted") : refusal(reply);
   }
 
   /** Follows an upload that another page sends, until that one lets go of it; the record if it came to its end. @param {AbortSignal} signal */
@@ -574,7 +572,7 @@ export class Upload extends Progress {
       if (followed && noted?.paused) this.pause();
       signal.throwIfAborted();
       if (!isHeld(noted) || noted?.holder === this.progressId) {
-        const record = followed ? await this.#look() : null;
+        const record = followed ? await this.#find().catch(() => null) : null;
         return record?.error || record?.state === "done" ? this.#settled(record) : null;
       }
       // The other page may have had to begin it anew.
@@ -631,11 +629,6 @@ export class Upload extends Progress {
     this.#ask("DELETE", url, this.#way === "tus" ? TUS : {}).catch(() => {});
   }
 
-  /** What the server knows of it, if it can be asked. @returns {Promise<UploadRecord | null>} */
-  #look() {
-    return this.#find().catch(() => null);
-  }
-
   /** What the server knows of it; rejected when it does not answer. @returns {Promise<UploadRecord | null>} */
   async #find() {
     const reply = await this.#ask("GET", `${this.options.server}uploads?${this.#watched}`, {});
@@ -650,7 +643,7 @@ export class Upload extends Progress {
 
   /** The record behind a last answer, which may be the app's own; the barest, where a server keeps none. @param {Reply | null} reply */
   async #recordOf(reply) {
-    const own = "received" in Object(reply?.body) ? reply?.body : await this.#look();
+    const own = "received" in Object(reply?.body) ? reply?.body : await this.#find().catch(() => null);
     return own || this.record ? this.#settled(own ?? this.record) : { ...NO_RECORD, files: this.files.map(({ name }) => ({ name, url: null })) };
   }
 
@@ -689,7 +682,8 @@ export class Upload extends Progress {
     try {
       const digest = this.options.checksum && body instanceof Blob ? await digestOf(body, this.#way) : {};
       const reply = await this.#ask(method, url, { ...fields, ...digest }, body, stop.signal, onprogress);
-      if (REFUSING.includes(reply.status)) this.sent = from;
+      // What says for sure that nothing was taken.
+      if ([429, 503].includes(reply.status)) this.sent = from;
       if (reply.status >= 400) throw refusal(reply);
       return (this.answer = reply);
     } catch (fault) {
