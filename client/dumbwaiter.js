@@ -478,20 +478,22 @@ export class Upload extends Progress {
     if (this.#adopt()) return;
     // The answer that told its name was lost: no second one is begun.
     const begun = this.#doubt ? await this.#find() : null;
-    this.#doubt = true;
     if (begun?.id && !begun.error) return void ([this.#url, this.#way] = [absolute(`${this.options.server}files/${begun.id}`), begun.protocol === "tus" ? "tus" : "ietf"]);
     const said = Object.entries({ filename: name, filetype: type, ...this.options.fields }).filter(([, value]) => value);
     const metadata = said.map(([key, value]) => `${key} ${base64(new TextEncoder().encode(value))}`).join();
     const about = { "Upload-Length": `${size}`, "Upload-Metadata": metadata, "X-Progress-ID": this.progressId };
     // Not called back: what is begun on the server has to be known here, to be ended there.
     const begin = (/** @type {Record<string, string>} */ fields) => this.#ask("POST", `${this.options.server}files/`, { ...about, ...fields });
-    let reply = await begin({ "Upload-Complete": "?0", "Content-Type": type || "application/octet-stream" });
+    let reply = await begin({ "Upload-Complete": "?0", "Content-Type": type || "application/octet-stream" }).catch((fault) => {
+      this.#doubt = true;
+      throw fault;
+    });
+    this.#doubt = false;
     this.#way = "ietf";
     if (reply.status === 412 || reply.field("Tus-Resumable")) {
       this.#way = "tus";
       reply = await begin(TUS);
     }
-    this.#doubt = false;
     const location = reply.field("Location");
     if ([404, 405, 501].includes(reply.status)) this.#way = "form";
     else if (reply.status !== 201 || !location) throw refusal(reply);
