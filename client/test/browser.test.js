@@ -268,7 +268,7 @@ test("Over reloads: what was left unfinished is named after a reload, and can be
   }, 12 * MB);
   await page.waitForFunction((bytes) => window.one.record?.offset >= bytes, MB);
   await page.reload();
-  await page.getByText(/paella\.bin: \d\.\d MB are kept/).waitFor();
+  await page.getByText(/paella\.bin: \d\.\d\sMB are kept/).waitFor();
   await page.getByRole("button", { name: "Remove" }).click();
   await until(server.stored, (names) => names.length === 0);
   assert.equal(await page.locator("li").count(), 0);
