@@ -1178,8 +1178,9 @@ const bars = new Set();
 if (globalThis.document)
   import("./dumbwaiter.words.js").then((file) => {
     speech = file;
-    file.speakers.add(() => bars.forEach((draw) => draw()));
-    bars.forEach((draw) => draw());
+    const draw = () => bars.forEach((bar) => bar());
+    file.speakers.add(draw);
+    draw();
   }, () => {});
 
 /** Texts change no more often, so that they can be read. */
@@ -1190,20 +1191,22 @@ const GLYPHS = { waiting: "○", interrupted: "❙❙", paused: "❙❙", done: 
 /** Each colour, light and dark; the page may set every one of them. */
 const COLOURS = "fill8F5310E3A857 trackE9E4DA332E28 trailD9B98C735933 edge857C6E8A8173 soft625B51B5ADA1 ok2A6B457FCF9E hold46586FA8B8CE errB3261EFF8F85 focus0B57D08AB4F8";
 
-/** Light or dark as the page's `color-scheme` says. */
+/** Light or dark as the page's `color-scheme` says. Names and words stand in a `bdi`, since they may run the other way than the page. */
 const STYLE = `:host{display:block;position:relative;font:16px/24px system-ui;${COLOURS.replace(/([a-z]+)(.{6})(.{6}) ?/g, "--$1:var(--dumbwaiter-$1,light-dark(#$2,#$3));")}}
 :host([hidden]){display:none}
-p{display:flex;flex-wrap:wrap;gap:4px 12px;margin:0;font-variant-numeric:tabular-nums}
-[part=name]{flex:1;min-width:0;overflow:hidden;text-overflow:ellipsis;white-space:pre}
-p:last-child{font-size:14px;line-height:20px}
-[part=status]{flex:1 12rem;color:var(--soft)}
+p{display:flex;align-items:baseline;gap:4px 12px;margin:0;font-variant-numeric:tabular-nums}
+[part=title]{flex:1;min-width:0;overflow:hidden;text-overflow:ellipsis;white-space:pre}
+div+p{flex-wrap:wrap;font-size:14px;line-height:20px}
+[part=words]{flex:1 12rem;color:var(--soft)}
+[part=acts]{display:flex;gap:8px}
 [part=bar]{position:relative;height:6px;margin:6px 0;overflow:hidden;border-radius:4px;background:var(--track);border:1px solid var(--edge)}
 i{position:absolute;inset-block:0;inset-inline-start:0;transition:width .2s linear;width:var(--kept);background:var(--fill)}
 [part=sent]{width:var(--sent);background:repeating-linear-gradient(45deg,var(--trail) 0 3px,var(--track) 3px 6px)}
-button{margin-inline-start:8px;padding:5px 12px;border:1px solid var(--edge);border-radius:8px;background:none;color:inherit;font:inherit}
+button{padding:5px 12px;border:1px solid var(--edge);border-radius:8px;background:none;color:inherit;font:inherit}
+code{font-size:12px}
 :focus-visible{outline:2px solid var(--focus);outline-offset:2px}
 em{position:absolute;inset:0;overflow:hidden;clip-path:inset(50%)}
-.done{--fill:var(--ok);--soft:var(--ok)}.error{--fill:var(--err);--soft:var(--err)}.interrupted{--fill:var(--hold);--soft:var(--hold)}.paused,.cancelled{--fill:var(--edge)}
+:host([state=done]){--fill:var(--ok);--soft:var(--ok)}:host([state=error]){--fill:var(--err);--soft:var(--err)}:host([state=interrupted]){--fill:var(--hold);--soft:var(--hold)}:host([state=paused]),:host([state=cancelled]){--fill:var(--edge)}
 @media(any-pointer:coarse){button{min-height:44px}}
 @media(prefers-reduced-motion){i{transition:none}}
 @media(forced-colors:active){[part=bar]{forced-color-adjust:none;--fill:CanvasText;--track:Canvas;--trail:GrayText;--edge:CanvasText}}`;
@@ -1225,8 +1228,8 @@ export class DumbwaiterProgress extends Base {
   #was = "waiting";
   /** Its elements by their part. @type {Record<string, any>} */
   #parts = {};
-  #draw = () => this.#paint();
-  #anew = () => this.#paint(true);
+  /** Draws; all at once unless it is a change that asks for it. */
+  #draw = (/** @type {Event | void} */ change) => this.#paint(!change);
 
   /** What is shown: an `Upload` sent from here, or whatever else makes progress. */
   get progress() {
@@ -1238,19 +1241,19 @@ export class DumbwaiterProgress extends Base {
     this.#progress = progress;
     if (!this.shadowRoot?.isConnected) return;
     progress.addEventListener("change", this.#draw);
-    this.#anew();
+    this.#draw();
   }
 
   connectedCallback() {
     if (!this.shadowRoot) this.#build();
-    bars.add(this.#anew);
+    bars.add(this.#draw);
     this.progress = this.#progress;
     this.attributeChangedCallback();
   }
 
   disconnectedCallback() {
     this.#stop();
-    bars.delete(this.#anew);
+    bars.delete(this.#draw);
     this.#progress.removeEventListener("change", this.#draw);
   }
 
@@ -1259,7 +1262,7 @@ export class DumbwaiterProgress extends Base {
     const [id, server] = [this.getAttribute("upload"), this.getAttribute("server")];
     if (!id || !this.shadowRoot?.isConnected) return;
     const progress = new Progress();
-    this.#stop = watch(id, (record, { live }) => progress.told(record, live), server ? { server: new URL(server, document.baseURI).href } : {});
+    this.#stop = watch(id, (record, { live }) => progress.told(record, live), server ? { server } : {});
     this.progress = progress;
   }
 
@@ -1268,7 +1271,7 @@ export class DumbwaiterProgress extends Base {
     const sheet = new CSSStyleSheet();
     sheet.replaceSync(STYLE);
     root.adoptedStyleSheets = [sheet];
-    const make = (/** @type {string} */ tag, /** @type {string} */ part, /** @type {HTMLElement[]} */ ...inner) => {
+    const make = (/** @type {string} */ tag, /** @type {string} */ part, /** @type {(HTMLElement | string)[]} */ ...inner) => {
       const element = (this.#parts[part] = document.createElement(tag));
       element.setAttribute("part", part);
       element.append(...inner);
@@ -1279,10 +1282,9 @@ export class DumbwaiterProgress extends Base {
     go.onclick = ({ detail }) => detail < 2 && this.#act(this.#progress.ended || this.#progress.state === "paused" ? "resume" : "pause");
     cancel.onclick = ({ detail }) => detail < 2 && this.#act("cancel");
     root.append(
-      make("div", "box",
-        make("p", "line", make("span", "name"), make("span", "percent")),
-        make("div", "bar", make("i", "sent"), make("i", "kept")),
-        make("p", "line", make("span", "status"), make("code", "code"), make("span", "acts", go, cancel))),
+      make("p", "line", make("span", "title", make("bdi", "name")), make("span", "percent")),
+      make("div", "bar", make("i", "sent"), make("i", "kept")),
+      make("p", "line", make("span", "words", make("bdi", "status"), " ", make("code", "code")), make("span", "acts", go, cancel)),
       make("em", "spoken"), make("em", "aloud"));
     const { bar, spoken, aloud } = this.#parts;
     [bar.role, spoken.role, aloud.role] = ["progressbar", "status", "alert"];
@@ -1291,34 +1293,34 @@ export class DumbwaiterProgress extends Base {
   /** @param {"pause" | "resume" | "cancel"} act */
   #act(act) {
     /** @type {Upload} */ (this.#progress)[act]();
+    const { "button go": go, "button cancel": cancel } = this.#parts;
     // A button that is gone gives the focus to the one that is left.
-    if (this.#parts["button cancel"].hidden) this.#parts["button go"].focus();
+    if (go.hidden !== cancel.hidden) (go.hidden ? cancel : go).focus();
   }
 
   /** Draws what is known; the texts only if it is time for them, or something has happened. */
   #paint(now = false) {
     const progress = this.#progress;
     const { state, error, phase, name } = progress;
-    const { bar, status, percent, code, box } = this.#parts;
+    const { bar, status, percent, code } = this.#parts;
     bar.style.setProperty("--kept", `${100 * (phase ?? progress.kept)}%`);
     bar.style.setProperty("--sent", `${100 * (progress.ended ? progress.kept : phase === null ? progress.gone : 1)}%`);
-    if (!speech) return;
     const shown = [state, progress.reason, progress.live, progress.silent, progress.resumable].join();
     const wait = this.#drawnAt + TEXTS_EVERY_MS - performance.now();
-    if (!now && shown === this.#shown && wait > 0) return void (this.#later ??= setTimeout(this.#anew, wait));
+    if (!now && shown === this.#shown && wait > 0) return void (this.#later ??= setTimeout(this.#draw, wait));
     clearTimeout(this.#later);
     this.#later = undefined;
     [this.#shown, this.#drawnAt] = [shown, performance.now()];
-    box.className = state;
     this.setAttribute("state", state);
-    this.#parts.name.textContent = name;
+    this.#parts.name.textContent = this.#parts.title.title = name;
     percent.textContent = state === "waiting" || state === "cancelled" || error?.early ? "" : `${progress.percent}\u00a0%`;
-    const said = speech.statusWords(progress);
-    status.textContent = [`${GLYPHS[state] ?? ""} ${said.text}`.trim(), said.size, said.speed, said.left].filter(Boolean).join(" · ");
-    code.textContent = error?.code ?? "";
     bar.ariaLabel = name || "…";
-    bar.ariaValueText = said.spoken;
     bar.ariaValueNow = state === "processing" && phase === null ? null : progress.percent;
+    if (!speech) return;
+    const said = speech.statusWords(progress);
+    status.textContent = [`${GLYPHS[state] ?? ""} ${said.text}`.trim(), said.size, said.speed, said.left].filter(Boolean).join(" · ").replace(". ·", " ·");
+    code.textContent = error?.code ?? "";
+    bar.ariaValueText = said.spoken;
     this.#offer(speech);
     this.#speak(speech, said);
   }
@@ -1339,7 +1341,7 @@ export class DumbwaiterProgress extends Base {
   #offer({ canRetry, say }) {
     const { state, error, ended, name, resumable } = this.#progress;
     const own = this.#progress instanceof Upload;
-    const again = state === "cancelled" || (state === "error" && error && canRetry(error));
+    const again = state === "cancelled" || (error && canRetry(error));
     const runs = !ended && state !== "processing";
     const offer = (/** @type {string} */ part, /** @type {unknown} */ can, /** @type {"pause" | "resume" | "retry" | "cancel"} */ act) => {
       const button = this.#parts[`button ${part}`];

@@ -119,9 +119,9 @@ function reasonWords(reason) {
   return (reason !== "connection_lost" && words.errors?.[reason]?.[0]) || say("interrupted");
 }
 
-/** What is kept of an upload that rests or ended early. @param {Progress} progress */
-export function keptWords({ state, whole, resumable, kept, size, error }) {
-  if (resumable && state !== "cancelled" && kept && size) return say("kept", formatBytes(kept * size));
+/** What is kept of an upload that rests or ended early; of one that was refused nothing is. @param {Progress} progress */
+export function keptWords({ state, whole, resumable, kept, size, error, record }) {
+  if (resumable && state !== "cancelled" && (!error || (canRetry(error) && !record?.error)) && kept && size) return say("kept", formatBytes(kept * size));
   return whole && (!error || error.code === "connection_lost") ? say("unsure") : say("none");
 }
 
