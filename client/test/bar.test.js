@@ -137,6 +137,9 @@ test("from right to left it grows from the right, and without motion it does not
   await page.waitForFunction(() => document.querySelector("dumbwaiter-progress").progress.kept > 0.1);
   const { left, right } = await widths(page);
   assert.ok(left > 2 && right < 2, `${left} ${right}`);
+  // "412 MB of 1.2 GB" begins with a number, which would stand at the wrong end of a page's right-to-left line.
+  const ways = await page.locator("dumbwaiter-progress bdi").evaluateAll((all) => all.map((one) => [getComputedStyle(one).direction, getComputedStyle(one.parentElement).direction]));
+  assert.deepEqual(ways, [["ltr", "rtl"], ["ltr", "rtl"]]);
   assert.equal(await page.locator("dumbwaiter-progress [part=kept]").evaluate((kept) => getComputedStyle(kept).transitionDuration), "0s");
 });
 

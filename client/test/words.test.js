@@ -52,4 +52,8 @@ test("an error says what happened, what is kept and what to do", () => {
   assert.match(say("connection_lost"), /Nothing of it is kept/);
   assert.match(say("connection_lost", "", true), /it may be here/);
   assert.match(say("disk_full", "", true), /Nothing of it is kept/, "the server said so itself");
+  const half = (code, status, record = null) => errorWords({ error: { code, status, message: "" }, state: "error", whole: false, resumable: true, kept: 0.5, size: 2e6, record });
+  assert.match(plain(half("connection_lost", 0)), /1\.0 MB are kept/);
+  assert.match(half("type_not_allowed", 415), /Nothing of it is kept/, "what is refused is thrown away");
+  assert.match(half("stalled", 408, { error: { code: "stalled" } }), /Nothing of it is kept/, "the server has ended it");
 });
