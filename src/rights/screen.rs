@@ -26,16 +26,18 @@ use crate::error::Error;
 const METHODS: &str = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS";
 
 /// Fields that they may send: those of all ways in and out, since a preflight does not say which one comes.
-const HEADERS: &str = "Authorization, Cache-Control, Content-Digest, Content-Disposition, Content-Type, Dumbwaiter-Redirect, \
-    Incremental, Last-Event-ID, Range, Repr-Digest, Tus-Resumable, Upload-Checksum, Upload-Complete, Upload-Concat, Upload-Defer-Length, \
-    Upload-Draft-Interop-Version, Upload-Incomplete, Upload-Length, Upload-Metadata, Upload-Name, Upload-Offset, \
-    Want-Content-Digest, Want-Repr-Digest, X-HTTP-Method-Override, X-Progress-ID, X-Request-ID, X-Requested-With";
+const HEADERS: &str = "Authorization, Cache-Control, Content-Digest, Content-Disposition, Content-Type, \
+    Dumbwaiter-Redirect, Incremental, Last-Event-ID, Range, Repr-Digest, Tus-Resumable, Upload-Checksum, \
+    Upload-Complete, Upload-Concat, Upload-Defer-Length, Upload-Draft-Interop-Version, Upload-Incomplete, \
+    Upload-Length, Upload-Metadata, Upload-Name, Upload-Offset, Want-Content-Digest, Want-Repr-Digest, \
+    X-HTTP-Method-Override, X-Progress-ID, X-Request-ID, X-Requested-With";
 
 /// Fields of our answers that they may read.
-const EXPOSED: &str = "Accept-Patch, Content-Disposition, Content-Range, Dumbwaiter-Location, ETag, Location, Repr-Digest, Retry-After, \
-    Tus-Checksum-Algorithm, Tus-Extension, Tus-Max-Size, Tus-Resumable, Tus-Version, Upload-Complete, Upload-Concat, \
-    Upload-Defer-Length, Upload-Draft-Interop-Version, Upload-Expires, Upload-Incomplete, Upload-Length, Upload-Limit, \
-    Upload-Metadata, Upload-Offset, Want-Content-Digest, Want-Repr-Digest";
+const EXPOSED: &str = "Accept-Patch, Content-Disposition, Content-Range, Dumbwaiter-Location, ETag, Location, \
+    Repr-Digest, Retry-After, Tus-Checksum-Algorithm, Tus-Extension, Tus-Max-Size, Tus-Resumable, Tus-Version, \
+    Upload-Complete, Upload-Concat, Upload-Defer-Length, Upload-Draft-Interop-Version, Upload-Expires, \
+    Upload-Incomplete, Upload-Length, Upload-Limit, Upload-Metadata, Upload-Offset, Want-Content-Digest, \
+    Want-Repr-Digest";
 
 /// How long a browser keeps a preflight's answer; Chromium keeps none longer than two hours.
 const PREFLIGHT_SECONDS: &str = "7200";
