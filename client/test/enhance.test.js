@@ -57,6 +57,22 @@ test("a form that a script puts there later is sent in the same way; its empty X
   }
 });
 
+test("axe finds nothing in a page whose form is sent, failed and done", async (t) => {
+  const free = (_, answer) => (answer.setHeader("Content-Security-Policy", "script-src 'self' 'unsafe-eval'"), html("Add", FORM));
+  const oops = (_, answer) => answer.writeHead(500).end(html("Oops", ""));
+  const site = await shop(t, { pages: { "/": free }, answers: [oops, fine] });
+  const page = await open(t, chrome, site.url);
+  for (const state of ["error", "done"]) {
+    await page.setInputFiles("[type=file]", file(folder(t), "paella.jpg", 1000).path);
+    await page.click("#go");
+    await page.locator(`dumbwaiter-progress[state=${state}]`).waitFor();
+    await page.evaluate(readFileSync(new URL("../node_modules/axe-core/axe.min.js", import.meta.url), "utf8"));
+    const { violations, passes } = await page.evaluate(() => window.axe.run());
+    assert.deepEqual(violations.map(({ id, nodes }) => [id, nodes[0].html]), []);
+    assert.ok(passes.length > 10);
+  }
+});
+
 const OTHERS = {
   "one by GET": `<form data-dumbwaiter action="/dishes"><button id="go">Send</button></form>`,
   "one for another window": `<form data-dumbwaiter method="post" action="/dishes" target="frame"><button id="go">Send</button></form>`,
