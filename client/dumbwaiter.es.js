@@ -22,7 +22,7 @@ const words = {
   done: "Recibido",
   error: "Error",
   cancelled: "Cancelado.",
-  stale: "Situación a las {0}.",
+  stale: "Datos de las {0}.",
   kept: "Se conservan {0}.",
   none: "No se conserva nada.",
   unsure: "Se envió todo, así que puede haber llegado de todos modos.",

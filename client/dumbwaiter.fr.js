@@ -22,7 +22,7 @@ const words = {
   done: "Arrivé",
   error: "Échec",
   cancelled: "Annulé.",
-  stale: "Situation à {0}.",
+  stale: "État à {0}.",
   kept: "{0} sont conservés.",
   none: "Rien n’en est conservé.",
   unsure: "Tout a été envoyé\u00a0: il se peut qu’il soit arrivé malgré tout.",
