@@ -65,7 +65,7 @@ export const last: Progress | null = bar?.progress ?? wrong.ticket === null ? nu
 const PAGE = html('<label>File <input type="file"></label><dumbwaiter-progress></dumbwaiter-progress><output></output><form></form><script type="module" src="/main.ts"></script>', "de");
 
 test("the package holds what browsers run, its types, what it is and its licences, and nothing else", (t) => {
-  const modules = ["dumbwaiter.js", ...LANGUAGES.map((language) => `dumbwaiter.${language}.js`)];
+  const modules = ["dumbwaiter.js", "dumbwaiter.words.js", ...LANGUAGES.map((language) => `dumbwaiter.${language}.js`)];
   const types = modules.map((name) => `types/${name.replace(".js", ".d.ts")}`);
   const others = ["LICENSE-APACHE", "LICENSE-MIT", "README.md", "package.d.ts", "package.json"];
   assert.deepEqual(pack(t).files, [...modules, ...types, ...others].sort());

@@ -204,12 +204,13 @@ fn our_strict_policy_is_for_our_page_alone_and_no_foreign_page_frames_either() {
 }
 
 /// The module and its languages.
-const MODULE: [&str; 5] = [
+const MODULE: [&str; 6] = [
     "/dumbwaiter.js",
     "/dumbwaiter.de.js",
     "/dumbwaiter.en.js",
     "/dumbwaiter.es.js",
     "/dumbwaiter.fr.js",
+    "/dumbwaiter.words.js",
 ];
 
 #[test]
