@@ -48,6 +48,7 @@ async function refused(page, files, dir) {
   await page.setInputFiles("#file", [large, text, files[0], files[1]]);
   await rowIs(page, "paella.jpg", "error");
   await rowIs(page, "gazpacho.jpg", "done");
+  await page.waitForTimeout(600);
 }
 
 async function done(page, files) {
@@ -64,11 +65,12 @@ async function trouble(page, files, dir, line) {
   await page.context().setOffline(true);
   line.cut();
   await rowIs(page, "paella.jpg", "interrupted");
+  await page.waitForTimeout(1500);
 }
 
 /** What an earlier visit left, beside a file that rests. */
 async function rest(page, files) {
-  await slow(page, MB);
+  await slow(page, MB / 4);
   await page.setInputFiles("#file", files);
   await until(() => words(page, "paella.jpg"), (text) => /\/s · /.test(text));
   await page.reload();
