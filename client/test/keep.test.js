@@ -45,7 +45,7 @@ test("after a reload the same file, chosen again, goes on from what is kept", as
   await stand.page.reload();
   const { again, patches } = await chosen(stand, sent);
   assert.equal((await again.done()).state, "done");
-  assert.equal(patches.length, 1);
+  await until(() => patches.length, (count) => count === 1);
   assert.ok(patches[0] >= 3 * MB, `it went on at ${patches}`);
   assert.ok(stand.server.read("paella.bin").equals(sent.bytes));
   assert.deepEqual(stand.server.stored(), ["paella.bin"]);
@@ -72,6 +72,7 @@ test("a file that was changed since, or is meant otherwise, is another upload", 
   utimesSync(sent.path, 1e9, 1e9);
   const { again, patches } = await chosen(stand, sent);
   assert.equal((await again.done()).state, "done");
+  await until(() => patches.length, (count) => count > 0);
   assert.deepEqual(patches, [0]);
   await stand.page.evaluate(() => { window.options = { fields: { dish: "13" } }; });
   const other = await send(stand, sent);
@@ -91,6 +92,7 @@ test("what the server has thrown away meanwhile begins anew, and says so", async
   const { again, patches } = await chosen(stand, sent);
   await again.until(({ reason }) => reason === "restarted", "restarted");
   assert.equal((await again.done()).state, "done");
+  await until(() => patches.length, (count) => count > 0);
   assert.deepEqual(patches, [0]);
 });
 
@@ -115,6 +117,7 @@ test("when the tab that sends is closed, the other one goes on from what is kept
   await other.is("uploading", "elsewhere");
   await stand.page.close();
   assert.equal((await other.done()).state, "done");
+  await until(() => second.patches.length, (count) => count > 0);
   assert.ok(second.patches[0] >= 3 * MB, `it went on at ${second.patches}`);
   assert.ok(stand.server.read("paella.bin").equals(sent.bytes));
 });
@@ -128,6 +131,7 @@ test("a pause in one tab is one in the other, which can go on with it", async (t
   await other.is("paused");
   await other.resume();
   assert.equal((await other.done()).state, "done");
+  await until(() => second.patches.length, (count) => count > 0);
   assert.ok(second.patches[0] >= 3 * MB, `it went on at ${second.patches}`);
   assert.equal((await upload.look()).state, "paused");
 });
