@@ -1409,9 +1409,10 @@ function answered(form, upload, next, action) {
   if (!tell(form, error ? "error" : "done", error ? { upload, error } : { upload, record, answer })) return;
   const reply = error?.reply ?? answer;
   const to = reply?.field("Dumbwaiter-Location") ?? (reply?.redirected && reply.url);
-  if (to) go(new URL(to, action));
-  // An app's words on what it does not take; what is out of order, the bar says better.
-  else if (reply?.page?.body.firstChild && reply.status < 500 && reply.status !== 413) show(reply.page, action);
+  // An address that is a script is none, as for any redirect.
+  if (to && /^http/.test(new URL(to, action).protocol)) go(new URL(to, action));
+  // An app's words on what it does not take; what is out of order, the bar says better. Another origin's page is not ours to show.
+  else if (reply?.page?.body.firstChild && reply.status < 500 && reply.status !== 413 && new URL(action).origin === location.origin) show(reply.page, action);
   else if (error) return;
   // As the server itself does for a form without script: only to a path of this origin.
   else if (/^\/(?![/\\])/.test(next)) go(new URL(next, action));
@@ -1433,7 +1434,7 @@ function bare({ href }) {
 
 /** Shows a page in the place of this one. Its scripts do not run; those that are here go on. @param {Document} page @param {string} url */
 function show(page, url) {
-  if (bare(location) !== url && url.startsWith(`${location.origin}/`)) history.pushState(null, "", url);
+  if (bare(location) !== url) history.pushState(null, "", url);
   // Back is another page, which is no longer here.
   addEventListener("popstate", () => bare(location) === url || location.reload());
   for (const style of page.querySelectorAll("style,[rel=stylesheet]"))

@@ -1,7 +1,9 @@
 /** What follows the answer to a form with a bar: what the browser would have done without, or what the page says. */
 import assert from "node:assert/strict";
+import { createServer } from "node:http";
 import { after, before, test } from "node:test";
-import { MB, browser, file, folder, open, slow, until } from "./support.js";
+import { MB, browser, file, folder, open, serve, slow, until } from "./support.js";
+import { pages } from "./support/module.js";
 import { FORM, bar, hear, html, said, shop } from "./support/shop.js";
 
 let chrome;
@@ -44,6 +46,30 @@ test("it goes to another origin too, which no script could", async (t) => {
   const site = await shop(t, { pages: { "/": html("Add", FORM) }, answers: [to(there)] });
   const tab = await sent(t, site);
   await tab.waitForURL(there);
+});
+
+test("an address that is a script is not gone to", async (t) => {
+  const site = await shop(t, { pages: { "/": html("Add", FORM) }, answers: [to("javascript:document.title='run'")] });
+  const tab = await sent(t, site);
+  await tab.locator("dumbwaiter-progress[state=done]").waitFor();
+  assert.equal(await tab.title(), "Add");
+});
+
+test("a page of another origin, which could do what it likes in this one, is not shown in its place", async (t) => {
+  const other = createServer((request, answer) => {
+    const cors = { "access-control-allow-origin": "*", "access-control-allow-headers": "*", "access-control-expose-headers": "*", "content-type": "text/html" };
+    request.resume().on("end", () => answer.writeHead(200, cors).end(html("Theirs", "theirs")));
+  });
+  await new Promise((resolve) => other.listen(0, "127.0.0.1", resolve));
+  t.after(() => other.close(other.closeAllConnections()));
+  const body = `<form data-dumbwaiter action="http://127.0.0.1:${other.address().port}/" method="post"><input type="file" name="f"><button id="go">Send</button></form>`;
+  const server = await serve(t, "--page", pages(t, { body, policy: "script-src 'self'" }));
+  const tab = await open(t, chrome, server.url);
+  await tab.setInputFiles("[type=file]", file(folder(t), "paella.jpg", 1000).path);
+  await tab.click("#go");
+  await tab.locator("dumbwaiter-progress[state=done]").waitFor();
+  assert.equal(await tab.title(), "Dishes");
+  assert.equal(await tab.getByText("theirs").count(), 0);
 });
 
 test("back to the same page with a fragment loads that page anew", async (t) => {
