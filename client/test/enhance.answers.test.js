@@ -57,7 +57,7 @@ test("an address that is a script is not gone to", async (t) => {
 
 test("a page of another origin, which could do what it likes in this one, is not shown in its place", async (t) => {
   const other = createServer((request, answer) => {
-    const cors = { "access-control-allow-origin": "*", "access-control-allow-headers": "*", "access-control-expose-headers": "*", "content-type": "text/html" };
+    const cors = { "access-control-allow-origin": "*", "access-control-allow-headers": "*", "access-control-expose-headers": "Dumbwaiter-Location", "content-type": "text/html" };
     request.resume().on("end", () => answer.writeHead(200, cors).end(html("Theirs", "theirs")));
   });
   await new Promise((resolve) => other.listen(0, "127.0.0.1", resolve));
