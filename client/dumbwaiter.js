@@ -334,7 +334,8 @@ export class Upload extends Progress {
   }
 
   get gone() {
-    return Math.max(this.kept, this.#total ? this.sent / this.#total : 0);
+    // What was on its way when it stopped is not any more.
+    return this.running && this.#total ? Math.max(this.kept, this.sent / this.#total) : this.kept;
   }
 
   get blind() {
@@ -422,7 +423,8 @@ export class Upload extends Progress {
         this.#seen = false;
         this.#moved = this.#begun = performance.now();
         if (this.#offline) throw new UploadError("connection_lost");
-        this.set("uploading", this.reason === "restarted" ? this.reason : "");
+        // After a break it goes on when bytes move, not with each try.
+        if (!this.reason) this.set("uploading");
         const record = await this.#attempt(signal);
         if (!signal.aborted) this.#succeed(record);
         break;
@@ -672,7 +674,7 @@ export class Upload extends Progress {
       this.sent = from + loaded;
       // A hidden page's clock may tick once a minute, but its bytes tell in time.
       if (this.#url) this.#beat();
-      this.set(this.state);
+      if (!signal.aborted) this.set(this.state === "processing" ? this.state : "uploading", this.reason === "restarted" ? this.reason : "");
     };
     // Of what is there whole the server tells; where it does not, it is asked, but for a form, which may take its time.
     const dead = setInterval(() => performance.now() - this.#moved > DEAD_MS && !(this.whole && (this.live || !this.#url)) && cut(), 1000);

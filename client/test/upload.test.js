@@ -62,6 +62,20 @@ test("a cut line is taken up where the kept bytes end, by itself, and no byte th
   assertThere(stand, paella);
 });
 
+test("while the line stays broken it says so once, however often it is tried", async (t) => {
+  const stand = await stage(t, chrome, { flags: ["--checkpoint-bytes", "512KiB"] });
+  stand.line.each(4 * MB);
+  const sent = await send(stand, dish(stand, "paella.bin", 8 * MB));
+  await sent.keeps(2 * MB);
+  stand.line.refuse();
+  await sent.is("interrupted");
+  await until(() => stand.asked.sending().filter(({ method }) => method === "HEAD").length, (tries) => tries >= 3);
+  assert.deepEqual((await sent.states()).filter((state) => state !== "waiting"), ["uploading", "interrupted"]);
+  stand.line.flow();
+  assert.equal((await sent.done()).state, "done");
+  assert.deepEqual((await sent.states()).filter((state) => state !== "waiting"), ["uploading", "interrupted", "uploading", "done"]);
+});
+
 test("the server is killed in the middle and started again: the upload goes on by itself", async (t) => {
   const stand = await stage(t, chrome, { flags: ["--checkpoint-bytes", "512KiB"] });
   const paella = dish(stand, "paella.bin", 8 * MB);
