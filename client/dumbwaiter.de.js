@@ -15,7 +15,7 @@ const words = {
   waiting: "Wartet",
   uploading: "",
   interrupted: "Wartet auf die Verbindung.",
-  elsewhere: "Ein anderer Tab sendet sie.",
+  elsewhere: "Schon unterwegs",
   restarted: "Von vorn begonnen",
   paused: "Angehalten.",
   processing: "Alles empfangen, wird gespeichert",

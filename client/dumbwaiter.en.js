@@ -14,7 +14,7 @@ export default {
   waiting: "Waiting",
   uploading: "",
   interrupted: "Waiting for the connection.",
-  elsewhere: "Another tab sends it.",
+  elsewhere: "Already on its way",
   restarted: "Started again",
   paused: "Paused.",
   processing: "All received, being stored",

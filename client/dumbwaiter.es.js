@@ -15,7 +15,7 @@ const words = {
   waiting: "En espera",
   uploading: "",
   interrupted: "Esperando la conexión.",
-  elsewhere: "Lo envía otra pestaña.",
+  elsewhere: "Ya está en camino",
   restarted: "Empezado de nuevo",
   paused: "En pausa.",
   processing: "Todo recibido, se está guardando",

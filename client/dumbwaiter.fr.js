@@ -15,7 +15,7 @@ const words = {
   waiting: "En attente",
   uploading: "",
   interrupted: "En attente de la connexion.",
-  elsewhere: "Un autre onglet l’envoie.",
+  elsewhere: "Déjà en route",
   restarted: "Repris depuis le début",
   paused: "En pause.",
   processing: "Tout est reçu, enregistrement en cours",
