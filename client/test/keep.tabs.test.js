@@ -30,6 +30,8 @@ function patchesOf(page) {
 async function begun(t, options) {
   const stand = await stage(t, chrome, options);
   await slow(stand.page, 2 * MB);
+  // However slow the machine is, it does not end before the line lets it.
+  stand.line.each(6 * MB);
   const sent = dish(stand, "paella.bin", 12 * MB);
   const upload = await send(stand, sent);
   await upload.keeps(MB);
@@ -52,6 +54,7 @@ test("a tab that others took for dead follows the one that took over, and nobody
   });
   const other = following(second.page, at);
   await upload.is("uploading", "elsewhere");
+  stand.line.flow();
   assert.deepEqual([(await upload.done()).state, (await other.done()).state], ["done", "done"]);
   assert.equal(second.patches.length, 1);
   assert.deepEqual(patches, [], "the first one sent again");
@@ -78,6 +81,7 @@ test("a pause in the tab that only follows stops the one that sends", async (t) 
   await other.pause();
   await upload.is("paused");
   await other.is("paused");
+  stand.line.flow();
   await upload.resume();
   assert.equal((await upload.done()).state, "done");
   assert.ok(stand.server.read("paella.bin").equals(sent.bytes));
@@ -87,6 +91,7 @@ test("what was paused is there after a reload, and goes on from its place", asyn
   const { stand, sent, upload } = await begun(t);
   await upload.pause();
   await stand.page.reload();
+  stand.line.flow();
   await stand.page.waitForFunction(() => window.dw);
   const [rest] = await stand.page.evaluate(() => dw.unfinished());
   assert.ok(rest.kept >= MB && rest.paused, JSON.stringify(rest));
@@ -106,6 +111,7 @@ test("a server that is named by its path alone has its unfinished uploads too", 
 test("what somebody cancelled while the page was away begins anew, since the file was chosen again", async (t) => {
   const { stand, sent } = await begun(t);
   await stand.page.reload();
+  stand.line.flow();
   await stand.page.waitForFunction(() => window.dw);
   const [{ url }] = await noted(stand.page);
   assert.equal((await fetch(url, { method: "DELETE" })).status, 204);
@@ -122,6 +128,7 @@ test("what came to its end while the page was away is not sent again", async (t)
   await upload.pause();
   const [{ url }] = await noted(stand.page);
   await stand.page.reload();
+  stand.line.flow();
   await stand.page.waitForFunction(() => window.dw);
   const { headers } = await fetch(url, { method: "HEAD" });
   const offset = Number(headers.get("Upload-Offset"));
@@ -138,6 +145,7 @@ test("what came to its end while the page was away is not sent again", async (t)
 test("after a reload the server's limit of one request still holds", async (t) => {
   const { stand, sent } = await begun(t, { flags: ["--max-request-size", "4MB"] });
   await stand.page.reload();
+  stand.line.flow();
   await stand.page.waitForFunction(() => window.dw);
   const patches = patchesOf(stand.page);
   const again = await send(stand, sent);
@@ -166,6 +174,7 @@ test("when the sending tab has to begin anew, the other one follows it there", a
   await stand.server.kill();
   for (const name of readdirSync(stand.server.dir)) rmSync(join(stand.server.dir, name), { recursive: true });
   stand.line.lead(await stand.server.again());
+  stand.line.flow();
   const [one, two] = [await upload.done(), await other.done()];
   assert.deepEqual([one.state, two.state, two.id], ["done", "done", one.id]);
   assert.ok((await upload.changes()).concat(await other.changes()).some(({ reason }) => reason === "restarted"));

@@ -33,6 +33,8 @@ async function another(stand) {
 async function begun(t, options) {
   const stand = await stage(t, chrome, options);
   await slow(stand.page, 3 * MB);
+  // However slow the machine is, it does not end before the line lets it.
+  stand.line.each(6 * MB);
   const sent = dish(stand, "paella.bin", 12 * MB);
   const upload = await send(stand, sent);
   await upload.keeps(3 * MB);
@@ -50,6 +52,7 @@ async function chosen(stand, sent) {
 test("after a reload the same file, chosen again, goes on from what is kept", async (t) => {
   const { stand, sent } = await begun(t);
   await stand.page.reload();
+  stand.line.flow();
   const { again, patches } = await chosen(stand, sent);
   assert.equal((await again.done()).state, "done");
   await until(() => patches.length, (count) => count === 1);
@@ -62,6 +65,7 @@ test("after a reload the same file, chosen again, goes on from what is kept", as
 test("a page can ask what was left unfinished, and give it up here and on the server", async (t) => {
   const { stand } = await begun(t);
   await stand.page.reload();
+  stand.line.flow();
   await stand.page.waitForFunction(() => window.dw);
   const rest = await stand.page.evaluate(() => dw.unfinished());
   assert.equal(rest.length, 1);
@@ -76,6 +80,7 @@ test("a page can ask what was left unfinished, and give it up here and on the se
 test("a file that was changed since, or is meant otherwise, is another upload", async (t) => {
   const { stand, sent } = await begun(t);
   await stand.page.reload();
+  stand.line.flow();
   utimesSync(sent.path, 1e9, 1e9);
   const { again, patches } = await chosen(stand, sent);
   assert.equal((await again.done()).state, "done");
@@ -89,6 +94,7 @@ test("a file that was changed since, or is meant otherwise, is another upload", 
 test("what the server has thrown away meanwhile begins anew, and says so", async (t) => {
   const { stand, sent } = await begun(t);
   await stand.page.reload();
+  stand.line.flow();
   await stand.page.waitForFunction(() => window.dw);
   const [{ url }] = await notes(stand.page);
   assert.equal((await fetch(url, { method: "DELETE" })).status, 204);
@@ -110,6 +116,7 @@ test("in two tabs the same file goes up once, and both bars come to their end", 
   await other.is("uploading", "elsewhere");
   const seen = await other.until(({ kept }) => kept > 0.25, "the bar of the other tab's upload");
   assert.ok(seen.kept < 1);
+  stand.line.flow();
   const [one, two] = [await upload.done(), await other.done()];
   assert.deepEqual([one.state, two.state, two.id], ["done", "done", one.id]);
   assert.deepEqual(await second.patches(), []);
@@ -123,6 +130,7 @@ test("when the tab that sends is closed, the other one goes on from what is kept
   const other = await send(second, sent);
   await other.is("uploading", "elsewhere");
   await stand.page.close();
+  stand.line.flow();
   assert.equal((await other.done()).state, "done");
   const [from] = await second.patches();
   assert.ok(from >= 3 * MB, `it went on at ${from}`);
@@ -136,6 +144,7 @@ test("a pause in one tab is one in the other, which can go on with it", async (t
   await other.is("uploading", "elsewhere");
   await upload.pause();
   await other.is("paused");
+  stand.line.flow();
   await other.resume();
   assert.equal((await other.done()).state, "done");
   const [from] = await second.patches();
@@ -159,6 +168,7 @@ test("whoever takes the upload from elsewhere for a moment does not end it", asy
   const [{ url }] = await notes(stand.page);
   assert.equal((await fetch(url, { method: "HEAD" })).status, 204);
   await upload.until(({ reason, state }) => state === "interrupted" && reason === "superseded", "superseded");
+  stand.line.flow();
   assert.equal((await upload.done()).state, "done");
   assert.ok(stand.server.read("paella.bin").equals(sent.bytes));
 });
@@ -193,6 +203,7 @@ test("the same file twice in one page goes up once at a time", async (t) => {
   const { stand, upload } = await begun(t);
   const twin = following(stand.page, await stand.page.evaluate(() => window.begin(document.getElementById("file").files[0])));
   await twin.is("uploading", "elsewhere");
+  stand.line.flow();
   assert.deepEqual([(await upload.done()).id], [(await twin.done()).id]);
   assert.deepEqual(stand.server.stored(), ["paella.bin"]);
 });
