@@ -713,8 +713,11 @@ export class Upload extends Progress {
   }
 
   /** Whether another try may help, and can do no harm. @param {UploadError} error */
-  #passes({ code, status }) {
-    if (BROKEN.includes(code) || (code === "superseded" && this.#note) || (this.#url && ASKING.includes(status))) return true;
+  #passes({ code, status, reply }) {
+    if (BROKEN.includes(code) || (code === "superseded" && this.#note)) return true;
+    // What the app, or the record, says of all of it is its end.
+    if (code === "app_refused" || (status && !reply)) return false;
+    if (this.#url && ASKING.includes(status)) return true;
     if (status ? !PASSING.includes(status) : !["connection_lost", "no_ticket"].includes(code)) return false;
     // Of a form that was sent whole the record is asked for; who passed it on may not know.
     return this.#way !== "form" || !this.whole || !status;
@@ -863,7 +866,8 @@ function parsed(text) {
 
 /** @param {Reply} reply */
 function refusal(reply) {
-  const { code = `http_${reply.status}`, detail } = Object(reply.body);
+  const whole = reply.field("Upload-Complete") === "?1";
+  const { code = whole ? "app_refused" : `http_${reply.status}`, detail } = Object(reply.body);
   return new UploadError(code, detail, reply);
 }
 

@@ -110,7 +110,7 @@ test("the same file twice arrives twice, and the row says under which name", asy
 test("two tabs send at once and do not mix", async (t) => {
   const server = await serve(t);
   const dir = folder(t);
-  const sent = [file(dir, "left.bin", 4 * MB), file(dir, "right.bin", 2 * MB)];
+  const sent = [file(dir, "left.bin", 8 * MB), file(dir, "right.bin", 6 * MB)];
   const first = await open(t, chrome, server.url);
   const second = await first.context().newPage();
   await second.goto(server.url);

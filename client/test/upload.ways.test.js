@@ -150,15 +150,17 @@ test("behind the upload stands an app: its own answer is the upload's answer, an
   assert.deepEqual([status, body], [202, { dish: 12 }]);
 });
 
-test("an app that refuses what came ends the upload with that, and it is not sent again", async (t) => {
-  const app = await listen(t, (request, answer) => request.resume().on("end", () => answer.writeHead(409, { "Content-Type": "application/json" }).end('{"detail":"no such dish"}')));
-  const stand = await stage(t, chrome, { flags: ["--app-key-file", keyOf(t), "--hand-off", `${app}/dishes`] });
-  const sent = await send(stand, dish(stand, "paella.bin", 2 * MB));
-  const code = await sent.done();
-  assert.equal(typeof code, "string");
-  assert.equal((await sent.look()).state, "error");
-  assert.equal(stand.asked.offsets().length, 1, stand.asked.wire().join());
-});
+for (const status of [403, 404, 409]) {
+  test(`an app that refuses what came with ${status} ends the upload with that, in its words, and nothing is sent or asked again`, async (t) => {
+    const app = await listen(t, (request, answer) => request.resume().on("end", () => answer.writeHead(status, { "Content-Type": "application/json" }).end('{"detail":"no such dish"}')));
+    const stand = await stage(t, chrome, { flags: ["--app-key-file", keyOf(t), "--hand-off", `${app}/dishes`] });
+    const sent = await send(stand, dish(stand, "paella.bin", 2 * MB));
+    assert.equal(await sent.done(), "app_refused");
+    const { state, error } = await sent.look();
+    assert.deepEqual([state, error.status, error.message], ["error", status, "no such dish"]);
+    assert.deepEqual(stand.asked.wire(), ["POST 201", `PATCH ${status}`]);
+  });
+}
 
 test("a server of tus that is not ours takes the file, over a cut too, and its end is known without a record", async (t) => {
   const [dir, site] = [folder(t), pages(t)];
