@@ -200,7 +200,7 @@ export async function words(page, name) {
 
 /** Asks until the answer pleases, for ten seconds at most. */
 export async function until(ask, pleases) {
-  const end = Date.now() + 10_000;
+  const end = Date.now() + 30_000;
   for (;;) {
     const answer = await ask();
     if (pleases(answer)) return answer;
