@@ -1226,6 +1226,8 @@ export class DumbwaiterProgress extends Base {
   /** @type {Progress} */
   #progress = new Progress();
   #stop = () => {};
+  /** Which upload its attributes name. */
+  #followed = "";
   #drawnAt = 0;
   /** When the texts are drawn that had to wait. @type {ReturnType<typeof setTimeout> | undefined} */
   #later;
@@ -1267,7 +1269,8 @@ export class DumbwaiterProgress extends Base {
     this.#stop();
     const [id, server] = [this.getAttribute("upload"), this.getAttribute("server")];
     if (!id || !this.shadowRoot?.isConnected) return;
-    const progress = new Progress();
+    // One that was only moved goes on where it stood.
+    const progress = this.#followed === (this.#followed = `${id} ${server}`) ? this.#progress : new Progress();
     this.#stop = watch(id, (record, { live }) => progress.told(record, live), server ? { server } : {});
     this.progress = progress;
   }

@@ -208,3 +208,26 @@ test("who has the watch name sees it in another page, through the app's own step
   await state(page, "done");
   assert.equal(await page.locator("dumbwaiter-progress button:visible").count(), 0);
 });
+
+test("a bar that is moved within its page stays where it stands, and follows another upload when it is told to", async (t) => {
+  const { server, page } = await stage(t);
+  const begin = async (offset) => {
+    const headers = { "Upload-Length": `${4 * MB}`, "Upload-Complete": "?0", "Content-Type": "application/octet-stream" };
+    const { headers: told } = await fetch(`${server.url}files/`, { method: "POST", headers, body: new Uint8Array(offset) });
+    return told.get("location").split("/").pop();
+  };
+  const [half, none] = [await begin(2 * MB), await begin(0)];
+  await page.locator("dumbwaiter-progress").evaluate((bar, id) => bar.setAttribute("upload", id), half);
+  await until(() => widths(page), ({ kept }) => Math.abs(kept - 0.5) < 0.01);
+  const seen = await page.locator("dumbwaiter-progress").evaluate(async (bar) => {
+    const kept = [];
+    const line = bar.shadowRoot.querySelector("[part=bar]");
+    new MutationObserver(() => kept.push(line.style.getPropertyValue("--kept"))).observe(line, { attributes: true });
+    document.body.append(bar);
+    while (kept.length < 2) await new Promise(requestAnimationFrame);
+    return kept;
+  });
+  assert.deepEqual([...new Set(seen)], ["50%"]);
+  await page.locator("dumbwaiter-progress").evaluate((bar, id) => bar.setAttribute("upload", id), none);
+  await until(() => widths(page), ({ kept }) => kept === 0);
+});
