@@ -66,6 +66,7 @@ const words = {
     http_504: ["Der Server hinter dieser Seite antwortet nicht.", LATER],
     limit_exceeded: ["Das Formular enthält mehr, als dieser Server annimmt.", "Senden Sie weniger auf einmal."],
     name_taken: ["Eine Datei dieses Namens gibt es hier schon.", RENAME],
+    no_ticket: ["Diese Seite konnte nicht erfahren, ob Sie senden dürfen.", LATER],
     not_found: ["Hier werden keine Dateien mehr angenommen.", "Laden Sie diese Seite neu."],
     other: ["", "Wählen Sie eine andere Datei, oder fragen Sie, wer diese Seite betreibt."],
     owner_limit: ["Sie haben hier keinen Platz mehr.", ASK],

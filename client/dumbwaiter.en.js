@@ -66,6 +66,7 @@ export default {
     http_504: ["The server behind this page does not answer.", LATER],
     limit_exceeded: ["The form holds more than this server takes.", "Send less at once."],
     name_taken: ["A file of that name is here already.", RENAME],
+    no_ticket: ["This page could not find out whether you may send.", LATER],
     not_found: ["Files are no longer taken here.", "Reload this page."],
     other: ["", "Choose another file, or ask who runs this page."],
     owner_limit: ["You have no room left here.", ASK],

@@ -66,6 +66,7 @@ const words = {
     http_504: ["El servidor que hay detrás de esta página no responde.", LATER],
     limit_exceeded: ["El formulario contiene más de lo que acepta este servidor.", "Envíe menos de una vez."],
     name_taken: ["Aquí ya hay un archivo con ese nombre.", RENAME],
+    no_ticket: ["Esta página no ha podido saber si usted puede enviar.", LATER],
     not_found: ["Aquí ya no se aceptan archivos.", "Recargue esta página."],
     other: ["", "Elija otro archivo o consulte a los responsables de esta página."],
     owner_limit: ["Ya no le queda espacio aquí.", ASK],

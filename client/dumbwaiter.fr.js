@@ -66,6 +66,7 @@ const words = {
     http_504: ["Le serveur derrière cette page ne répond pas.", LATER],
     limit_exceeded: ["Le formulaire contient plus que ce serveur n’accepte.", "Envoyez-en moins à la fois."],
     name_taken: ["Il y a déjà ici un fichier de ce nom.", RENAME],
+    no_ticket: ["Cette page n’a pas pu savoir si vous avez le droit d’envoyer.", LATER],
     not_found: ["Aucun fichier n’est plus accepté ici.", "Rechargez cette page."],
     other: ["", "Choisissez un autre fichier, ou adressez-vous aux responsables de cette page."],
     owner_limit: ["Vous n’avez plus de place ici.", ASK],

@@ -130,7 +130,10 @@ export function errorWords(progress) {
   const { error } = progress;
   if (!error) return "";
   const [what, act] = words.errors?.[error.code] ?? [asSentence(error.message), words.errors?.other?.[1] ?? ""];
-  return [error.early ? asSentence(error.message) : what, error.early ? say("unsent") : keptWords(progress), act].join(" ").trim();
+  // What an app itself says of what it does not take, it says to the person; the server's own line is for who asks why.
+  const { code, detail } = Object(error.reply?.body);
+  const own = error.early || (error.code === "app_refused" && !code && detail);
+  return [own ? asSentence(error.message) : what, error.early ? say("unsent") : keptWords(progress), act].join(" ").trim();
 }
 
 /** Whether trying once more makes sense. @param {UploadError} error */

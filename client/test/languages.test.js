@@ -42,7 +42,7 @@ for (const [language, table] of Object.entries(OTHERS)) {
 
 test("a code that has words is one of the server's, of an answer on the way, or of the browser's own", () => {
   const codes = [...readFileSync(new URL("../../docs/errors.md", import.meta.url), "utf8").matchAll(/^\| `(\w+)` \|/gm)].map(([, code]) => code);
-  const own = ["connection_lost", "file_unreadable", "foreign_answer", "gone", "other"];
+  const own = ["connection_lost", "file_unreadable", "foreign_answer", "gone", "no_ticket", "other"];
   for (const code of Object.keys(english.errors)) assert.ok([...codes, ...own].includes(code) || /^http_\d{3}$/.test(code), `${code} is unknown`);
 });
 

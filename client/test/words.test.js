@@ -57,3 +57,10 @@ test("an error says what happened, what is kept and what to do", () => {
   assert.match(half("type_not_allowed", 415), /Nothing of it is kept/, "what is refused is thrown away");
   assert.match(half("stalled", 408, { error: { code: "stalled" } }), /Nothing of it is kept/, "the server has ended it");
 });
+
+test("what an app says of what it does not take is said to the person; where it says nothing, ours is", () => {
+  const refused = (body) => errorWords({ error: { code: "app_refused", status: 409, message: "no such dish", reply: body && { body } }, state: "error", whole: true });
+  const ours = "The server behind this page does not take the file. Nothing of it is kept. Ask who runs this page.";
+  assert.equal(refused({ detail: "no such dish" }), ours.replace(/^[^.]*/, "No such dish"));
+  for (const body of [null, "<p>no", { detail: "" }, { code: "app_refused", detail: "the app refused the upload with status 409" }]) assert.equal(refused(body), ours);
+});
