@@ -27,7 +27,7 @@ const LANGUAGES = {
   es: () => import("./dumbwaiter.es.js"),
 };
 
-if (globalThis.document) (LANGUAGES[document.documentElement.lang.slice(0, 2)] ?? LANGUAGES.en)?.().then((file) => words.language || setWords(file.default), () => {});
+if (globalThis.document) (LANGUAGES[document.documentElement.lang.slice(0, 2).toLowerCase()] ?? LANGUAGES.en)?.().then((file) => words.language || setWords(file.default), () => {});
 
 /** @param {Exclude<keyof Words, "errors">} key @param {(string | number)[]} parts what is put in */
 export function say(key, ...parts) {
