@@ -117,9 +117,13 @@ impl App {
         self.shared.connections.lock().unwrap().begun
     }
 
-    /// It dies: whatever is connected is cut, and nothing listens any more.
-    pub(crate) fn dies(self) {
+    /// It dies: whatever is connected is cut, and nothing listens any more. Gives all that it was asked up to then.
+    pub(crate) fn dies(self) -> Vec<Seen> {
+        let shared = Arc::clone(&self.shared);
         drop(self);
+        // Nobody hears an answer any more, and each was noted before it was answered.
+        let seen = shared.seen.lock().unwrap();
+        seen.clone()
     }
 }
 

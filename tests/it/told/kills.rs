@@ -100,8 +100,8 @@ fn whatever_is_killed_the_app_hears_of_all_that_is_stored() {
         let random = u64::from(UploadId::random().as_bytes()[0]);
         std::thread::sleep(Duration::from_millis(20 + random));
         if round % 2 == 0 {
-            known.extend(pair.app.seen().iter().filter_map(told_watch));
-            std::mem::replace(&mut pair.app, App::start()).dies();
+            let seen = std::mem::replace(&mut pair.app, App::start()).dies();
+            known.extend(seen.iter().filter_map(told_watch));
             is_free(address);
             pair.app = App::start_at(address);
         }
