@@ -107,6 +107,7 @@ function stateWords(progress) {
   const { state, record, reason, toldAt } = progress;
   if (state === "error") return errorWords(progress);
   if (state === "processing") return record?.phase?.name ?? say("processing");
+  if (state === "waiting" && reason !== "connection_lost") return words.errors?.[reason]?.[0] ?? say(state);
   if (state === "done" || state === "waiting") return say(state);
   if (progress.stale && toldAt) return say("stale", new Date(toldAt).toLocaleTimeString(words.language));
   if (state === "uploading") return say("interrupted");

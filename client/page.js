@@ -17,6 +17,9 @@ import { Unfinished } from "./unfinished.js";
 /** How often texts change while bars move. */
 const TEXTS_EVERY_MS = 1000;
 
+/** Why uploads rest when nobody answers; of all else the server has said why, and each row says it. */
+const AWAY = ["connection_lost", "http_502", "http_504"];
+
 /** A line that breaks and comes back so soon is not worth a word. */
 const AWAY_MS = 2000;
 
@@ -187,7 +190,7 @@ class Page {
   /** One line on top says why nothing moves, not one in each row. */
   #connected() {
     const was = this.#hindrance;
-    const away = this.#uploads.some(({ state, reason }) => (state === "interrupted" || state === "waiting") && !["", "offline"].includes(reason));
+    const away = this.#uploads.some(({ state, reason }) => (state === "interrupted" || state === "waiting") && AWAY.includes(reason));
     this.#awaySince = away ? (this.#awaySince ?? performance.now()) : null;
     const long = this.#awaySince !== null && performance.now() - this.#awaySince >= AWAY_MS;
     this.#hindrance = isOffline() ? OFFLINE : long ? UNREACHABLE : "";

@@ -1,6 +1,8 @@
 /** The page on bad days: cancelled, refused, cut, offline. Each ends in words, and nothing half-stored is left. */
 import assert from "node:assert/strict";
+import { once } from "node:events";
 import { rmSync, utimesSync, writeFileSync } from "node:fs";
+import { connect } from "node:net";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { MB, browser, file, folder, open, row, rowIs, serve, serveByName, slow, until, watch, wire, words } from "./support.js";
@@ -181,6 +183,23 @@ test("when the server goes, files wait under one line, and all go on when it is 
   assert.deepEqual(spoken.slice(0, 3), ["The server does not answer. Sending goes on when it is back.", "1 file more.", "The server is back. Sending goes on."]);
   assert.deepEqual(alerts, []);
   assert.deepEqual(server.stored(), [...names, "g.bin"]);
+});
+
+test("a server that has no place left is not called away: the file says so, and goes when there is one", async (t) => {
+  const server = await serve(t, "--max-uploads", "1");
+  const page = await open(t, chrome, server.url);
+  const other = connect(new URL(server.url).port, "127.0.0.1");
+  t.after(() => other.destroy());
+  other.write("PUT /files/slow.bin HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 5\r\nExpect: 100-continue\r\n\r\n");
+  const [told] = await once(other, "data");
+  assert.match(`${told}`, /^HTTP\/1\.1 100/, "it has the place");
+  await page.setInputFiles("#file", file(folder(t), "soup.txt", 1000).path);
+  await until(() => words(page, "soup.txt"), (text) => text === "○ The server has too much to do. · 1.0 kB");
+  // Longer than a line may be broken without a word.
+  await page.waitForTimeout(4000);
+  assert.ok(await page.locator("#notice").isHidden());
+  other.write("slow!");
+  await rowIs(page, "soup.txt", "done");
 });
 
 test("files that find no server wait for it, are cancelled all at once, and sent with one button", async (t) => {
