@@ -532,8 +532,13 @@ export class Upload extends Progress {
         const ietf = { "Content-Type": "application/partial-upload", "Upload-Complete": end === file.size ? "?1" : "?0" };
         const how = this.#way === "tus" ? { "Content-Type": "application/offset+octet-stream", ...TUS } : ietf;
         reply = await this.#carry("PATCH", this.#url, { "Upload-Offset": `${this.#offset}`, ...how }, file.slice(this.#offset, end), signal);
-        complete = !reply || end === file.size;
-        this.#offset = end;
+        // What says nothing of the upload is somebody else's: a network's login page.
+        if (reply && !reply.field("Upload-Offset") && !reply.field("Upload-Complete")) throw new UploadError("foreign_answer", undefined, reply);
+        // A server may keep less than it was sent, but not always nothing.
+        const kept = Number(reply?.field("Upload-Offset") ?? end);
+        complete = !reply || kept === file.size;
+        if (!complete && !(kept > this.#offset)) throw refusal(/** @type {Reply} */ (reply));
+        this.#offset = kept;
       }
     } finally {
       clearInterval(beat);
@@ -1232,8 +1237,6 @@ export class DumbwaiterProgress extends Base {
   /** When the texts are drawn that had to wait. @type {ReturnType<typeof setTimeout> | undefined} */
   #later;
   #shown = "";
-  /** @type {State} */
-  #was = "waiting";
   /** Its elements by their part. @type {Record<string, any>} */
   #parts = {};
   /** Draws; all at once unless it is a change that asks for it. */
@@ -1331,19 +1334,7 @@ export class DumbwaiterProgress extends Base {
     code.textContent = error?.code ?? "";
     bar.ariaValueText = said.spoken;
     this.#offer(speech);
-    this.#speak(speech, said);
-  }
-
-  /** @param {NonNullable<typeof speech>} speech @param {{text: string, spoken: string}} said */
-  #speak({ Voice, say }, { text, spoken }) {
-    const { state, ended, name, percent } = this.#progress;
-    const was = this.#was;
-    const voice = (this.#parts.voice ??= new Voice(this.#parts.spoken, this.#parts.aloud));
-    this.#was = state;
-    if (state !== was && state === "error") voice.alert(`${name}: ${text}`);
-    // What changes on the way: it rests, goes on, is being stored.
-    else if (state !== was && was !== "waiting" && !ended) voice.say(`${name}: ${spoken}`);
-    voice.follow({ what: name, percent, busy: !ended && state !== "waiting", storing: false, ending: state === "done" ? say("sayDone", name) : "" });
+    (this.#parts.voice ??= new speech.BarVoice(this.#parts.spoken, this.#parts.aloud)).tell(progress, said);
   }
 
   /** Shows the buttons that can do something. What cannot be resumed would begin anew after a pause. @param {NonNullable<typeof speech>} speech */

@@ -4,7 +4,7 @@
  *
  *     Progress → statusWords → text and numbers for the eye, a sentence for the ear
  */
-/** @import { Progress, UploadError } from "./dumbwaiter.js" */
+/** @import { Progress, State, UploadError } from "./dumbwaiter.js" */
 
 /** A language: files of their own beside this one, of which that of the page's `lang` is fetched. @typedef {typeof import("./dumbwaiter.en.js").default} Words */
 
@@ -204,5 +204,21 @@ export class Voice {
     if (this.now() - this.#storingSince < STORING_LASTS_MS) return;
     this.#storingSince = Infinity;
     this.say(say("sayStoring"));
+  }
+}
+
+/** What a bar says of its one upload. */
+export class BarVoice extends Voice {
+  /** @type {State} */
+  #was = "waiting";
+
+  /** @param {Progress} progress @param {{text: string, spoken: string}} said */
+  tell({ state, ended, name, percent }, { text, spoken }) {
+    const was = this.#was;
+    this.#was = state;
+    if (state !== was && state === "error") this.alert(`${name}: ${text}`);
+    // What changes on the way: it rests, goes on, is being stored.
+    else if (state !== was && was !== "waiting" && !ended) this.say(`${name}: ${spoken}`);
+    this.follow({ what: name, percent, busy: !ended && state !== "waiting", storing: false, ending: state === "done" ? say("sayDone", name) : "" });
   }
 }

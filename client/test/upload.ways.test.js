@@ -162,6 +162,55 @@ for (const status of [403, 404, 409]) {
   });
 }
 
+/** A server of tus that takes `most(bytes)` of each request's bytes, and beside it a page with the module; `patches` are the offsets it was sent. */
+async function sparing(t, most) {
+  const site = pages(t);
+  const [kept, patches] = [[], []];
+  const size = () => kept.reduce((sum, part) => sum + part.length, 0);
+  const origin = await listen(t, async (request, answer) => {
+    const name = new URL(request.url, "http://x").pathname.slice(1) || "index.html";
+    if (request.method === "GET") return existsSync(join(site, name)) ? answer.writeHead(200, { "Content-Type": TYPES[name.split(".").pop()] }).end(readFileSync(join(site, name))) : answer.writeHead(404).end();
+    const bytes = Buffer.concat(await request.toArray());
+    const says = { "Tus-Resumable": "1.0.0", "Upload-Offset": size() };
+    if (request.method === "POST") return answer.writeHead(request.headers["tus-resumable"] ? 201 : 412, { ...says, Location: "/files/one" }).end();
+    if (request.method === "HEAD") return answer.writeHead(200, says).end();
+    assert.equal(Number(request.headers["upload-offset"]), size());
+    patches.push(size());
+    kept.push(bytes.subarray(0, most(bytes.length)));
+    answer.writeHead(204, { ...says, "Upload-Offset": size() }).end();
+  });
+  const page = await open(t, chrome, origin);
+  await page.waitForFunction(() => window.dw);
+  return { page, files: folder(t), patches, stored: () => Buffer.concat(kept) };
+}
+
+test("a server that keeps less than it was sent is believed, and the rest goes again", async (t) => {
+  const stand = await sparing(t, (bytes) => Math.min(bytes, MB));
+  const paella = dish(stand, "paella.bin", 2.5 * MB);
+  assert.equal((await (await send(stand, paella)).done()).state, "done");
+  assert.deepEqual(stand.patches, [0, 1 * MB, 2 * MB]);
+  assert.ok(stand.stored().equals(paella.bytes));
+});
+
+test("a server that keeps nothing of what it takes is left", async (t) => {
+  const stand = await sparing(t, () => 0);
+  const sent = await send(stand, dish(stand, "paella.bin", 2 * MB));
+  assert.equal(await sent.done(), "http_204");
+  assert.deepEqual(stand.patches, [0]);
+});
+
+test("an answer in the server's place, as a network's login page is one, is not taken for its own", async (t) => {
+  const stand = await stage(t, chrome);
+  const [paella, login] = [dish(stand, "paella.bin", 2 * MB), "<p>Log in to this network."];
+  await stand.page.route("**/files/*", (route) => (route.request().method() === "PATCH" ? route.fulfill({ status: 200, contentType: "text/html", body: login }) : route.continue()));
+  const sent = await send(stand, paella);
+  assert.equal(await sent.done(), "foreign_answer");
+  await stand.page.unroute("**/files/*");
+  await sent.resume();
+  assert.equal((await sent.done()).state, "done");
+  assert.ok(stand.server.read("paella.bin").equals(paella.bytes));
+});
+
 test("a server of tus that is not ours takes the file, over a cut too, and its end is known without a record", async (t) => {
   const [dir, site] = [folder(t), pages(t)];
   const tus = new Server({ path: "/files", datastore: new FileStore({ directory: dir }) });
