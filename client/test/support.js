@@ -154,9 +154,14 @@ export async function open(t, chrome, url, options = {}) {
   return page;
 }
 
+/** What slows each page down. */
+const throttles = new WeakMap();
+
 /** Narrows the way up to so many bytes a second. */
 export async function slow(page, bytesPerSecond) {
-  const session = await page.context().newCDPSession(page);
+  // The slowest of several sessions would hold.
+  const session = throttles.get(page) ?? (await page.context().newCDPSession(page));
+  throttles.set(page, session);
   await session.send("Network.enable");
   const conditions = { offline: false, latency: 0, downloadThroughput: -1, uploadThroughput: bytesPerSecond };
   await session.send("Network.emulateNetworkConditions", conditions);
