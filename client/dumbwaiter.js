@@ -462,8 +462,10 @@ export class Upload extends Progress {
     }
     if (this.sent > 0) [this.progressId, this.reason] = [randomId(), "restarted"];
     const { server, action, field, fields, browse } = this.options;
+    // By hand: `searchParams` would write all of them anew, and what an app has signed would not be valid any more.
     const url = new URL(action);
-    url.searchParams.set("X-Progress-ID", this.progressId);
+    const others = url.search.slice(1).split("&").filter((part) => part && !part.startsWith("X-Progress-ID="));
+    url.search = [...others, `X-Progress-ID=${this.progressId}`].join("&");
     this.#total = this.sent = 0;
     this.know(null, false);
     this.#follow();
@@ -1416,7 +1418,8 @@ function answered(form, upload, next, action) {
   else if (error) return;
   // As the server itself does for a form without script: only to a path of this origin.
   else if (/^\/(?![/\\])/.test(next)) go(new URL(next, action));
-  else form.reset();
+  // Not `form.reset`, which is a button where one is called so.
+  else HTMLFormElement.prototype.reset.call(form);
 }
 
 /** @param {URL} url */

@@ -151,3 +151,14 @@ test("enhance() does the same for a form without the attribute, shows it in a ba
   });
   assert.equal(taken, false);
 });
+
+test("the address that a form names reaches the app as it is written", async (t) => {
+  const form = FORM.replace(/action="[^"]*"/, 'action="/dishes?sig=a%20b%2Bc~*&amp;flag"').replace("</form>", '<button type="button" name="reset">Clear</button></form>');
+  const site = await shop(t, { pages: { "/": html("Add", form) }, answers: [fine] });
+  const page = await open(t, chrome, site.url);
+  await page.fill("[name=name]", "rice");
+  await page.click("#go");
+  // A button that is called as a method is does not stand in for it.
+  await until(() => page.inputValue("[name=name]"), (text) => text === "paella");
+  assert.equal(site.posts[0].path, "/dishes?sig=a%20b%2Bc~*&flag");
+});
