@@ -134,7 +134,9 @@ export function errorWords(progress) {
   // What an app itself says of what it does not take, it says to the person; the server's own line is for who asks why.
   const { code, detail } = Object(error.reply?.body);
   const own = error.early || (error.code === "app_refused" && !code && detail);
-  return [own ? asSentence(error.message) : what, error.early ? say("unsent") : keptWords(progress), act].join(" ").trim();
+  // A server that knows nothing of it does not say either what it kept.
+  const kept = error.early ? say("unsent") : error.code === "gone" ? "" : keptWords(progress);
+  return [own ? asSentence(error.message) : what, kept, act].filter(Boolean).join(" ");
 }
 
 /** Whether trying once more makes sense. @param {UploadError} error */
@@ -159,7 +161,7 @@ const STORING_LASTS_MS = 1000;
  * everything is being stored, and at the end; errors at once.
  */
 export class Voice {
-  #busy = false;
+  busy = false;
   #quarter = 0;
   #spokenAt = 0;
   #storingSince = 0;
@@ -182,15 +184,15 @@ export class Voice {
     this.aloud.textContent = sentence;
   }
 
-  /** Looks whether there is anything to say. @param {{what: string, percent: number, busy: boolean, storing: boolean, ending: string}} progress */
-  follow({ what, percent, busy, storing, ending }) {
-    const was = this.#busy;
-    this.#busy = busy;
+  /** Looks whether there is anything to say. @param {{what: string, percent: number, busy: boolean, storing: boolean, ending: string}} progress @param {string} start */
+  follow({ what, percent, busy, storing, ending }, start = say("saySending", what)) {
+    const was = this.busy;
+    this.busy = busy;
     if (!busy) return void (was && ending && this.say(ending));
     const quarter = Math.floor(percent / 25);
     if (!was) {
       [this.#quarter, this.#storingSince] = [quarter, 0];
-      return this.say(say("saySending", what));
+      return this.say(start);
     }
     if (storing) return this.#stores();
     this.#storingSince = 0;
@@ -216,9 +218,10 @@ export class BarVoice extends Voice {
   tell({ state, ended, name, percent }, { text, spoken }) {
     const was = this.#was;
     this.#was = state;
+    const [busy, now] = [!ended && state !== "waiting", `${name}: ${spoken}`];
     if (state !== was && state === "error") this.alert(`${name}: ${text}`);
     // What changes on the way: it rests, goes on, is being stored.
-    else if (state !== was && was !== "waiting" && !ended) this.say(`${name}: ${spoken}`);
-    this.follow({ what: name, percent, busy: !ended && state !== "waiting", storing: false, ending: state === "done" ? say("sayDone", name) : "" });
+    else if (state !== was && this.busy && busy) this.say(now);
+    this.follow({ what: name, percent, busy, storing: false, ending: state === "done" ? say("sayDone", name) : "" }, state === "uploading" ? undefined : now);
   }
 }

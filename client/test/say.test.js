@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import english from "../dumbwaiter.en.js";
-import { setWords } from "../dumbwaiter.words.js";
+import { BarVoice, setWords } from "../dumbwaiter.words.js";
 import { PageVoice } from "../say.js";
 import { MB, browser, file, folder, open, rowIs, serve, slow, watch } from "./support.js";
 
@@ -70,6 +70,28 @@ test("errors that come together are one alert", () => {
   voice.failed("d: The disk here is full.");
   pass(1000);
   assert.deepEqual(heard.map(([, kind, text]) => [kind, text]), [["alert", "a: The disk here is full. And 2 more did not arrive."], ["alert", "d: The disk here is full."]]);
+});
+
+/** What a bar says of an upload that is in these states, one after the other, each of a name; of two words at once the later is heard. */
+function barSays(...steps) {
+  const region = { textContent: "" };
+  const voice = new BarVoice(region, region, () => 0);
+  return steps.map(([name, state, text = ""]) => {
+    region.textContent = "";
+    voice.tell({ name, state, percent: 10, ended: /done|error|cancelled/.test(state) }, { text, spoken: text });
+    return region.textContent;
+  });
+}
+
+test("a bar that is given another upload says nothing of one that waits", () => {
+  assert.deepEqual(barSays(["a", "uploading"], ["a", "done"], ["", "waiting", "Waiting"], ["b", "uploading"]), ["Sending a.", "a has arrived.", "", "Sending b."]);
+  assert.deepEqual(barSays(["a", "uploading"], ["", "waiting", "Waiting"], ["b", "uploading"]), ["Sending a.", "", "Sending b."]);
+});
+
+test("a bar that begins with an upload that rests, or is stored, does not say that it is sent", () => {
+  assert.deepEqual(barSays(["", "waiting"], ["a", "interrupted", "Waiting for the connection."]), ["", "a: Waiting for the connection."]);
+  assert.deepEqual(barSays(["a", "processing", "Cutting"], ["a", "done"]), ["a: Cutting", "a has arrived."]);
+  assert.deepEqual(barSays(["a", "interrupted", "Waits."], ["a", "uploading", "10 percent"]), ["a: Waits.", "a: 10 percent"]);
 });
 
 test("in the browser, a real upload that takes a minute by the page's clock is announced six times at most", async (t) => {

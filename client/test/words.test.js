@@ -3,7 +3,8 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";
 import english from "../dumbwaiter.en.js";
-import { EtaWords, errorWords, formatBytes, setWords } from "../dumbwaiter.words.js";
+import { Progress } from "../dumbwaiter.js";
+import { EtaWords, errorWords, formatBytes, setWords, statusWords } from "../dumbwaiter.words.js";
 import { countFiles, formatLimit, joinParts } from "../words.js";
 
 setWords(english);
@@ -56,6 +57,14 @@ test("an error says what happened, what is kept and what to do", () => {
   assert.match(plain(half("connection_lost", 0)), /1\.0 MB are kept/);
   assert.match(half("type_not_allowed", 415), /Nothing of it is kept/, "what is refused is thrown away");
   assert.match(half("stalled", 408, { error: { code: "stalled" } }), /Nothing of it is kept/, "the server has ended it");
+});
+
+test("of what the server knows nothing any more, nobody says whether something of it is kept", () => {
+  const progress = new Progress();
+  progress.told({ progress_id: null, state: "interrupted", length: 2e6, received: 1e6, offset: 1e6, rate: null, eta: null, phase: null, error: null });
+  assert.match(plain(statusWords(progress).text), /1\.0 MB are kept/);
+  progress.told(null);
+  assert.equal(errorWords(progress), "The server knows nothing of this upload any more. Ask who runs this page.");
 });
 
 test("what an app says of what it does not take is said to the person; where it says nothing, ours is", () => {
