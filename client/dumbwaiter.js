@@ -1252,6 +1252,7 @@ export class DumbwaiterProgress extends Base {
   set progress(progress) {
     this.#progress.removeEventListener("change", this.#draw);
     this.#progress = progress;
+    this.#followed = "";
     if (!this.shadowRoot?.isConnected) return;
     progress.addEventListener("change", this.#draw);
     this.#draw();
@@ -1260,7 +1261,6 @@ export class DumbwaiterProgress extends Base {
   connectedCallback() {
     if (!this.shadowRoot) this.#build();
     bars.add(this.#draw);
-    this.progress = this.#progress;
     this.attributeChangedCallback();
   }
 
@@ -1273,11 +1273,13 @@ export class DumbwaiterProgress extends Base {
   attributeChangedCallback() {
     this.#stop();
     const [id, server] = [this.getAttribute("upload"), this.getAttribute("server")];
-    if (!id || !this.shadowRoot?.isConnected) return;
-    // One that was only moved goes on where it stood.
-    const progress = this.#followed === (this.#followed = `${id} ${server}`) ? this.#progress : new Progress();
-    this.#stop = watch(id, (record, { live }) => progress.told(record, live), server ? { server } : {});
+    if (!this.shadowRoot?.isConnected) return;
+    const followed = id ? `${id} ${server}` : "";
+    // One that was only moved goes on where it stood; what is named no more would stand there as if it were told of.
+    const progress = this.#followed === followed ? this.#progress : new Progress();
+    if (id) this.#stop = watch(id, (record, { live }) => progress.told(record, live), server ? { server } : {});
     this.progress = progress;
+    this.#followed = followed;
   }
 
   #build() {
@@ -1302,6 +1304,8 @@ export class DumbwaiterProgress extends Base {
       make("em", "spoken"), make("em", "aloud"));
     const { bar, spoken, aloud } = this.#parts;
     [bar.role, spoken.role, aloud.role] = ["progressbar", "status", "alert"];
+    // Until there are words for them.
+    go.hidden = cancel.hidden = true;
   }
 
   /** @param {"pause" | "resume" | "cancel"} act */

@@ -1,11 +1,11 @@
 /** A page that watches: an own page of the real server's under a strict policy, and uploads that go on byte by byte as a test says. */
 import assert from "node:assert/strict";
-import { copyFileSync, writeFileSync } from "node:fs";
+import { copyFileSync, readdirSync, writeFileSync } from "node:fs";
 import { connect, createServer } from "node:net";
 import { fileURLToPath } from "node:url";
 import { folder, open, serve } from "../support.js";
 
-const MODULE = fileURLToPath(new URL("../../dumbwaiter.js", import.meta.url));
+const CLIENT = fileURLToPath(new URL("../../", import.meta.url));
 const POLICY = "default-src 'none'; script-src 'self'; connect-src 'self' http://127.0.0.1:*; style-src 'self'; img-src data:; require-trusted-types-for 'script'";
 const PAGE = `<!doctype html><meta charset="utf-8"><meta http-equiv="Content-Security-Policy" content="${POLICY}">
 <title>A page that watches</title><link rel="icon" href="data:,">`;
@@ -17,7 +17,7 @@ const PATIENCE = 90_000;
 export function serveSite(t, ...flags) {
   const dir = folder(t);
   writeFileSync(`${dir}/index.html`, PAGE);
-  copyFileSync(MODULE, `${dir}/dumbwaiter.js`);
+  for (const name of readdirSync(CLIENT)) if (/^dumbwaiter(\.\w+)?\.js$/.test(name)) copyFileSync(CLIENT + name, `${dir}/${name}`);
   return serve(t, "--page", dir, ...flags);
 }
 
