@@ -1208,7 +1208,8 @@ const COLOURS = "fill8F5310E3A857 trackE9E4DA332E28 trailD9B98C735933 edge857C6E
 const STYLE = `:host{display:block;position:relative;font:16px/24px system-ui;${COLOURS.replace(/([a-z]+)(.{6})(.{6}) ?/g, "--$1:var(--dumbwaiter-$1,light-dark(#$2,#$3));")}}
 :host([hidden]){display:none}
 p{display:flex;align-items:baseline;gap:4px 12px;margin:0;font-variant-numeric:tabular-nums}
-[part=title]{flex:1;min-width:0;overflow:hidden;text-overflow:ellipsis;white-space:pre}
+[part=title]{flex:1}[part=title],[part=name]{display:flex;min-width:0;white-space:pre}
+[part=stem]{overflow:hidden;text-overflow:ellipsis}
 div+p{flex-wrap:wrap;font-size:14px;line-height:20px}
 [part=words]{flex:1 12rem;color:var(--soft)}
 [part=acts]{display:flex;gap:8px}
@@ -1298,7 +1299,7 @@ export class DumbwaiterProgress extends Base {
     go.onclick = ({ detail }) => detail < 2 && this.#act(this.#progress.ended || this.#progress.state === "paused" ? "resume" : "pause");
     cancel.onclick = ({ detail }) => detail < 2 && this.#act("cancel");
     root.append(
-      make("p", "line", make("span", "title", make("bdi", "name")), make("span", "percent")),
+      make("p", "line", make("span", "title", make("bdi", "name", make("span", "stem"), make("span", "end"))), make("span", "percent")),
       make("div", "bar", make("i", "sent"), make("i", "kept")),
       make("p", "line", make("span", "words", make("bdi", "status"), " ", make("code", "code")), make("span", "acts", go, cancel)),
       make("em", "spoken"), make("em", "aloud"));
@@ -1330,7 +1331,8 @@ export class DumbwaiterProgress extends Base {
     this.#later = undefined;
     [this.#shown, this.#drawnAt] = [shown, performance.now()];
     this.setAttribute("state", state);
-    this.#parts.name.textContent = this.#parts.title.title = name;
+    // Cut in the middle where room is short, since the ending says what it is.
+    [this.#parts.title.title, this.#parts.stem.textContent, this.#parts.end.textContent] = /** @type {RegExpExecArray} */ (/^(.*?)(.{0,8})$/su.exec(name));
     percent.textContent = state === "waiting" || state === "cancelled" || error?.early ? "" : `${progress.percent}\u00a0%`;
     bar.ariaLabel = name || "…";
     bar.ariaValueNow = state === "processing" && phase === null ? null : progress.percent;

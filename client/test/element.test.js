@@ -50,3 +50,21 @@ test("a bar whose upload is taken away shows it no longer, and leaves no stream"
   await page.evaluate((id) => document.querySelector("dumbwaiter-progress").setAttribute("upload", id), id);
   await bar(page, "uploading");
 });
+
+test("a name that has no room is cut in its middle, and keeps its ending", async (t) => {
+  const server = await serveSite(t);
+  const page = await watcher(t, chrome, server.url);
+  await page.setViewportSize({ width: 360, height: 640 });
+  for (const name of [`${"A dish with a very long name ".repeat(5)}🍲oup.jpeg`, "a.b", "soup with  two.jpeg"]) {
+    const { id } = await begin(server, 1000, name);
+    await page.evaluate(() => document.querySelector("dumbwaiter-progress")?.remove());
+    await put(page, id);
+    await page.locator("dumbwaiter-progress").getByText(name.slice(-3)).first().waitFor();
+    const { shown, title, widths, right } = await page.locator("dumbwaiter-progress [part=name]").evaluate((one) => ({
+      shown: one.textContent, title: one.parentElement.title, right: one.lastChild.getBoundingClientRect().right,
+      widths: [...one.children].map(({ scrollWidth, offsetWidth }) => scrollWidth - offsetWidth),
+    }));
+    assert.deepEqual([shown, title], [name, name]);
+    assert.deepEqual([widths[0] > 0, right <= 360], [name.length > 100, true]);
+  }
+});
