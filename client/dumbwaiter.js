@@ -822,9 +822,7 @@ function randomId() {
 
 /** A promise with its ends; nobody has to listen to it. @returns {{promise: Promise<any>, resolve: (value: any) => void, reject: (error: Error) => void}} */
 function deferred() {
-  /** @type {any} */
-  const ends = {};
-  ends.promise = new Promise((resolve, reject) => Object.assign(ends, { resolve, reject }));
+  const ends = Promise.withResolvers();
   ends.promise.catch(() => {});
   return ends;
 }
