@@ -1074,7 +1074,7 @@ class Group {
       if (!this.names.size) break;
       const { signal } = (this.#turn = new AbortController());
       this.#joined = !(this.#asking = true);
-      const [first] = [...groups].filter(({ options }) => options.server === this.options.server);
+      const first = [...groups].find(({ options }) => options.server === this.options.server);
       const polls = this !== first || document.hidden || Date.now() < this.#poorUntil;
       const told = await this.#ask(polls, this.#turn).catch(() => false);
       this.#asking = false;
@@ -1097,7 +1097,8 @@ class Group {
     const asked = [...this.names];
     try {
       const answer = await fetch(`${server}uploads?${asked.map(([name]) => name).join("&")}`, {
-        headers: { ...(await rightsOf(this.options)), Accept: polls ? "application/json" : "text/event-stream" },
+        // A ticket may be waited for in vain, too.
+        headers: { ...(await Promise.race([rightsOf(this.options), /** @type {Promise<undefined>} */ (sleep(DUMB_MS, turn.signal))])), Accept: polls ? "application/json" : "text/event-stream" },
         signal: turn.signal, cache: "no-store", credentials: credentials ? "include" : "same-origin",
       });
       if (polls) return answer.ok && this.#list(asked, await answer.json());

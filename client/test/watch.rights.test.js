@@ -74,6 +74,21 @@ test("a function gives each upload its own ticket, and a new one where the old i
   }
 });
 
+test("a ticket that does not come is asked for again", async (t) => {
+  const { sign, start, way, page } = await ticketed(t);
+  const { record, send } = await start();
+  const { watch } = await record();
+  await page.exposeFunction("sign", () => sign("--act", "watch", "--watch", watch));
+  await page.evaluate(([watch, server]) => {
+    let asked = 0;
+    const ticket = () => ((asked += 1) > 1 ? window.sign() : new Promise(() => {}));
+    const progress = (window.progress = { [watch]: new window.module.Progress() })[watch];
+    window.module.watch(watch, (record, { live }) => progress.told(record, live), { ticket, server });
+  }, [watch, way.url]);
+  await send(400);
+  await page.becomes(watch, { state: "uploading", percent: 40, live: true });
+});
+
 test("a page of another origin watches where the server allows it", async (t) => {
   const home = await serveSite(t);
   const origin = new URL(home.url).origin;
