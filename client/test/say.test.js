@@ -100,10 +100,10 @@ test("in the browser, a real upload that takes a minute by the page's clock is a
   await page.clock.install();
   await page.reload();
   const seen = await watch(page);
-  await slow(page, 2 * MB);
+  await slow(page, 1 * MB);
   await page.setInputFiles("#file", file(folder(t), "minute.bin", 8 * MB).path);
   let seconds = 0;
-  // Four seconds of network are a minute and more of the page's clock.
+  // Eight seconds of network are a minute and more of the page's clock.
   for (; await page.locator(".row:not(.done)").count() && seconds < 400; seconds++) await page.clock.runFor(1000);
   await rowIs(page, "minute.bin", "done");
   await page.clock.runFor(2000);
