@@ -163,7 +163,7 @@ const STORING_LASTS_MS = 1000;
 export class Voice {
   busy = false;
   #quarter = 0;
-  #spokenAt = 0;
+  spokenAt = 0;
   #storingSince = 0;
 
   /** @param {{textContent: string | null}} status @param {{textContent: string | null}} alert @param {() => number} now milliseconds on a steady clock */
@@ -176,7 +176,7 @@ export class Voice {
   /** Says a sentence when the reader has time for it. @param {string} sentence */
   say(sentence) {
     this.status.textContent = sentence;
-    this.#spokenAt = this.now();
+    this.spokenAt = this.now();
   }
 
   /** Says at once what needs attention. @param {string} sentence */
@@ -184,7 +184,7 @@ export class Voice {
     this.aloud.textContent = sentence;
   }
 
-  /** Looks whether there is anything to say. @param {{what: string, percent: number, busy: boolean, storing: boolean, ending: string}} progress @param {string} start */
+  /** Looks whether there is anything to say. @param {{what: string, percent: number, busy: boolean, storing?: boolean, ending: string | false}} progress @param {string} start */
   follow({ what, percent, busy, storing, ending }, start = say("saySending", what)) {
     const was = this.busy;
     this.busy = busy;
@@ -196,7 +196,7 @@ export class Voice {
     }
     if (storing) return this.#stores();
     this.#storingSince = 0;
-    if (quarter <= this.#quarter || this.now() - this.#spokenAt < SPEAK_EVERY_MS) return;
+    if (quarter <= this.#quarter || this.now() - this.spokenAt < SPEAK_EVERY_MS) return;
     this.#quarter = quarter;
     this.say(say("sayPart", percent, what));
   }
@@ -216,12 +216,13 @@ export class BarVoice extends Voice {
 
   /** @param {Progress} progress @param {{text: string, spoken: string}} said */
   tell({ state, ended, name, percent }, { text, spoken }) {
-    const was = this.#was;
-    this.#was = state;
     const [busy, now] = [!ended && state !== "waiting", `${name}: ${spoken}`];
-    if (state !== was && state === "error") this.alert(`${name}: ${text}`);
+    // Of a line that comes and goes no more is said than of one that stays; what still holds then is said then.
+    if (busy && this.busy && /interrupted/.test(this.#was + state) && this.now() - this.spokenAt < SPEAK_EVERY_MS) state = this.#was;
+    if (state !== this.#was && state === "error") this.alert(`${name}: ${text}`);
     // What changes on the way: it rests, goes on, is being stored.
-    else if (state !== was && this.busy && busy) this.say(now);
-    this.follow({ what: name, percent, busy, storing: false, ending: state === "done" ? say("sayDone", name) : "" }, state === "uploading" ? undefined : now);
+    else if (state !== this.#was && busy && this.busy) this.say(now);
+    this.#was = state;
+    this.follow({ what: name, percent, busy, ending: state === "done" && say("sayDone", name) }, state === "uploading" ? undefined : now);
   }
 }

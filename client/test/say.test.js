@@ -72,16 +72,35 @@ test("errors that come together are one alert", () => {
   assert.deepEqual(heard.map(([, kind, text]) => [kind, text]), [["alert", "a: The disk here is full. And 2 more did not arrive."], ["alert", "d: The disk here is full."]]);
 });
 
-/** What a bar says of an upload that is in these states, one after the other, each of a name; of two words at once the later is heard. */
+/** What a bar says of an upload that is in these states, one long after the other, each of a name; of two words at once the later is heard. */
 function barSays(...steps) {
   const region = { textContent: "" };
-  const voice = new BarVoice(region, region, () => 0);
+  let now = 0;
+  const voice = new BarVoice(region, region, () => (now += 15_000));
   return steps.map(([name, state, text = ""]) => {
     region.textContent = "";
     voice.tell({ name, state, percent: 10, ended: /done|error|cancelled/.test(state) }, { text, spoken: text });
     return region.textContent;
   });
 }
+
+test("a bar says of a line that comes and goes no more than once in 15 s, and what still holds then", () => {
+  let now = 0;
+  const heard = [];
+  const voice = new BarVoice({ set textContent(text) { heard.push([now / 1000, text]); } }, {}, () => now);
+  const tell = (state, second) => {
+    now = 1000 * second;
+    voice.tell({ name: "a", state, percent: 10, ended: false }, { text: "", spoken: state });
+  };
+  for (let second = 0; second < 60; second += 1) tell(second % 2 ? "interrupted" : "uploading", second);
+  assert.deepEqual(heard, [[0, "Sending a."], [15, "a: interrupted"], [30, "a: uploading"], [45, "a: interrupted"]]);
+  for (const second of [60, 61, 62, 90]) tell("interrupted", second);
+  tell("uploading", 91);
+  tell("interrupted", 92);
+  tell("uploading", 93);
+  tell("uploading", 120);
+  assert.deepEqual(heard.slice(4), [[91, "a: uploading"]]);
+});
 
 test("a bar that is given another upload says nothing of one that waits", () => {
   assert.deepEqual(barSays(["a", "uploading"], ["a", "done"], ["", "waiting", "Waiting"], ["b", "uploading"]), ["Sending a.", "a has arrived.", "", "Sending b."]);
