@@ -919,8 +919,6 @@ globalThis.addEventListener?.("online", () => sending.forEach(({ upload }) => up
 /** Leaving would cut what is under way, so the browser asks. @param {BeforeUnloadEvent} event */
 function ask(event) {
   event.preventDefault();
-  // Chromium before 119 asks only so.
-  event.returnValue = true;
 }
 
 // ---- Over reloads and tabs -------------------------------------------------------------------------------------
