@@ -375,7 +375,13 @@ export class Upload extends Progress {
   resume() {
     if (this.#turn) return this.#hurry();
     if (this.state === "done") return;
-    if (this.ended) this.#outcome = deferred();
+    if (this.ended) {
+      this.#outcome = deferred();
+      if (!this.#url) {
+        this.know(null, false);
+        this.#offset = 0;
+      }
+    }
     // How a form ended is known, so that nobody has to look for it before it is sent again.
     const { error } = this;
     if (error?.status && this.#way === "form") [this.sent, this.progressId] = [0, randomId()];
@@ -764,6 +770,11 @@ export class Upload extends Progress {
   /** @param {UploadError} error */
   #fail(error) {
     this.#stop();
+    // What has ended on the server is not gone on with: who sends the file again begins anew.
+    if (this.#url && (this.record?.error || error.code === "app_refused")) {
+      this.#forget();
+      this.#url = this.#way = null;
+    }
     this.error = error;
     this.#outcome.reject(error);
     // Another tab, or the app, has given it up.
@@ -1302,6 +1313,8 @@ export class DumbwaiterProgress extends Base {
       make("em", "spoken"), make("em", "aloud"));
     const { bar, spoken, aloud } = this.#parts;
     [bar.role, spoken.role, aloud.role] = ["progressbar", "status", "alert"];
+    // The focus moves on by itself, and a key that is held down would press one button after the other.
+    this.#parts.acts.onkeydown = (/** @type {KeyboardEvent} */ { repeat }) => !repeat;
     // Until there are words for them.
     go.hidden = cancel.hidden = true;
   }
@@ -1342,19 +1355,15 @@ export class DumbwaiterProgress extends Base {
     (this.#parts.voice ??= new speech.BarVoice(this.#parts.spoken, this.#parts.aloud)).tell(progress, said);
   }
 
-  /** Shows the buttons that can do something. What cannot be resumed would begin anew after a pause. @param {NonNullable<typeof speech>} speech */
-  #offer({ canRetry, say }) {
-    const { state, error, ended, name, resumable } = this.#progress;
-    const own = this.#progress instanceof Upload;
-    const again = state === "cancelled" || (error && canRetry(error));
-    const runs = !ended && state !== "processing";
-    const offer = (/** @type {string} */ part, /** @type {unknown} */ can, /** @type {"pause" | "resume" | "retry" | "cancel"} */ act) => {
-      const button = this.#parts[`button ${part}`];
-      button.hidden = !own || !can;
-      button.ariaLabel = `${(button.textContent = say(act))} ${name}`;
-    };
-    offer("go", again || state === "paused" || (runs && resumable), again ? "retry" : state === "paused" ? "resume" : "pause");
-    offer("cancel", runs, "cancel");
+  /** Shows the buttons that can do something; there are none for what is not sent from here. @param {NonNullable<typeof speech>} speech */
+  #offer({ actsOf, say }) {
+    const progress = this.#progress;
+    const acts = progress instanceof Upload ? actsOf(progress) : ["", ""];
+    for (const [at, part] of ["button go", "button cancel"].entries()) {
+      const button = this.#parts[part];
+      button.hidden = !acts[at];
+      button.ariaLabel = `${(button.textContent = say(/** @type {any} */ (acts[at])))} ${progress.name}`;
+    }
   }
 }
 

@@ -145,6 +145,13 @@ export function canRetry({ code, early, status }) {
   return passing && !early && code !== "file_unreadable";
 }
 
+/** What its two buttons do, as keys of the words; empty for what makes no sense. What cannot be resumed would begin anew after a pause. @param {Progress} progress */
+export function actsOf({ state, error, ended, resumable }) {
+  const runs = !ended && state !== "processing";
+  const go = state === "cancelled" || (error && canRetry(error)) ? "retry" : state === "paused" ? "resume" : runs && resumable ? "pause" : "";
+  return [go, runs ? "cancel" : ""];
+}
+
 /** One line of an error as a sentence. @param {string} line */
 function asSentence(line) {
   const text = line.charAt(0).toUpperCase() + line.slice(1);

@@ -20,6 +20,6 @@ test("the module has at most 10 KB, minified and gzipped; what speaks comes afte
   const [module, words, ...sizes] = ["dumbwaiter.js", "dumbwaiter.words.js", ...languages].map(sizeOf);
   t.diagnostic(`dumbwaiter.js ${module} bytes of ${BUDGET}; dumbwaiter.words.js ${words}; its languages ${sizes.join(", ")}`);
   assert.ok(module <= BUDGET, `${module} bytes are more than ${BUDGET}`);
-  assert.ok(words <= 2_100, `${words}`);
+  assert.ok(words <= 2_200, `${words}`);
   assert.ok(Math.max(...sizes) <= 2_048, `${sizes}`);
 });

@@ -162,6 +162,38 @@ for (const status of [403, 404, 409]) {
   });
 }
 
+/** The real binary before an app that answers with `app.status`. */
+async function inFrontOf(t, app, flags = []) {
+  const origin = await listen(t, (request, answer) => request.resume().on("end", () => answer.writeHead(app.status).end()));
+  return stage(t, chrome, { flags: ["--app-key-file", keyOf(t), "--hand-off", `${origin}/dishes`, ...flags] });
+}
+
+test("a file that the app refused begins anew when it is chosen again, and when it is tried again", async (t) => {
+  const app = { status: 409 };
+  const stand = await inFrontOf(t, app);
+  const paella = dish(stand, "paella.bin", 2 * MB);
+  assert.equal(await (await send(stand, paella)).done(), "app_refused");
+  assert.deepEqual(await stand.page.evaluate(() => window.dw.unfinished()), []);
+  app.status = 422;
+  const again = await send(stand, paella);
+  assert.equal(await again.done(), "app_refused");
+  app.status = 200;
+  await again.resume();
+  assert.equal((await again.done()).state, "done");
+  assert.deepEqual(stand.asked.wire(), ["POST 201", "PATCH 409", "POST 201", "PATCH 422", "POST 201", "PATCH 200"]);
+});
+
+test("a file that the app could not be told of is sent anew when it is tried again", async (t) => {
+  const app = { status: 500 };
+  const stand = await inFrontOf(t, app, ["--hand-off-retry", "200ms", "--hand-off-retry-most", "200ms", "--hand-off-for", "1s"]);
+  const sent = await send(stand, dish(stand, "paella.bin", 2 * MB));
+  assert.equal(await sent.done(), "hand_off_failed");
+  app.status = 200;
+  await sent.resume();
+  assert.equal((await sent.done()).state, "done");
+  assert.deepEqual(stand.asked.offsets(), [0, 0]);
+});
+
 /** A server of tus that takes `most(bytes)` of each request's bytes, and beside it a page with the module; `patches` are the offsets it was sent. */
 async function sparing(t, most) {
   const site = pages(t);
