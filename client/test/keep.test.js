@@ -130,6 +130,8 @@ test("when the tab that sends is closed, the other one goes on from what is kept
   const other = await send(second, sent);
   await other.is("uploading", "elsewhere");
   await stand.page.close();
+  // Else the line might still carry all that the closed tab had sent.
+  await until(() => other.changes(), (changes) => changes.some(({ record }) => record?.state === "interrupted"));
   stand.line.flow();
   assert.equal((await other.done()).state, "done");
   const [from] = await second.patches();
