@@ -863,8 +863,8 @@ function request(method, url, fields, credentials, body, signal, onprogress) {
     xhr.onload = () => resolve({ method, status: xhr.status, body: xhr.responseType ? "" : parsed(xhr.responseText), page: xhr.responseType ? xhr.responseXML : null, url: xhr.responseURL, redirected: xhr.responseURL !== url, field: (name) => xhr.getResponseHeader(name) });
     xhr.onerror = xhr.onabort = xhr.ontimeout = reject;
     if (!body) xhr.timeout = DEAD_MS;
-    // Afterwards it would take the answer's fields away.
-    const abort = () => xhr.readyState < 4 && xhr.abort();
+    // An answer that has begun is worth waiting for: it may be the page to show.
+    const abort = () => xhr.readyState < 2 && xhr.abort();
     signal?.addEventListener("abort", abort);
     xhr.onloadend = () => signal?.removeEventListener("abort", abort);
     signal?.aborted ? reject() : xhr.send(body);

@@ -1,0 +1,32 @@
+/** Forms of apps as they are: with scripts of their own, slow pages, and parts for browsers without script. */
+import assert from "node:assert/strict";
+import { after, before, test } from "node:test";
+import { browser, file, folder, open, until } from "./support.js";
+import { FORM, html, said, shop } from "./support/shop.js";
+
+let chrome;
+before(async () => { chrome = await browser(); });
+after(() => chrome?.close());
+
+const page = (status, title, body = "", head = "") => (_, answer) => answer.writeHead(status).end(html(title, body, head));
+const dish = (t) => file(folder(t), "paella.jpg", 1000).path;
+
+test("a page that comes slowly is shown all the same, and not taken for none", async (t) => {
+  const text = html("Mend", FORM);
+  let rest;
+  // The page waits three seconds for an answer after the record's end; its clock is moved.
+  const site = await shop(t, { pages: { "/": html("Add", FORM) }, answers: [(_, answer) => {
+    answer.writeHead(200).write(text.slice(0, 100));
+    rest = () => answer.end(text.slice(100));
+  }] });
+  const tab = await open(t, chrome, site.url);
+  await tab.clock.install();
+  await tab.setInputFiles("[type=file]", dish(t));
+  const [answer] = await Promise.all([tab.waitForResponse((response) => response.request().method() === "POST"), tab.click("#go")]);
+  assert.equal(answer.status(), 200);
+  await until(() => tab.evaluate(() => document.querySelector("dumbwaiter-progress").progress.record?.state), (state) => state === "done");
+  await tab.clock.runFor(20_000);
+  assert.notEqual(await tab.evaluate(() => document.querySelector("dumbwaiter-progress").progress.state), "done");
+  rest();
+  await tab.getByRole("heading", { name: "Mend" }).waitFor();
+});
