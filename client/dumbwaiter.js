@@ -1381,14 +1381,15 @@ globalThis.customElements?.define("dumbwaiter-progress", DumbwaiterProgress);
  * @param {HTMLFormElement} form @param {FormOptions} [options] @returns {() => void} undoes it
  */
 export function enhance(form, options = {}) {
-  const submit = (/** @type {SubmitEvent} */ event) => submitted(event, form, options);
+  const submit = (/** @type {SubmitEvent} */ event) => submitted(event, options);
   form.addEventListener("submit", submit);
   return () => form.removeEventListener("submit", submit);
 }
 
-/** @param {SubmitEvent} event @param {HTMLFormElement} form @param {FormOptions} options */
-function submitted(event, form, options) {
+/** @param {SubmitEvent} event @param {FormOptions} options */
+function submitted(event, options) {
   const { submitter } = event;
+  const form = /** @type {HTMLFormElement} */ (event.target);
   const said = (/** @type {string} */ name) => submitter?.getAttribute(`form${name}`) ?? form.getAttribute(name) ?? "";
   if (event.defaultPrevented || !/^post$/i.test(said("method")) || !/^(_self)?$/i.test(said("target"))) return;
   event.preventDefault();
@@ -1461,8 +1462,8 @@ function show(page, url) {
   tell(document.body, "shown");
 }
 
-globalThis.document?.addEventListener("submit", (event) => {
-  const form = /** @type {HTMLFormElement} */ (event.target);
-  const server = form.dataset.dumbwaiter;
-  if (server !== undefined) submitted(event, form, server ? { server } : {});
+// After all that scripts of the page do with it, as late as they may have begun to listen on the document.
+globalThis.addEventListener?.("submit", (event) => {
+  const server = /** @type {HTMLFormElement} */ (event.target).dataset?.dumbwaiter;
+  if (server !== undefined) submitted(event, server ? { server } : {});
 });

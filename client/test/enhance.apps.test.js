@@ -30,3 +30,19 @@ test("a page that comes slowly is shown all the same, and not taken for none", a
   rest();
   await tab.getByRole("heading", { name: "Mend" }).waitFor();
 });
+
+test("a script that listens on the document later can still change the form's fields, or keep it back", async (t) => {
+  const own = `let first = true;
+    document.addEventListener("DOMContentLoaded", () => document.addEventListener("submit", (event) => {
+      event.target.elements.name.value = "rice";
+      if (first) event.preventDefault();
+      first = false;
+    }));`;
+  const site = await shop(t, { pages: { "/": html("Add", FORM, `<script src="/own.js"></script>`), "/own.js": own }, answers: [page(200, "Thanks")] });
+  const tab = await open(t, chrome, site.url);
+  await tab.click("#go");
+  assert.equal(await tab.locator("dumbwaiter-progress").count(), 0);
+  await tab.click("#go");
+  await tab.getByRole("heading", { name: "Thanks" }).waitFor();
+  assert.deepEqual((await Promise.all(site.posts.map(said))).map(([name]) => name), [["name", "rice"]]);
+});
