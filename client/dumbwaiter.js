@@ -1450,9 +1450,11 @@ function bare({ href }) {
 
 /** Shows a page in the place of this one. Its scripts do not run; those that are here go on. @param {Document} page @param {string} url */
 function show(page, url) {
-  if (bare(location) !== url) history.pushState(null, "", url);
-  // Back is another page, which is no longer here.
-  addEventListener("popstate", () => bare(location) === url || location.reload());
+  bare(location) === url || history.pushState(null, "", url);
+  // Back is another page, which is no longer here. Of several that were shown the last one says.
+  onpopstate = () => bare(location) === url || location.reload();
+  // Parsed for a script, it holds what is for browsers without.
+  for (const plain of page.querySelectorAll("noscript")) plain.remove();
   for (const style of page.querySelectorAll("style,[rel=stylesheet]"))
     if (![...document.head.children].some((one) => one.isEqualNode(style))) document.head.append(style);
   document.title = page.title;

@@ -46,3 +46,35 @@ test("a script that listens on the document later can still change the form's fi
   await tab.getByRole("heading", { name: "Thanks" }).waitFor();
   assert.deepEqual((await Promise.all(site.posts.map(said))).map(([name]) => name), [["name", "rice"]]);
 });
+
+test("what a page says to browsers without script is no part of the page that is shown", async (t) => {
+  const head = `<noscript><link rel="stylesheet" href="/none.css"></noscript>`;
+  const form = FORM.replace("<button", `<noscript><input name="plain" value="1" autofocus></noscript><button`);
+  const pages = { "/": html("Add", form, head), "/none.css": "h1 { color: rgb(179, 38, 30) }" };
+  const site = await shop(t, { pages, answers: [page(200, "Mend", form, head), page(200, "Thanks")] });
+  const tab = await open(t, chrome, site.url);
+  await tab.click("#go");
+  await tab.getByRole("heading", { name: "Mend" }).waitFor();
+  assert.equal(await tab.locator("head > [href='/none.css']").count(), 0);
+  await tab.click("#go");
+  await tab.getByRole("heading", { name: "Thanks" }).waitFor();
+  const [first, second] = (await Promise.all(site.posts.map(said))).map((fields) => fields.map(([name]) => name));
+  assert.deepEqual(second, first);
+});
+
+test("a link within the second page that was shown does not fetch it again", async (t) => {
+  const second = `<h2>Also wrong</h2><a id="part" href="#go">part</a>${FORM}`;
+  const site = await shop(t, { pages: { "/": html("Add", FORM), "/more": html("Fetched", "") }, flags: ["--upload-path", "/dishes", "--upload-path", "/more"],
+    answers: [page(422, "Mend", FORM.replace("/dishes", "/more")), page(422, "More", second)] });
+  const tab = await open(t, chrome, site.url);
+  await tab.click("#go");
+  await tab.getByRole("heading", { name: "Mend" }).waitFor();
+  await tab.click("#go");
+  await tab.getByRole("heading", { name: "More", exact: true }).waitFor();
+  await tab.click("#part");
+  await tab.waitForURL(/more#go$/);
+  await tab.click("#part");
+  await tab.waitForLoadState();
+  assert.equal(await tab.title(), "More");
+  assert.ok(!site.gets.includes("/more"), `${site.gets}`);
+});
