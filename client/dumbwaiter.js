@@ -305,7 +305,7 @@ export class Upload extends Progress {
     this.options = { ...all, server: absolute(all.server), action: absolute(options.action ?? `${all.server}upload`) };
     this.what = what;
     /** @type {File[]} */
-    this.files = what instanceof File ? [what] : Array.from(what.values()).filter((value) => value instanceof File);
+    this.files = what instanceof File ? [what] : [.../** @type {Iterable<any>} */ (what.values())].filter(({ name }) => name);
     const [file] = this.files;
     if (what instanceof File && (all.checksum || what.size >= all.resumable)) {
       this.#total = what.size;
@@ -1425,12 +1425,12 @@ function answered(form, upload, next, action) {
   const reply = error?.reply ?? answer;
   const to = reply?.field("Dumbwaiter-Location") ?? (reply?.redirected && reply.url);
   // An address that is a script is none, as for any redirect.
-  if (to && /^http/.test(new URL(to, action).protocol)) go(new URL(to, action));
+  if (to && /^http/.test(`${new URL(to, action)}`)) go(new URL(to, action));
   // An app's words on what it does not take; what is out of order, the bar says better. Another origin's page is not ours to show.
   else if (reply?.page?.body.firstChild && reply.status < 500 && reply.status !== 413 && new URL(action).origin === location.origin) show(reply.page, action);
   else if (error) return;
   // As the server itself does for a form without script: only to a path of this origin.
-  else if (/^\/(?![/\\])/.test(next)) go(new URL(next, action));
+  else if (/^\/(?![/\\\s])/.test(next)) go(new URL(next, action));
   // Not `form.reset`, which is a button where one is called so.
   else HTMLFormElement.prototype.reset.call(form);
 }

@@ -171,9 +171,9 @@ test("who prevents the default of an event does himself what comes after", async
 test("a form for Dumbwaiter itself ends with Arrived, or where its field next says within this origin", async (t) => {
   const form = FORM.replace("/dishes", "/_dumbwaiter/upload");
   const next = (path) => html("Add", form.replace("<button", `<input type="hidden" name="next" value="${path}"><button`));
-  const pages = { "/": html("Add", form), "/next": next("/thanks"), "/away": next("//elsewhere.example/"), "/thanks": html("Thanks", "") };
+  const pages = { "/": html("Add", form), "/next": next("/thanks"), "/away": next("//elsewhere.example/"), "/tab": next("/&#9;/elsewhere.example/"), "/thanks": html("Thanks", "") };
   const site = await shop(t, { pages, answers: [] });
-  for (const path of ["", "away"]) {
+  for (const path of ["", "away", "tab"]) {
     const tab = await sent(t, site, path);
     await tab.locator("dumbwaiter-progress[state=done]").waitFor();
     await until(() => bar(tab).innerText(), (text) => /Arrived/.test(text));
@@ -182,5 +182,5 @@ test("a form for Dumbwaiter itself ends with Arrived, or where its field next sa
   }
   const tab = await sent(t, site, "next");
   await tab.waitForURL(`${site.url}thanks`);
-  assert.equal(site.stored().length, 3);
+  assert.equal(site.stored().length, 4);
 });

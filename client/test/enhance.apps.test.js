@@ -78,3 +78,14 @@ test("a link within the second page that was shown does not fetch it again", asy
   assert.equal(await tab.title(), "More");
   assert.ok(!site.gets.includes("/more"), `${site.gets}`);
 });
+
+test("the bar names the files that were chosen, not the fields that are empty", async (t) => {
+  const form = FORM.replace("<button", `<input type="file" name="second" aria-label="Second"><button`);
+  const site = await shop(t, { pages: { "/": html("Add", form) }, answers: [(_, answer) => answer.writeHead(204).end()] });
+  const tab = await open(t, chrome, site.url);
+  await tab.setInputFiles("[name=picture]", dish(t));
+  await tab.click("#go");
+  await tab.locator("dumbwaiter-progress[state=done]").waitFor();
+  assert.equal(await tab.evaluate(() => document.querySelector("dumbwaiter-progress").progress.name), "paella.jpg");
+  assert.deepEqual((await said(site.posts[0])).map(([name]) => name), ["name", "picture", "second", "go"]);
+});
