@@ -59,7 +59,7 @@ test("Dropzone sends several files in one form", async (t) => {
   assert.deepEqual(await ended(stand), [2, 0]);
   const [{ answer }] = (await told(stand)).success;
   assert.deepEqual(answer.files.map(({ field }) => field), ["file[0]", "file[1]"]);
-  assert.deepEqual(stand.asked.wire(), ["POST 201"]);
+  assert.deepEqual(await stand.asked.wire(), ["POST 201"]);
   assertStored(stand);
 });
 
@@ -85,7 +85,7 @@ test("Dropzone sends a file in chunks, and it is one upload all along", async (t
   assertDone(stream.records, 3.5 * MB, protocol);
   assert.equal(protocol, "dropzone");
   assert.equal(stand.asked.all.length, 4);
-  assert.ok(stand.asked.wire().every((line) => line === "POST 200"), stand.asked.wire().join());
+  assert.ok((await stand.asked.wire()).every((line) => line === "POST 200"), (await stand.asked.wire()).join());
   assertStored(stand);
 });
 
@@ -174,7 +174,7 @@ test("parallel chunks are refused, and Dropzone shows what to set", async (t) =>
   await send(stand, { ...CHUNKS, retryChunks: false, parallelChunkUploads: true });
   assert.deepEqual((await ended(stand))[0], 0);
   assert.match(await shown(stand).textContent(), /^chunks of one file come one after the other here: switch off parallel chunks$/);
-  assert.ok(stand.asked.wire().includes("POST 409"), stand.asked.wire().join());
+  assert.ok((await stand.asked.wire()).includes("POST 409"), (await stand.asked.wire()).join());
   assert.deepEqual(stand.server.stored().filter((name) => name === stand.sent[0].name), []);
 });
 

@@ -47,7 +47,7 @@ test("FilePond sends several files by form, each has a stream that rises to done
     await stream.becomes("done");
     assertFormDone(stream.records, 4 * MB, "filepond");
   }
-  assert.deepEqual(stand.asked.wire(), Array(3).fill("POST 201"));
+  assert.deepEqual(await stand.asked.wire(), Array(3).fill("POST 201"));
   const names = await Promise.all((await ids(stand)).map(async (id) => (await record(stand, id)).files[0].name));
   assert.deepEqual(names.sort(), stand.sent.map(({ name }) => name).sort());
   assertStored(stand);
@@ -63,7 +63,7 @@ test("FilePond sends a file in chunks, an empty one at its end, and it is one up
   await stream.becomes("done");
   assert.deepEqual(stream.states().slice(-2), ["uploading", "done"]);
   assertDone(stream.records, 4 * MB, "filepond");
-  assert.deepEqual(stand.asked.wire(), ["POST 201", ...Array(5).fill("PATCH 204")]);
+  assert.deepEqual(await stand.asked.wire(), ["POST 201", ...Array(5).fill("PATCH 204")]);
   const { files: [{ name }], protocol } = await record(stand, (await ids(stand))[0]);
   assert.deepEqual([name, protocol], [stand.sent[0].name, "filepond"]);
   assertStored(stand);
@@ -127,7 +127,7 @@ test("retried by hand, a file in chunks goes on where it stood", async (t) => {
   stand.line.flow();
   await stream.becomes("done");
   await until(() => stand.asked.wire(), (wire) => wire.at(-1) === "PATCH 204" && wire.includes("HEAD 204"));
-  assert.equal(stand.asked.wire().filter((line) => line.startsWith("POST")).length, 1);
+  assert.equal((await stand.asked.wire()).filter((line) => line.startsWith("POST")).length, 1);
   assertDone(stream.records, 4 * MB, "filepond");
   assertStored(stand);
 });
@@ -175,7 +175,7 @@ test("FilePond shows why a file is refused, by form and in chunks", async (t) =>
     await send(stand, options);
     assert.match(await ended(stand), /^the file is larger than the 1\.5 MB taken here/);
     assert.match(await shown(stand).innerText(), /^the file is larger than the 1\.5 MB taken here/);
-    assert.deepEqual(stand.asked.wire(), ["POST 413"]);
+    assert.deepEqual(await stand.asked.wire(), ["POST 413"]);
     assert.deepEqual(stand.server.stored(), []);
   }
 });

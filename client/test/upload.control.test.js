@@ -57,11 +57,11 @@ test("cancelled while it is being begun, nothing of it stays on the server", asy
   const stand = await stage(t, chrome);
   stand.line.each(0);
   const sent = await send(stand, dish(stand, "paella.bin", 2 * MB));
-  await until(() => stand.asked.wire().length, (count) => count === 1);
+  await until(() => stand.asked.sending().length, (count) => count === 1);
   await sent.cancel();
   stand.line.flow();
   await until(stand.asked.wire, (wire) => wire.length === 2 && wire.every((line) => !line.endsWith("null")));
-  assert.deepEqual(stand.asked.wire(), ["POST 201", "DELETE 204"]);
+  assert.deepEqual(await stand.asked.wire(), ["POST 201", "DELETE 204"]);
   await until(stand.server.stored, (names) => names.length === 0);
 });
 
@@ -70,7 +70,7 @@ test("paused and resumed while it is being begun, it is sent once and leaves no 
   const paella = dish(stand, "paella.bin", 2 * MB);
   stand.line.each(0);
   const sent = await send(stand, paella);
-  await until(() => stand.asked.wire().length, (count) => count === 1);
+  await until(() => stand.asked.sending().length, (count) => count === 1);
   await sent.pause();
   await sent.resume();
   await sent.resume();

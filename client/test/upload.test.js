@@ -22,7 +22,7 @@ test("a small file goes up as a form, in one request, and the record says where 
   const record = await sent.done();
   assert.equal(record.state, "done");
   assert.equal(record.files[0].name, "soup.txt");
-  assert.deepEqual(stand.asked.wire(), ["POST 201"]);
+  assert.deepEqual(await stand.asked.wire(), ["POST 201"]);
   assert.equal((await sent.look()).percent, 100);
   assertThere(stand, soup);
 });
@@ -39,7 +39,7 @@ test("a larger file is begun, then sent, and what is kept and what is gone are t
   stand.line.flow();
   const record = await sent.done();
   assert.deepEqual([record.state, record.received, record.offset], ["done", 8 * MB, 8 * MB]);
-  assert.deepEqual(stand.asked.wire(), ["POST 201", "PATCH 201"]);
+  assert.deepEqual(await stand.asked.wire(), ["POST 201", "PATCH 201"]);
   for (const [at, { percent }] of (await sent.changes()).entries()) assert.ok(percent >= ((await sent.changes())[at - 1]?.percent ?? 0));
   assertThere(stand, paella);
 });

@@ -41,7 +41,7 @@ test("where a request may carry only so much, a file goes up in several", async 
   const stand = await stage(t, chrome, { flags: ["--max-request-size", "1MB"] });
   const paella = dish(stand, "paella.bin", 2.5 * MB);
   assert.equal((await (await send(stand, paella)).done()).state, "done");
-  assert.deepEqual(stand.asked.wire(), ["POST 201", "PATCH 204", "PATCH 204", "PATCH 201"]);
+  assert.deepEqual(await stand.asked.wire(), ["POST 201", "PATCH 204", "PATCH 204", "PATCH 201"]);
   assert.deepEqual(stand.asked.offsets(), [0, 1 * MB, 2 * MB]);
   assert.ok(stand.server.read("paella.bin").equals(paella.bytes));
 });
@@ -53,7 +53,7 @@ test("what the server takes from nobody is refused at once, in its words, and no
   const { error, state } = await sent.look();
   assert.deepEqual([state, error.status], ["error", 413]);
   assert.match(error.message, /1\.0 MB/);
-  assert.deepEqual(stand.asked.wire(), ["POST 413"]);
+  assert.deepEqual(await stand.asked.wire(), ["POST 413"]);
 });
 
 test("what is refused in the middle, for what its bytes are, ends with that code and leaves nothing", async (t) => {
@@ -158,7 +158,7 @@ for (const status of [403, 404, 409]) {
     assert.equal(await sent.done(), "app_refused");
     const { state, error } = await sent.look();
     assert.deepEqual([state, error.status, error.message], ["error", status, "no such dish"]);
-    assert.deepEqual(stand.asked.wire(), ["POST 201", `PATCH ${status}`]);
+    assert.deepEqual(await stand.asked.wire(), ["POST 201", `PATCH ${status}`]);
   });
 }
 
@@ -180,7 +180,7 @@ test("a file that the app refused begins anew when it is chosen again, and when 
   app.status = 200;
   await again.resume();
   assert.equal((await again.done()).state, "done");
-  assert.deepEqual(stand.asked.wire(), ["POST 201", "PATCH 409", "POST 201", "PATCH 422", "POST 201", "PATCH 200"]);
+  assert.deepEqual(await stand.asked.wire(), ["POST 201", "PATCH 409", "POST 201", "PATCH 422", "POST 201", "PATCH 200"]);
 });
 
 test("a file that the app could not be told of is sent anew when it is tried again", async (t) => {

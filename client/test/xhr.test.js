@@ -84,7 +84,7 @@ test("when the line breaks, Uppy sends the whole form again, and nothing is left
   assert.deepEqual(await ended(stand), [1, 0]);
   await second.becomes("done");
   assertFormDone(second.records, 4 * MB);
-  assert.equal(stand.asked.wire().at(-1), "POST 201");
+  assert.equal((await stand.asked.wire()).at(-1), "POST 201");
   assertStored(stand);
 });
 
@@ -94,7 +94,7 @@ test("a refusal's words reach the page, and what is refused is not sent again", 
   assert.deepEqual(await ended(stand), [0, 1]);
   const [{ message }] = (await told(stand)).error;
   assert.match(message, /larger than the 1\.0 MB/);
-  assert.deepEqual(stand.asked.wire(), ["POST 413"]);
+  assert.deepEqual(await stand.asked.wire(), ["POST 413"]);
   assert.deepEqual(stand.server.stored(), []);
 });
 
@@ -102,7 +102,7 @@ test("left as it is, Uppy sends what is refused four times, and says only that i
   const stand = await stage(t, chrome, PAGE, { flags: ["--max-file-size", "1MB"] });
   await send(stand, { patient: true });
   assert.deepEqual(await ended(stand), [0, 1]);
-  assert.deepEqual(stand.asked.wire(), Array(4).fill("POST 413"));
+  assert.deepEqual(await stand.asked.wire(), Array(4).fill("POST 413"));
   assert.doesNotMatch((await told(stand)).error[0].message, /1\.0 MB/);
 });
 

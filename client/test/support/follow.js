@@ -194,3 +194,13 @@ export async function patiently(ask, complaint) {
     await new Promise((resolve) => setTimeout(resolve, 20));
   }
 }
+
+/**
+ * Requests as `METHOD status`. The page may know of an answer before the browser tells us, so those that are not answered yet
+ * are waited for; one that is still under way has none.
+ */
+export async function wireOf(requests) {
+  const all = Promise.all(requests().map(({ answered }) => answered));
+  await Promise.race([all, new Promise((resolve) => setTimeout(resolve, 3000))]);
+  return requests().map(({ method, status }) => `${method} ${status}`);
+}

@@ -5,7 +5,7 @@
 import { copyFileSync, readdirSync, writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { file, folder, open, serve } from "../support.js";
-import { patiently } from "./follow.js";
+import { patiently, wireOf } from "./follow.js";
 import { line } from "./line.js";
 
 const CLIENT = fileURLToPath(new URL("../../", import.meta.url));
@@ -98,14 +98,14 @@ function asked(page) {
   page.on("request", (request) => {
     if (request.resourceType() !== "xhr") return;
     const entry = { method: request.method(), url: request.url(), headers: request.headers(), status: null };
+    entry.answered = request.response().then((answer) => { entry.status = answer?.status() ?? null; }, () => {});
     all.push(entry);
-    request.response().then((answer) => { entry.status = answer?.status() ?? null; }, () => {});
   });
   const sending = () => all.filter(({ method }) => method !== "GET");
   return {
     all,
     sending,
-    wire: () => sending().map(({ method, status }) => `${method} ${status}`),
+    wire: () => wireOf(sending),
     /** Where each request with bytes began. */
     offsets: () => all.filter(({ method }) => method === "PATCH").map(({ headers }) => Number(headers["upload-offset"])),
   };

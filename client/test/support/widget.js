@@ -1,7 +1,7 @@
 /** A page of another origin with a widget in it, whose uploads go to our server over a line; what the widgets' tests share. */
 import assert from "node:assert/strict";
 import { MB, file, folder, serve } from "../support.js";
-import { followNamed, patiently } from "./follow.js";
+import { followNamed, patiently, wireOf } from "./follow.js";
 import { line } from "./line.js";
 import { site } from "./site.js";
 
@@ -53,11 +53,10 @@ function requests(tab) {
   tab.on("request", (request) => {
     if (!["xhr", "fetch"].includes(request.resourceType())) return;
     const entry = { method: request.method(), url: request.url(), status: null };
+    entry.answered = request.response().then((answer) => { entry.status = answer?.status() ?? null; }, () => {});
     all.push(entry);
-    request.response().then((answer) => { entry.status = answer?.status() ?? null; }, () => {});
   });
-  const wire = () => all.map(({ method, status }) => `${method} ${status}`);
-  return { all, wire };
+  return { all, wire: () => wireOf(() => all) };
 }
 
 /** Begins the widget with an endpoint below the line's address, and chooses the files, which makes it send them. */
