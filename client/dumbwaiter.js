@@ -247,7 +247,7 @@ const PASSING = [408, 425, 429, 502, 503, 504];
 /** Those after which is asked where to go on: gone, at another place, locked by an older request, hurt on the way. */
 const ASKING = [404, 409, 410, 423, 460];
 /** A server on this machine is there without any network. */
-const LOOPBACK = /^(localhost|.*\.localhost|127\.[\d.]+|\[::1\])$/;
+const LOOPBACK = /^((.*\.)?localhost|127\.[\d.]+|\[::1])$/;
 /** An app is asked for what a form asks for; of what is equally liked, Dumbwaiter itself gives JSON. */
 const ACCEPT = "text/html,application/json,application/problem+json,*/*;q=.8";
 /** Asks to be told where the app redirects to (docs/hand-off.md). */
@@ -691,7 +691,7 @@ export class Upload extends Progress {
     };
     // Of what is there whole the server tells; where it does not, it is asked, but for a form, which may take its time.
     const dead = setInterval(() => performance.now() - this.#moved > DEAD_MS && !(this.whole && (this.live || !this.#url)) && cut(), 1000);
-    this.#word.promise.then(() => sleep(ANSWER_MS)).then(cut, cut);
+    this.#word.promise.then(() => sleep(ANSWER_MS)).then(() => stop.abort(2), cut);
     signal.addEventListener("abort", cut);
     // What can go on need not wait until a dead line shows that it is one.
     if (this.#url) addEventListener("offline", () => this.#offline && cut(), stop);
@@ -863,8 +863,8 @@ function request(method, url, fields, credentials, body, signal, onprogress) {
     xhr.onload = () => resolve({ method, status: xhr.status, body: xhr.responseType ? "" : parsed(xhr.responseText), page: xhr.responseType ? xhr.responseXML : null, url: xhr.responseURL, redirected: xhr.responseURL !== url, field: (name) => xhr.getResponseHeader(name) });
     xhr.onerror = xhr.onabort = xhr.ontimeout = reject;
     if (!body) xhr.timeout = DEAD_MS;
-    // An answer that has begun is worth waiting for: it may be the page to show.
-    const abort = () => xhr.readyState < 2 && xhr.abort();
+    // Up to the state that the reason names: an answer that has begun may be the page to show. One that has ended would lose its fields.
+    const abort = () => xhr.readyState < (+signal?.reason || 4) && xhr.abort();
     signal?.addEventListener("abort", abort);
     xhr.onloadend = () => signal?.removeEventListener("abort", abort);
     signal?.aborted ? reject() : xhr.send(body);
@@ -921,7 +921,7 @@ function turn() {
     first.start();
   }
   removeEventListener("beforeunload", ask);
-  if (sending.size + waiting.size > 0) addEventListener("beforeunload", ask);
+  if (sending.size + waiting.size) addEventListener("beforeunload", ask);
 }
 
 /** Those that wait to try again do so as soon as there is a network. */
@@ -1425,7 +1425,7 @@ function answered(form, upload, next, action) {
   const reply = error?.reply ?? answer;
   const to = reply?.field("Dumbwaiter-Location") ?? (reply?.redirected && reply.url);
   // An address that is a script is none, as for any redirect.
-  if (to && /^http/.test(`${new URL(to, action)}`)) go(new URL(to, action));
+  if (to && /^http/.test(new URL(to, action).protocol)) go(new URL(to, action));
   // An app's words on what it does not take; what is out of order, the bar says better. Another origin's page is not ours to show.
   else if (reply?.page?.body.firstChild && reply.status < 500 && reply.status !== 413 && new URL(action).origin === location.origin) show(reply.page, action);
   else if (error) return;

@@ -195,7 +195,7 @@ test("a file that the app could not be told of is sent anew when it is tried aga
 });
 
 /** A server of tus that takes `most(bytes)` of each request's bytes, and beside it a page with the module; `patches` are the offsets it was sent. */
-async function sparing(t, most) {
+async function sparing(t, most, ends = () => true) {
   const site = pages(t);
   const [kept, patches] = [[], []];
   const size = () => kept.reduce((sum, part) => sum + part.length, 0);
@@ -209,7 +209,8 @@ async function sparing(t, most) {
     assert.equal(Number(request.headers["upload-offset"]), size());
     patches.push(size());
     kept.push(bytes.subarray(0, most(bytes.length)));
-    answer.writeHead(204, { ...says, "Upload-Offset": size() }).end();
+    if (ends()) return answer.writeHead(204, { ...says, "Upload-Offset": size() }).end();
+    answer.writeHead(200, { ...says, "Upload-Offset": size(), "Content-Type": "application/json", "Content-Length": 9 }).write("[1");
   });
   const page = await open(t, chrome, origin);
   await page.waitForFunction(() => window.dw);
@@ -221,6 +222,19 @@ test("a server that keeps less than it was sent is believed, and the rest goes a
   const paella = dish(stand, "paella.bin", 2.5 * MB);
   assert.equal((await (await send(stand, paella)).done()).state, "done");
   assert.deepEqual(stand.patches, [0, 1 * MB, 2 * MB]);
+  assert.ok(stand.stored().equals(paella.bytes));
+});
+
+test("an answer that begins and never ends holds nobody for ever", async (t) => {
+  let answers = 0;
+  const stand = await sparing(t, (bytes) => bytes, () => answers++ > 0);
+  await stand.page.clock.install();
+  await stand.page.reload();
+  await stand.page.waitForFunction(() => window.dw);
+  const paella = dish(stand, "paella.bin", 2 * MB);
+  const sent = await send(stand, paella);
+  for (let second = 0; second < 300 && (await sent.look()).state !== "done"; second += 1) await stand.page.clock.runFor(1000);
+  assert.equal((await sent.look()).state, "done");
   assert.ok(stand.stored().equals(paella.bytes));
 });
 
